@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every event that nestbox can report, once. X(id, "room.name", "format")
+ *
+ * An event has at most four 64-bit arguments; the format gets them in order as
+ * uint64_t (write PRIx64 and friends as plain %lx / %lu). From this list come the
+ * counters, the log lines (`--log PATTERN`, patterns match "room.name" with
+ * fnmatch(3)) and the USDT probes nestbox:id.
+ *
+ * Keep related events together. An id is part of what users see: do not reuse one for another meaning.
+ */
+#ifndef NB_TRACE_EVENTS
+#define NB_TRACE_EVENTS(X)                                                                                   \
+	/* data path: one per translation asked for; a miss also counts as a translation */                     \
+	X(hw_translate, "hw.translate", "rid %04lx pasid %lx addr %lx access %lx")                                \
+	X(hw_tlb_hit, "hw.tlb-hit", "rid %04lx pasid %lx addr %lx pa %lx")                                        \
+	X(hw_tlb_miss, "hw.tlb-miss", "rid %04lx pasid %lx addr %lx")                                             \
+	X(hw_tlb_evict, "hw.tlb-evict", "tag %lx page %lx")                                                       \
+	X(hw_cfg_miss, "hw.config-miss", "rid %04lx pasid %lx")                                                   \
+	X(hw_fault, "hw.fault", "rid %04lx pasid %lx addr %lx reason %lx")                                        \
+	X(hw_fault_lost, "hw.fault-lost", "rid %04lx reason %lx")                                                 \
+	X(hw_dma_read, "hw.dma-read", "rid %04lx pasid %lx addr %lx bytes %lu")                                   \
+	X(hw_dma_write, "hw.dma-write", "rid %04lx pasid %lx addr %lx bytes %lu")                                 \
+	X(hw_dma_bad_pa, "hw.dma-bad-pa", "rid %04lx addr %lx pa %lx: no memory there")                           \
+	/* registers and queues of the hardware */                                                              \
+	X(hw_mmio_read, "hw.mmio-read", "reg %lx size %lu value %lx")                                             \
+	X(hw_mmio_write, "hw.mmio-write", "reg %lx size %lu value %lx")                                           \
+	X(hw_inv_desc, "hw.inv-desc", "lo %lx hi %lx")                                                            \
+	X(hw_inv_error, "hw.inv-error", "lo %lx hi %lx reason %lx")                                               \
+	X(hw_irq, "hw.irq", "addr %lx data %lx")                                                                  \
+	/* host drivers */                                                                                      \
+	X(drv_attach, "drv.attach", "rid %04lx pasid %lx domain type %lu id %lu")                                 \
+	X(drv_block, "drv.block", "rid %04lx pasid %lx")                                                          \
+	X(drv_fault, "drv.fault", "rid %04lx pasid %lx addr %lx reason %lx")                                      \
+	X(drv_inv_user, "drv.inv-user", "addr %lx pages %lx flags %lx")                                           \
+	X(drv_inv_range, "drv.inv-range", "domain id %lu first %lx last %lx")                                     \
+	X(drv_queue_error, "drv.queue-error", "status %lx head %lx")                                              \
+	/* the kernel's core */                                                                                 \
+	X(host_ioctl, "host.ioctl", "cmd %lx result %ld")                                                         \
+	X(host_ioctl_failed, "host.ioctl-failed", "cmd %lx errno %ld")                                            \
+	X(host_hwpt_paging, "host.hwpt-paging", "id %lu dev %lu flags %lx")                                       \
+	X(host_hwpt_nested, "host.hwpt-nested", "id %lu dev %lu parent %lu")                                      \
+	X(host_hwpt_destroy, "host.hwpt-destroy", "id %lu nested %lu")                                            \
+	X(host_hwpt_invalidate, "host.hwpt-invalidate", "id %lu entries %lu done %lu")                            \
+	X(host_attach, "host.attach", "dev %lu pasid %lx hwpt %lu")                                               \
+	X(host_detach, "host.detach", "dev %lu pasid %lx")                                                        \
+	X(host_map, "host.map", "ioas %lu iova %lx length %lx va %lx")                                            \
+	X(host_unmap, "host.unmap", "ioas %lu iova %lx length %lx")                                               \
+	X(host_revoke, "host.revoke", "va %lx length %lx areas %lu")                                              \
+	X(vfio_irq, "vfio.irq", "dev %lu index %lu vector %lu")                                                   \
+	X(vfio_irq_lost, "vfio.irq-lost", "dev %lu index %lu vector %lu")                                         \
+	X(vfio_reset, "vfio.reset", "dev %lu")                                                                    \
+	/* devices */                                                                                           \
+	X(nvme_cmd, "nvme.cmd", "sq %lu opcode %lx cid %lx nsid %lu")                                             \
+	X(nvme_done, "nvme.done", "sq %lu cid %lx status %lx")                                                    \
+	X(nvme_dma_error, "nvme.dma-error", "sq %lu cid %lx addr %lx")                                            \
+	X(dmatest_cmd, "dmatest.cmd", "op %lx src %lx dst %lx length %lx")                                        \
+	X(dmatest_done, "dmatest.done", "status %lx addr %lx")                                                    \
+	/* the virtual host */                                                                                  \
+	X(run_open, "run.open", "fd %ld kind %lu")                                                                \
+	X(run_close, "run.close", "fd %ld kind %lu")                                                              \
+	X(run_refused, "run.refused", "fd %ld owner pid %lu")
+#endif

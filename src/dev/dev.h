@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * PCI functions that can be assigned: configuration space, BARs, DMA, interrupts.
+ *
+ * A function is plugged into a bus (struct dev_bus) that carries its DMA and its interrupts; it knows
+ * neither IOMMUs nor VFIO. Register accesses come from any thread and the work they start is
+ * done by that thread before the call returns.
+ */
+#ifndef NB_DEV_DEV_H
+#define NB_DEV_DEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/diag.h"
+#include "base/trace.h"
+
+enum dev_irq { DEV_IRQ_INTX, DEV_IRQ_MSI, DEV_IRQ_MSIX };
+
+struct dev_bus {
+	void *opaque;
+	/* pasid or NB_NO_PASID. 0 or -EFAULT: aborted; bytes before the failing one may have moved. */
+	int (*dma_read)(void *opaque, uint32_t pasid, uint64_t addr, void *buf, size_t len);
+	int (*dma_write)(void *opaque, uint32_t pasid, uint64_t addr, const void *buf, size_t len);
+	/*
+	 * A message was sent (MSI, MSI-X: level is true), or the INTx level changed. The function checks its own
+	 * enable and mask bits as it sees them; the host delivers by index and vector.
+	 */
+	void (*irq)(void *opaque, enum dev_irq kind, unsigned int vector, bool level);
+};
+
+struct dev_fn; /* opaque */
+
+struct dev_option { /* "size" = "1GiB", "file" = "/path" */
+	const char *key, *value;
+};
+
+struct dev_model {
+	const char *name;  /* "nvme", "dmatest" */
+	const char *brief; /* one line for `nestbox host show` */
+	const char *options; /* one line per option: "size=BYTES  namespace size ..." */
+	int (*create)(const struct dev_option *opt, unsigned int nopts, const struct dev_bus *bus,
+		      struct nb_trace *tr, struct dev_fn **out, struct nb_diag *diag);
+};
+/* Null-terminated. */
+extern const struct dev_model *const dev_models[];
+const struct dev_model *dev_model_find(const char *name);
+/* Are these options ones that create() would take? Opens and creates nothing. 0, -EINVAL with the option named. */
+int dev_check_options(const struct dev_model *m, const struct dev_option *opt, unsigned int nopts, struct nb_diag *diag);
+
+void dev_destroy(struct dev_fn *fn);
+void dev_reset(struct dev_fn *fn); /* function-level reset: registers, queues, interrupts; storage stays */
+
+#define DEV_CONFIG_SIZE 4096
+#define DEV_NBARS 6
+/* Any offset and size within 4 KiB; what is outside reads as ones. */
+void dev_config_read(struct dev_fn *fn, uint32_t off, void *buf, uint32_t len);
+void dev_config_write(struct dev_fn *fn, uint32_t off, const void *buf, uint32_t len);
+
+struct dev_bar {
+	uint64_t size;	/* 0: absent */
+	bool mmap;	/* plain memory that may be mapped: mem_fd at mem_off */
+	bool is64, prefetchable;
+	int mem_fd;
+	uint64_t mem_off;
+};
+void dev_bar_info(struct dev_fn *fn, unsigned int bar, struct dev_bar *out);
+/* Registers. size is 1, 2, 4 or 8, naturally aligned, inside the BAR (the caller checks). */
+uint64_t dev_bar_read(struct dev_fn *fn, unsigned int bar, uint64_t off, unsigned int size);
+void dev_bar_write(struct dev_fn *fn, unsigned int bar, uint64_t off, unsigned int size, uint64_t v);
+
+struct dev_caps {
+	bool pcie, flr, intx;
+	unsigned int msi_vectors, msix_vectors; /* 0: no such capability */
+	unsigned int msix_bar;			/* BAR of the MSI-X table */
+	uint64_t msix_table_off, msix_table_len;
+	bool ats, pri;
+	uint32_t max_pasids;			/* 0: no PASID capability */
+};
+void dev_caps(struct dev_fn *fn, struct dev_caps *out);
+/* INTx: is the line asserted (config status bit 3, not masked by command bit 10)? */
+bool dev_intx_pending(struct dev_fn *fn);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The driver seam: a vendor driver as the host's core sees it. Names follow Linux's struct
+ * iommu_ops and iommu_domain_ops, so that a kernel reader is at home. No
+ * vendor word appears here.
+ *
+ * Rules of the house: allocating a domain touches no device entry; attaching computes the whole entry from
+ * the domains attached now. A failed attach leaves the old attachment
+ * in force, unless the vendor sheet says that Linux's driver cannot. Nothing here may block on a device.
+ *
+ * Locking: the core serialises attach/block per device (its group lock) and map/unmap/dirty per paging domain (its
+ * domain lock). Everything else may run concurrently; a driver locks its own structures.
+ */
+#ifndef NB_DRV_DRV_H
+#define NB_DRV_DRV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/diag.h"
+#include "base/trace.h"
+#include "mem/mem.h"
+#include "pt/pt.h"
+
+/* How a driver reaches its unit's registers, as a kernel does: 4- or 8-byte accesses. */
+struct drv_mmio {
+	void *opaque;
+	uint64_t (*read)(void *opaque, uint64_t off, unsigned int size);
+	void (*write)(void *opaque, uint64_t off, unsigned int size, uint64_t v);
+};
+
+enum { /* errata of the silicon, from the host description */
+	DRV_ERRATUM_VTD_772415 = 1, /* read-only second-stage mappings break nesting */
+};
+
+struct drv_iommu_cfg {
+	struct mem *mem;	/* the machine's memory */
+	struct mem_pool *pool;	/* for tables and queues */
+	struct nb_trace *tr;
+	struct drv_mmio mmio;
+	uint16_t segment;
+	uint32_t errata;
+	/* Interrupt message that the unit shall send for its own events; comes back through ops->irq(data). */
+	uint64_t msi_addr;
+	uint32_t msi_data;
+};
+
+enum drv_domain_type {
+	DRV_DOMAIN_BLOCKED,
+	DRV_DOMAIN_IDENTITY,
+	DRV_DOMAIN_PAGING,
+	DRV_DOMAIN_NESTED,
+};
+
+enum { /* domain_alloc_paging flags; values are iommufd's HWPT_ALLOC flags */
+	DRV_ALLOC_NEST_PARENT = 1,
+	DRV_ALLOC_DIRTY = 2,
+	DRV_ALLOC_PASID = 8,
+};
+
+enum drv_cap {
+	DRV_CAP_CACHE_COHERENCY,   /* DMA snoops the CPU caches */
+	DRV_CAP_DIRTY_TRACKING,
+	DRV_CAP_ENFORCE_COHERENCY, /* can force snooping */
+	DRV_CAP_PASID_EXEC,
+	DRV_CAP_PASID_PRIV,
+	DRV_CAP_ATS,
+};
+
+enum drv_resv_type { DRV_RESV_DIRECT, DRV_RESV_DIRECT_RELAXABLE, DRV_RESV_RESERVED, DRV_RESV_MSI, DRV_RESV_SW_MSI };
+
+struct drv_resv {
+	uint64_t first, last;
+	enum drv_resv_type type;
+};
+
+/* A vendor blob of the caller's: address and length in this process, hostile. */
+struct drv_user_data {
+	uint32_t type, len;
+	uint64_t uptr;
+};
+struct drv_user_array {
+	uint32_t type, entry_len, entry_num;
+	uint64_t uptr;
+};
+
+/*
+ * Copy a blob of the given type into a zeroed kernel struct, as iommu_copy_struct_from_user() does: wrong type,
+ * shorter than min_len or longer than size: -EINVAL; -EFAULT.
+ */
+int drv_copy_user_data(void *dst, size_t size, size_t min_len, uint32_t type, const struct drv_user_data *data);
+
+struct drv_iommu;
+struct drv_domain;
+
+/* A function behind an IOMMU. The owner fills the upper half before probe_device(). */
+struct drv_dev {
+	struct drv_iommu *iommu;
+	uint16_t rid;
+	bool ats, pri;	     /* the function has the capability */
+	uint32_t max_pasids; /* 0: no PASID capability; probe_device() lowers it to what the unit can do */
+	void *priv;	     /* the driver's */
+};
+
+/* What unmap left behind until iotlb_sync(): the range to invalidate and table pages to free. Zero-initialise. */
+struct drv_gather {
+	uint64_t first, last;
+	bool any;
+	struct pt_gather pages;
+};
+
+struct drv_domain_ops {
+	void (*free)(struct drv_domain *d);
+	/* Paging domains. ia and len are multiples of the smallest page. Errors map nothing. */
+	int (*map)(struct drv_domain *d, uint64_t ia, hpa_t pa, uint64_t len, unsigned int prot, struct nb_diag *diag);
+	/* Whatever is mapped in [ia, ia+len) goes; -ENOMEM only when a leaf had to be split. */
+	int (*unmap)(struct drv_domain *d, uint64_t ia, uint64_t len, struct drv_gather *g);
+	/* On return no device can reach through what was gathered, and table pages are free. */
+	void (*iotlb_sync)(struct drv_domain *d, struct drv_gather *g);
+	int (*iova_to_phys)(struct drv_domain *d, uint64_t ia, hpa_t *pa); /* 0 or -ENOENT */
+	int (*set_dirty_tracking)(struct drv_domain *d, bool on, struct nb_diag *diag);
+	/* Clears unless no_clear, and then gathers what must be invalidated. */
+	int (*read_and_clear_dirty)(struct drv_domain *d, uint64_t ia, uint64_t len, bool no_clear, pt_dirty_fn *fn,
+				    void *opaque, struct drv_gather *g);
+	bool (*enforce_cache_coherency)(struct drv_domain *d);
+	/* Nested domains. Sets a->entry_num to the number handled, also on error. */
+	int (*cache_invalidate_user)(struct drv_domain *d, struct drv_user_array *a, struct nb_diag *diag);
+};
+
+struct drv_domain {
+	const struct drv_domain_ops *ops;
+	struct drv_iommu *iommu;	/* the unit it was allocated for; it may serve others that are compatible */
+	enum drv_domain_type type;
+	uint32_t id;			/* for traces: unique per unit */
+	uint32_t flags;			/* DRV_ALLOC_* it was allocated with */
+	uint64_t aperture_first, aperture_last;
+	uint64_t pgsizes;
+	struct drv_domain *parent;	/* nested: the stage-2 */
+};
+
+struct drv_ops {
+	const char *vendor;
+	uint32_t hw_info_type;		/* IOMMU_HW_INFO_TYPE_* */
+	/* Bring the unit up through its registers. */
+	int (*probe)(const struct drv_iommu_cfg *cfg, struct drv_iommu **out, struct nb_diag *diag);
+	void (*remove)(struct drv_iommu *iommu); /* no device left */
+	void (*irq)(struct drv_iommu *iommu, uint32_t data);
+	/* Fill at most *len bytes of the vendor's hw_info struct; *len becomes the full size. */
+	int (*hw_info)(struct drv_iommu *iommu, uint32_t type, void *buf, uint32_t *len);
+	bool (*capable)(struct drv_dev *dev, enum drv_cap cap);
+	unsigned int (*resv_regions)(struct drv_dev *dev, struct drv_resv *r, unsigned int max); /* number filled */
+
+	int (*probe_device)(struct drv_dev *dev, struct nb_diag *diag); /* ends blocked */
+	void (*release_device)(struct drv_dev *dev);
+
+	int (*domain_alloc_paging)(struct drv_dev *dev, uint32_t flags, struct drv_domain **out, struct nb_diag *diag);
+	int (*domain_alloc_nested)(struct drv_dev *dev, struct drv_domain *parent, uint32_t flags,
+				   const struct drv_user_data *data, struct drv_domain **out, struct nb_diag *diag);
+	/* The unit's identity domain; owned by the driver. */
+	struct drv_domain *(*identity_domain)(struct drv_iommu *iommu);
+
+	/*
+	 * Attach or replace; pasid NB_NO_PASID is the function's plain requests (RID). -EINVAL: incompatible.
+	 */
+	int (*attach)(struct drv_dev *dev, uint32_t pasid, struct drv_domain *d, struct nb_diag *diag);
+	void (*block)(struct drv_dev *dev, uint32_t pasid); /* cannot fail */
+};
+
+struct drv_iommu { /* first member of the driver's structure */
+	const struct drv_ops *ops;
+	struct drv_iommu_cfg cfg;
+};
+
+extern const struct drv_ops drv_vtd_ops;
+
+static inline void drv_gather_add(struct drv_gather *g, uint64_t first, uint64_t last)
+{
+	if (!g->any || first < g->first)
+		g->first = first;
+	if (!g->any || last > g->last)
+		g->last = last;
+	g->any = true;
+}
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The host kernel's core: iommufd contexts and VFIO devices over vendor drivers.
+ *
+ * Calls take and return what Linux's do: ioctl numbers, user pointers (addresses in this process, never
+ * trusted), results >= 0 or negative errno. File descriptors are not known
+ * here: the virtual host maps its descriptors to the two file kinds below and gives a way to resolve
+ * the one that BIND names.
+ *
+ * No vendor's word appears in this room.
+ */
+#ifndef NB_HOST_HOST_H
+#define NB_HOST_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/diag.h"
+#include "base/trace.h"
+#include "dev/dev.h"
+#include "drv/drv.h"
+#include "mem/mem.h"
+
+struct host;	      /* one virtual machine room */
+struct iommufd_file;  /* an open /dev/iommu */
+struct vfio_file;     /* an open /dev/vfio/devices/vfioN */
+struct host_function; /* a PCI function bound to vfio-pci */
+
+struct host_cfg {
+	struct mem *mem; /* process space */
+	struct nb_trace *tr;
+	/*
+	 * The iommufd that BIND names by number. 0 with *out borrowed for the length of the call, -EBADF no such descriptor, -EBADFD it is
+	 * something else. May be called from the thread that is in vfio_ioctl().
+	 */
+	int (*resolve_iommufd)(void *opaque, int fd, struct iommufd_file **out);
+	void *opaque;
+	/* One line for the person who reads the log: refused calls with the reason. May be null. */
+	void (*log)(void *opaque, const char *line);
+};
+
+int host_create(const struct host_cfg *cfg, struct host **out);
+void host_destroy(struct host *h); /* all files closed; functions and IOMMUs stay the caller's */
+
+/*
+ * Plug a function in: dev is probed (drv_ops.probe_device) and stays the caller's, as does fn. Functions of one group number share
+ * an IOMMU group. The device node is called "vfio<N>", N counting from 0 in order of this call.
+ */
+struct host_function_cfg {
+	uint16_t segment, rid;
+	uint32_t group;
+	struct dev_fn *fn;
+	struct drv_dev *dev;
+};
+int host_add_function(struct host *h, const struct host_function_cfg *cfg, struct host_function **out);
+/* For the function's struct dev_bus: an interrupt arrived. Any thread. */
+void host_function_irq(struct host_function *f, enum dev_irq kind, unsigned int vector, bool level);
+/* May DMA pass: the function is not being reset and has memory decode state that allows it. */
+
+int iommufd_open(struct host *h, struct iommufd_file **out);
+void iommufd_close(struct iommufd_file *f); /* the context lives on while a bound device holds it */
+long iommufd_ioctl(struct iommufd_file *f, unsigned int cmd, uint64_t uarg);
+
+int vfio_open(struct host *h, unsigned int n, struct vfio_file **out); /* -ENOENT; -EBUSY is BIND's business */
+void vfio_close(struct vfio_file *f);
+long vfio_ioctl(struct vfio_file *f, unsigned int cmd, uint64_t uarg);
+ssize_t vfio_pread(struct vfio_file *f, void *ubuf, size_t len, uint64_t off);
+ssize_t vfio_pwrite(struct vfio_file *f, const void *ubuf, size_t len, uint64_t off);
+/*
+ * Check a mapping as vfio_pci_mmap() does and say what to map: a descriptor (borrowed) and an offset in it. 0 or
+ * -EINVAL.
+ */
+int vfio_mmap(struct vfio_file *f, uint64_t off, size_t len, int prot, int flags, int *fd, uint64_t *fd_off);
+
+/*
+ * Process memory [va, va + len) is about to go away or to be replaced: every mapping of it, in every IOAS,
+ * stops translating before this returns. Areas stay, dead, until they are unmapped. Cheap when nothing is mapped there.
+ */
+void host_revoke(struct host *h, uint64_t va, uint64_t len);
+
+#endif
