@@ -24,14 +24,18 @@ int guard_init(void);
 
 /*
  * For a host that interposes sigaction(): whoever would have the signal now, instead of what was there
- * at guard_init(). `act` null reads. Only SIGSEGV and SIGBUS; -EINVAL otherwise. Signature as sigaction(2).
+ * at guard_init(). `act` null reads. Only SIGSEGV and SIGBUS; -EINVAL otherwise. 0 or -errno. Before guard_init()
+ * it is plain sigaction(2).
  */
 struct sigaction;
 int guard_chain_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 
+/* The library that interposes sigaction() gives the real one here, before guard_init(). */
+void guard_use_sigaction(int (*fn)(int, const struct sigaction *, struct sigaction *));
+
 /*
- * Copy with guard. Return the number of bytes NOT copied: 0 is success. Aligned 64-bit words are
- * copied as such, in ascending order. At most one side may be untrusted memory; both may.
+ * Copy with guard on both sides, ascending. Return the number of bytes NOT copied: 0 is success. Up to 256 bytes, when
+ * both sides and the length are multiples of 8, go by whole 64-bit words.
  */
 size_t guard_copy(void *dst, const void *src, size_t len);
 size_t guard_fill(void *dst, uint8_t byte, size_t len);

@@ -102,7 +102,7 @@ int mem_load32(const struct mem *m, hpa_t pa, uint32_t *v);
 int mem_store32(const struct mem *m, hpa_t pa, uint32_t v);
 /*
  * Copy len bytes. -EFAULT: some byte is not there; what came before it may have been copied.
- * Aligned 64-bit words are copied whole.
+ * Descriptors and entries (aligned, up to 256 bytes) are copied by whole 64-bit words.
  */
 int mem_copy_from(const struct mem *m, void *dst, hpa_t pa, size_t len);
 int mem_copy_to(const struct mem *m, hpa_t pa, const void *src, size_t len);

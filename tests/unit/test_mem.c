@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mem: guarded access, regions and MMIO ranges, pools. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "mem/mem.h"
+
+static char *pages(size_t n, int prot)
+{
+	char *p = mmap(NULL, n * 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	return p;
+}
+
+static void guard_refuses_what_is_not_there(void **state)
+{
+	char *p = pages(2, PROT_READ | PROT_WRITE), buf[8192];
+	uint64_t v = 0x1122, e = 0;
+	uint32_t w = 3;
+	uint8_t b = 1;
+
+	(void)state;
+	assert_int_equal(guard_init(), 0);
+	munmap(p + 4096, 4096);
+	assert_false(guard_load64(p + 4096, &v));
+	assert_int_equal(v, 0x1122);
+	assert_false(guard_store64(p + 4096, 5));
+	assert_int_equal(guard_cas64(p + 4096, &e, 5), -1);
+	assert_false(guard_load32(p + 4096, &w));
+	assert_false(guard_store32(p + 4096, 1));
+	assert_false(guard_load8(p + 4096, &b));
+	assert_false(guard_touch_write(p + 4096));
+	assert_int_equal(w, 3);
+	assert_int_equal(b, 1);
+	assert_true(guard_store64(p + 8, 77));
+	assert_true(guard_load64(p + 8, &v));
+	assert_int_equal(v, 77);
+	e = 76;
+	assert_int_equal(guard_cas64(p + 8, &e, 1), 1);
+	assert_int_equal(e, 77);
+	assert_int_equal(guard_cas64(p + 8, &e, 1), 0);
+	/* The copy stops exactly at the border and says how much is missing. */
+	memset(buf, 0xee, sizeof(buf));
+	assert_int_equal(guard_copy(p + 4000, buf, 4096), 4000);
+	assert_int_equal((uint8_t)p[4095], 0xee);
+	assert_int_equal(guard_copy(buf, p + 4096 - 64, 128), 64);
+	assert_int_equal(guard_fill(p, 9, 8192), 4096);
+	/* Read-only is not writable. */
+	mprotect(p, 4096, PROT_READ);
+	assert_false(guard_touch_write(p));
+	assert_false(guard_store64(p, 1));
+	munmap(p, 4096);
+}
+
+/* A file that shrinks under its mapping: SIGBUS. */
+static void guard_catches_sigbus(void **state)
+{
+	int fd = memfd_create("t", 0);
+	char *p, buf[64];
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_int_equal(guard_copy(buf, p, 64), 0);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(guard_copy(buf, p, 64), 64);
+	munmap(p, 4096);
+	close(fd);
+}
+
+static volatile sig_atomic_t seen;
+static sigjmp_buf back;
+static void own_handler(int sig, siginfo_t *si, void *uc)
+{
+	(void)uc;
+	seen = sig == SIGSEGV && si->si_addr == (void *)8;
+	siglongjmp(back, 1);
+}
+
+/* The program's own handler gets the faults that are not ours, in whichever order both were installed. */
+static void program_handler_still_works(void **state)
+{
+	struct sigaction sa = {.sa_sigaction = own_handler, .sa_flags = SA_SIGINFO}, old;
+	uint64_t v;
+
+	(void)state;
+	assert_int_equal(guard_chain_sigaction(SIGSEGV, &sa, NULL), 0);
+	assert_int_equal(guard_chain_sigaction(SIGSEGV, NULL, &old), 0);
+	assert_ptr_equal(old.sa_sigaction, own_handler);
+	seen = 0;
+	if (sigsetjmp(back, 1) == 0)
+		(void)*(volatile int *)8;
+	assert_true(seen);
+	assert_false(guard_load64((void *)8, &v));
+	sa.sa_flags = 0;
+	sa.sa_handler = SIG_DFL;
+	assert_int_equal(guard_chain_sigaction(SIGSEGV, &sa, NULL), 0);
+	assert_int_equal(guard_chain_sigaction(SIGUSR1, &sa, NULL), -EINVAL);
+}
+
+static void default_action_still_kills(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		close(2);
+		(void)*(volatile int *)8;
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+#else
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+#endif
+}
+
+static uint64_t reg_read(void *o, uint64_t off, unsigned int size)
+{
+	(void)o;
+	return off << 8 | size;
+}
+static uint64_t last_write[3];
+static void reg_write(void *o, uint64_t off, unsigned int size, uint64_t v)
+{
+	(void)o;
+	last_write[0] = off;
+	last_write[1] = size;
+	last_write[2] = v;
+}
+static const struct mem_mmio_ops reg_ops = {reg_read, reg_write};
+
+static void regions_and_mmio(void **state)
+{
+	struct mem m;
+	uint64_t a[1024], b[1024], v = 1;
+	char buf[16];
+	uint32_t w;
+
+	(void)state;
+	memset(a, 0, sizeof(a));
+	memset(b, 0, sizeof(b));
+	assert_int_equal(mem_init_regions(&m), 0);
+	assert_int_equal(mem_load64(&m, hpa(0), &v), -EFAULT);
+	assert_int_equal(mem_add_region(&m, hpa(0x10000), a, sizeof(a)), 0);
+	assert_int_equal(mem_add_region(&m, hpa(0x12000), b, sizeof(b)), 0);
+	assert_int_equal(mem_add_region(&m, hpa(0x11ff8), b, 16), -EINVAL);
+	assert_int_equal(mem_add_region(&m, hpa(UINT64_MAX - 6), b, 8), -EINVAL);
+	assert_int_equal(mem_add_region(&m, hpa(0x20000), b, 0), -EINVAL);
+	assert_int_equal(mem_add_mmio(&m, hpa(0x14000), 0x100, &reg_ops, NULL), 0);
+	assert_int_equal(mem_store64(&m, hpa(0x11ff8), 5), 0);
+	assert_int_equal(a[1023], 5);
+	assert_int_equal(mem_store64(&m, hpa(0x12000), 6), 0);
+	assert_int_equal(b[0], 6);
+	/* Across the border of two regions. */
+	assert_int_equal(mem_copy_from(&m, buf, hpa(0x11ff8), 16), 0);
+	assert_int_equal(buf[0], 5);
+	assert_int_equal(buf[8], 6);
+	assert_int_equal(mem_load64(&m, hpa(0x0fff8), &v), -EFAULT);
+	assert_int_equal(mem_load64(&m, hpa(0x0fffc), &v), -EFAULT);
+	assert_int_equal(mem_load64(&m, hpa(0x140fc), &v), -EFAULT);
+	assert_int_equal(v, 1);
+	assert_int_equal(mem_load64(&m, hpa(0x14010), &v), 0);
+	assert_int_equal(v, 0x1008);
+	assert_int_equal(mem_load32(&m, hpa(0x14014), &w), 0);
+	assert_int_equal(w, 0x1404);
+	assert_int_equal(mem_store32(&m, hpa(0x14018), 0xaabb), 0);
+	assert_int_equal(last_write[0], 0x18);
+	assert_int_equal(last_write[1], 4);
+	assert_int_equal(last_write[2], 0xaabb);
+	assert_int_equal(mem_cas64(&m, hpa(0x14010), &v, 1), -EFAULT);
+	v = 6;
+	assert_int_equal(mem_cas64(&m, hpa(0x12000), &v, 9), 0);
+	assert_int_equal(b[0], 9);
+	assert_int_equal(mem_copy_to(&m, hpa(0x13ff8), buf, 16), 0);
+	assert_int_equal(last_write[0], 0);
+	assert_int_equal(mem_copy_to(&m, hpa(0x140f8), buf, 16), -EFAULT);
+	mem_fini(&m);
+}
+
+static void process_space(void **state)
+{
+	struct mem m;
+	uint64_t x = 42, v;
+
+	(void)state;
+	assert_int_equal(mem_init_process(&m), 0);
+	assert_int_equal(mem_load64(&m, hpa((uintptr_t)&x), &v), 0);
+	assert_int_equal(v, 42);
+	assert_int_equal(mem_load64(&m, hpa(0), &v), -EFAULT);
+	assert_int_equal(mem_load64(&m, hpa(UINT64_C(1) << 47), &v), -EFAULT);
+	assert_int_equal(mem_load64(&m, hpa(UINT64_C(0xffff800000000000)), &v), -EFAULT);
+	assert_int_equal(mem_load64(&m, hpa(UINT64_MAX - 7), &v), -EFAULT);
+	assert_int_equal(mem_copy_from(&m, &v, hpa((uintptr_t)&x), 0), 0);
+	mem_fini(&m);
+}
+
+static void pool_orders(void **state)
+{
+	struct mem m;
+	struct mem_pool *p;
+	void *page[64];
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(mem_init_process(&m), 0);
+	p = mem_pool_new(&m);
+	for (i = 0; i < 64; i++) {
+		unsigned int order = i % 10;
+		hpa_t pa;
+
+		page[i] = mem_page_alloc(p, order, &pa);
+		assert_non_null(page[i]);
+		assert_true(nb_aligned(pa.v, UINT64_C(4096) << order));
+		assert_ptr_equal(mem_page_ptr(p, pa), page[i]);
+		for (size_t k = 0; k < (size_t)4096 << order; k += 512)
+			assert_int_equal(((char *)page[i])[k], 0);
+		memset(page[i], 0xff, (size_t)4096 << order);
+	}
+	for (i = 0; i < 64; i++)
+		mem_page_free(p, page[i], i % 10);
+	assert_int_equal(mem_pool_used(p), 0);
+	/* A page that comes back is clean. */
+	page[0] = mem_page_alloc(p, 0, NULL);
+	for (i = 0; i < 512; i++)
+		assert_int_equal(((uint64_t *)page[0])[i], 0);
+	mem_page_free(p, page[0], 0);
+	nb_fail_nth_arm(1);
+	assert_null(mem_page_alloc(p, 0, NULL));
+	assert_true(nb_fail_nth_fired());
+	mem_pool_free(p);
+	mem_fini(&m);
+}
+
+static char *victim;
+static atomic_bool done;
+static void *unmapper(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 2000; i++) {
+		mprotect(victim, 4096, PROT_NONE);
+		mprotect(victim, 4096, PROT_READ | PROT_WRITE);
+	}
+	atomic_store(&done, true);
+	return NULL;
+}
+
+/* Pages that go away between two instructions: every access succeeds or fails, nothing else happens. */
+static void guard_races_unmap(void **state)
+{
+	unsigned long ok = 0, bad = 0;
+	char buf[4096];
+	pthread_t t;
+
+	(void)state;
+	victim = pages(1, PROT_READ | PROT_WRITE);
+	pthread_create(&t, NULL, unmapper, NULL);
+	while (!atomic_load(&done)) {
+		if (guard_copy(buf, victim, 4096) == 0)
+			ok++;
+		else
+			bad++;
+	}
+	pthread_join(t, NULL);
+	assert_true(ok > 0);
+	munmap(victim, 4096);
+	(void)bad;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(guard_refuses_what_is_not_there),
+		cmocka_unit_test(guard_catches_sigbus),
+		cmocka_unit_test(program_handler_still_works),
+		cmocka_unit_test(default_action_still_kills),
+		cmocka_unit_test(regions_and_mmio),
+		cmocka_unit_test(process_space),
+		cmocka_unit_test(pool_orders),
+		cmocka_unit_test(guard_races_unmap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
