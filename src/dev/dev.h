@@ -25,7 +25,8 @@ struct dev_bus {
 	int (*dma_write)(void *opaque, uint32_t pasid, uint64_t addr, const void *buf, size_t len);
 	/*
 	 * A message was sent (MSI, MSI-X: level is true), or the INTx level changed. The function checks its own
-	 * enable and mask bits as it sees them; the host delivers by index and vector.
+	 * enable and mask bits as it sees them; the host delivers by index and vector. Called without any lock of the function.
+	 * dma_read and dma_write are called with locks held and must not come back into the function.
 	 */
 	void (*irq)(void *opaque, enum dev_irq kind, unsigned int vector, bool level);
 };
@@ -79,6 +80,12 @@ struct dev_caps {
 	uint32_t max_pasids;			/* 0: no PASID capability */
 };
 void dev_caps(struct dev_fn *fn, struct dev_caps *out);
+/*
+ * What a kernel does to the function itself when an owner asks for its interrupts: MSI, MSI-X: enable the capability with the
+ * first n vectors unmasked (MSI: n rounded up to a power of two), INTx: clear command bit 10. n = 0 undoes it. -EINVAL: no such
+ * capability or too many. Nothing but this and the config space enables messages: without it they are kept back.
+ */
+int dev_irq_enable(struct dev_fn *fn, enum dev_irq kind, unsigned int n);
 /* INTx: is the line asserted (config status bit 3, not masked by command bit 10)? */
 bool dev_intx_pending(struct dev_fn *fn);
 
