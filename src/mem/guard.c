@@ -103,19 +103,25 @@ void guard_use_sigaction(int (*fn)(int, const struct sigaction *, struct sigacti
 int guard_init(void)
 {
 	static const int sigs[2] = {SIGSEGV, SIGBUS};
-	struct sigaction sa = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+	struct sigaction sa = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER}, now;
 	int err = 0;
 	unsigned int i;
 
 	sigemptyset(&sa.sa_mask);
 	pthread_mutex_lock(&chain_lock);
-	for (i = 0; !installed && i < 2; i++) {
-		/* The old handler must be in place before ours can run. */
-		if (real_sigaction(sigs[i], NULL, &chain[i][0])) {
+	for (i = 0; i < 2; i++) {
+		struct sigaction *old = atomic_load_explicit(&chain_now[i], memory_order_acquire);
+
+		if (real_sigaction(sigs[i], NULL, &now)) {
 			err = -errno;
 			break;
 		}
-		atomic_store_explicit(&chain_now[i], &chain[i][0], memory_order_release);
+		if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == handler)
+			continue;
+		/* The old handler must be in place before ours can run. */
+		old = old == &chain[i][0] ? &chain[i][1] : &chain[i][0];
+		*old = now;
+		atomic_store_explicit(&chain_now[i], old, memory_order_release);
 		if (real_sigaction(sigs[i], &sa, NULL)) {
 			err = -errno;
 			break;
@@ -157,7 +163,8 @@ bool guard_load32(const void *p, uint32_t *v)
 {
 	uint32_t x;
 
-	__asm__ goto("1: movl (%1), %0\n\t" GUARD_ENTRY("1b", "%l[fail]") : "=r"(x) : "r"(p) : "memory" : fail);
+	__asm__ volatile goto("1: movl (%1), %0\n\t" GUARD_ENTRY("1b", "%l[fail]") : "=r"(x) : "r"(p) : "memory" : fail);
+	GUARD_OUTPUTS;
 	*v = x;
 	return true;
 fail:
@@ -166,7 +173,7 @@ fail:
 
 bool guard_store32(void *p, uint32_t v)
 {
-	__asm__ goto("1: movl %1, (%0)\n\t" GUARD_ENTRY("1b", "%l[fail]") : : "r"(p), "r"(v) : "memory" : fail);
+	__asm__ volatile goto("1: movl %1, (%0)\n\t" GUARD_ENTRY("1b", "%l[fail]") : : "r"(p), "r"(v) : "memory" : fail);
 	return true;
 fail:
 	return false;
@@ -176,7 +183,8 @@ bool guard_load8(const void *p, uint8_t *v)
 {
 	uint32_t x;
 
-	__asm__ goto("1: movzbl (%1), %0\n\t" GUARD_ENTRY("1b", "%l[fail]") : "=r"(x) : "r"(p) : "memory" : fail);
+	__asm__ volatile goto("1: movzbl (%1), %0\n\t" GUARD_ENTRY("1b", "%l[fail]") : "=r"(x) : "r"(p) : "memory" : fail);
+	GUARD_OUTPUTS;
 	*v = (uint8_t)x;
 	return true;
 fail:
@@ -185,7 +193,7 @@ fail:
 
 bool guard_touch_write(void *p)
 {
-	__asm__ goto("1: lock orb $0, (%0)\n\t" GUARD_ENTRY("1b", "%l[fail]") : : "r"(p) : "memory", "cc" : fail);
+	__asm__ volatile goto("1: lock orb $0, (%0)\n\t" GUARD_ENTRY("1b", "%l[fail]") : : "r"(p) : "memory", "cc" : fail);
 	return true;
 fail:
 	return false;

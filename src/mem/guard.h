@@ -17,8 +17,9 @@
 #include <stdint.h>
 
 /*
- * Install the handlers for SIGSEGV and SIGBUS, once per process; later calls
- * do nothing. 0 or -errno of sigaction(2). The previous handlers are kept and called for faults that are not ours.
+ * Install the handlers for SIGSEGV and SIGBUS. Later calls do nothing unless the program has replaced them behind our
+ * back (no interposition): then they go in front again. 0 or -errno of sigaction(2). The previous handlers are kept
+ * and called for faults that are not ours.
  */
 int guard_init(void);
 
@@ -54,11 +55,19 @@ bool guard_touch_write(void *p);
 	".long " fail " - .\n\t"                                                                              \
 	".popsection\n\t"
 
+/*
+ * Volatile must be said, and an empty statement must follow, where an asm goto has outputs: gcc before 14 drops the
+ * first when the outputs are dead, and sinks the outputs past the labels (GCC bugs 110420 and 113921).
+ */
+#define GUARD_OUTPUTS __asm__ volatile("")
+
 static inline bool guard_load64(const void *p, uint64_t *v)
 {
 	uint64_t x;
 
-	__asm__ goto("1: movq (%1), %0\n\t" GUARD_ENTRY("1b", "%l[fail]") : "=r"(x) : "r"(p) : "memory" : fail);
+	__asm__ volatile goto("1: movq (%1), %0\n\t" GUARD_ENTRY("1b", "%l[fail]")
+			      : "=r"(x) : "r"(p) : "memory" : fail);
+	GUARD_OUTPUTS;
 	*v = x;
 	return true;
 fail:
@@ -67,7 +76,7 @@ fail:
 
 static inline bool guard_store64(void *p, uint64_t v)
 {
-	__asm__ goto("1: movq %1, (%0)\n\t" GUARD_ENTRY("1b", "%l[fail]") : : "r"(p), "r"(v) : "memory" : fail);
+	__asm__ volatile goto("1: movq %1, (%0)\n\t" GUARD_ENTRY("1b", "%l[fail]") : : "r"(p), "r"(v) : "memory" : fail);
 	return true;
 fail:
 	return false;
@@ -78,11 +87,12 @@ static inline int guard_cas64(void *p, uint64_t *expected, uint64_t desired)
 {
 	uint64_t was = *expected;
 
-	__asm__ goto("1: lock cmpxchgq %2, (%1)\n\t" GUARD_ENTRY("1b", "%l[fail]")
+	__asm__ volatile goto("1: lock cmpxchgq %2, (%1)\n\t" GUARD_ENTRY("1b", "%l[fail]")
 		     : "+a"(was)
 		     : "r"(p), "r"(desired)
 		     : "memory", "cc"
 		     : fail);
+	GUARD_OUTPUTS;
 	if (was == *expected)
 		return 0;
 	*expected = was;

@@ -170,7 +170,7 @@ static void rcu_waits_for_readers(void **state)
 	atomic_store(&shared, &box[0]);
 	for (int i = 0; i < 3; i++)
 		pthread_create(&t[i], NULL, reader, NULL);
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 300; i++) {
 		struct boxed *old = &box[i & 1], *new = &box[~i & 1];
 
 		atomic_store(&new->alive, 1);

@@ -19,6 +19,12 @@
 #include "base/alloc.h"
 #include "mem/mem.h"
 
+/* cmocka puts its own handlers in front for each test. */
+static void arm(void)
+{
+	assert_int_equal(guard_init(), 0);
+}
+
 static char *pages(size_t n, int prot)
 {
 	char *p = mmap(NULL, n * 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -74,6 +80,7 @@ static void guard_catches_sigbus(void **state)
 	char *p, buf[64];
 
 	(void)state;
+	arm();
 	assert_int_equal(ftruncate(fd, 4096), 0);
 	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_int_equal(guard_copy(buf, p, 64), 0);
@@ -81,6 +88,14 @@ static void guard_catches_sigbus(void **state)
 	assert_int_equal(guard_copy(buf, p, 64), 64);
 	munmap(p, 4096);
 	close(fd);
+}
+
+/* An address that the compiler cannot see to be bad. */
+static volatile int *nowhere(void)
+{
+	volatile uintptr_t a = 8;
+
+	return (volatile int *)a;
 }
 
 static volatile sig_atomic_t seen;
@@ -99,12 +114,13 @@ static void program_handler_still_works(void **state)
 	uint64_t v;
 
 	(void)state;
+	arm();
 	assert_int_equal(guard_chain_sigaction(SIGSEGV, &sa, NULL), 0);
 	assert_int_equal(guard_chain_sigaction(SIGSEGV, NULL, &old), 0);
 	assert_ptr_equal(old.sa_sigaction, own_handler);
 	seen = 0;
 	if (sigsetjmp(back, 1) == 0)
-		(void)*(volatile int *)8;
+		(void)*nowhere();
 	assert_true(seen);
 	assert_false(guard_load64((void *)8, &v));
 	sa.sa_flags = 0;
@@ -119,9 +135,13 @@ static void default_action_still_kills(void **state)
 	int status;
 
 	(void)state;
+	arm();
 	if (pid == 0) {
+		struct sigaction dfl = {.sa_handler = SIG_DFL};
+
+		guard_chain_sigaction(SIGSEGV, &dfl, NULL);
 		close(2);
-		(void)*(volatile int *)8;
+		(void)*nowhere();
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
@@ -155,6 +175,7 @@ static void regions_and_mmio(void **state)
 	uint32_t w;
 
 	(void)state;
+	arm();
 	memset(a, 0, sizeof(a));
 	memset(b, 0, sizeof(b));
 	assert_int_equal(mem_init_regions(&m), 0);
@@ -201,6 +222,7 @@ static void process_space(void **state)
 	uint64_t x = 42, v;
 
 	(void)state;
+	arm();
 	assert_int_equal(mem_init_process(&m), 0);
 	assert_int_equal(mem_load64(&m, hpa((uintptr_t)&x), &v), 0);
 	assert_int_equal(v, 42);
@@ -270,6 +292,7 @@ static void guard_races_unmap(void **state)
 	pthread_t t;
 
 	(void)state;
+	arm();
 	victim = pages(1, PROT_READ | PROT_WRITE);
 	pthread_create(&t, NULL, unmapper, NULL);
 	while (!atomic_load(&done)) {
