@@ -4,7 +4,7 @@
  *
  * nb_guard holds pairs of 32-bit offsets, each relative to its own place: the
  * instruction that may fault, and where to go on. The handler changes nothing but
- * the program counter, so it is async-signal-safe by construction.
+ * the program counter and the carry flag, so it is async-signal-safe by construction.
  */
 #include "mem/guard.h"
 
@@ -66,6 +66,7 @@ static void handler(int sig, siginfo_t *info, void *uc_)
 
 	if (to) {
 		*pc = (greg_t)to;
+		uc->uc_mcontext.gregs[REG_EFL] |= 1; /* carry: the access failed */
 		return;
 	}
 	i = chain_index(sig);
@@ -162,41 +163,62 @@ int guard_chain_sigaction(int sig, const struct sigaction *act, struct sigaction
 bool guard_load32(const void *p, uint32_t *v)
 {
 	uint32_t x;
+	bool bad;
 
-	__asm__ volatile goto("1: movl (%1), %0\n\t" GUARD_ENTRY("1b", "%l[fail]") : "=r"(x) : "r"(p) : "memory" : fail);
-	GUARD_OUTPUTS;
-	*v = x;
-	return true;
-fail:
-	return false;
+	__asm__ volatile("clc\n"
+			 "1:\tmovl (%2), %0\n"
+			 "2:\n\t" GUARD_ENTRY("1b", "2b")
+			 : "=r"(x), "=@ccc"(bad)
+			 : "r"(p)
+			 : "memory");
+	if (!bad)
+		*v = x;
+	return !bad;
 }
 
 bool guard_store32(void *p, uint32_t v)
 {
-	__asm__ volatile goto("1: movl %1, (%0)\n\t" GUARD_ENTRY("1b", "%l[fail]") : : "r"(p), "r"(v) : "memory" : fail);
-	return true;
-fail:
-	return false;
+	bool bad;
+
+	__asm__ volatile("clc\n"
+			 "1:\tmovl %2, (%1)\n"
+			 "2:\n\t" GUARD_ENTRY("1b", "2b")
+			 : "=@ccc"(bad)
+			 : "r"(p), "r"(v)
+			 : "memory");
+	return !bad;
 }
 
 bool guard_load8(const void *p, uint8_t *v)
 {
 	uint32_t x;
+	bool bad;
 
-	__asm__ volatile goto("1: movzbl (%1), %0\n\t" GUARD_ENTRY("1b", "%l[fail]") : "=r"(x) : "r"(p) : "memory" : fail);
-	GUARD_OUTPUTS;
-	*v = (uint8_t)x;
-	return true;
-fail:
-	return false;
+	__asm__ volatile("clc\n"
+			 "1:\tmovzbl (%2), %0\n"
+			 "2:\n\t" GUARD_ENTRY("1b", "2b")
+			 : "=r"(x), "=@ccc"(bad)
+			 : "r"(p)
+			 : "memory");
+	if (!bad)
+		*v = (uint8_t)x;
+	return !bad;
 }
 
 bool guard_touch_write(void *p)
 {
-	__asm__ volatile goto("1: lock orb $0, (%0)\n\t" GUARD_ENTRY("1b", "%l[fail]") : : "r"(p) : "memory", "cc" : fail);
-	return true;
-fail:
-	return false;
+	int bad = 0;
+
+	__asm__ volatile("1:\tlock orb $0, (%1)\n"
+			 "2:\n\t"
+			 ".pushsection .text.unlikely, \"ax\"\n"
+			 "3:\tmovl $1, %0\n\t"
+			 "jmp 2b\n\t"
+			 ".popsection\n\t" GUARD_ENTRY("1b", "3b")
+			 : "+r"(bad)
+			 : "r"(p)
+			 : "memory", "cc");
+	return !bad;
 }
 
 /* Descriptors and entries: few words, each loaded and stored whole. Bulk data goes by string instructions. */

@@ -3,7 +3,7 @@
  * Guarded access to memory of this process that may not be there.
  *
  * Each routine is a few instructions whose addresses stand in a table
- * (section nb_guard). A SIGSEGV or SIGBUS at one of them resumes at the routine's failure exit;
+ * (section nb_guard). A SIGSEGV or SIGBUS at one of them resumes at the routine's exit with the failure marked;
  * any other goes on to whoever had the signal before us. No cost when nothing
  * faults: no probing, no system call, no setjmp.
  *
@@ -48,57 +48,70 @@ bool guard_touch_write(void *p);
 
 #if defined(__x86_64__)
 
-#define GUARD_ENTRY(insn_label, fail)                                                                         \
+/*
+ * One line of the table. The handler sets the carry flag and goes on at `resume`, so a routine that clears the flag first
+ * can hand it to the compiler as an output: a branch on a flag that does not wait for the load. (asm goto would
+ * say the same, but gcc 12 loses or moves its outputs: GCC bugs 110420 and 113921.)
+ */
+#define GUARD_ENTRY(insn_label, resume)                                                                       \
 	".pushsection nb_guard, \"a\"\n\t"                                                                    \
 	".balign 4\n\t"                                                                                       \
 	".long " insn_label " - .\n\t"                                                                        \
-	".long " fail " - .\n\t"                                                                              \
+	".long " resume " - .\n\t"                                                                            \
 	".popsection\n\t"
-
-/*
- * Volatile must be said, and an empty statement must follow, where an asm goto has outputs: gcc before 14 drops the
- * first when the outputs are dead, and sinks the outputs past the labels (GCC bugs 110420 and 113921).
- */
-#define GUARD_OUTPUTS __asm__ volatile("")
 
 static inline bool guard_load64(const void *p, uint64_t *v)
 {
 	uint64_t x;
+	bool bad;
 
-	__asm__ volatile goto("1: movq (%1), %0\n\t" GUARD_ENTRY("1b", "%l[fail]")
-			      : "=r"(x) : "r"(p) : "memory" : fail);
-	GUARD_OUTPUTS;
+	__asm__ volatile("clc\n"
+			 "1:\tmovq (%2), %0\n"
+			 "2:\n\t" GUARD_ENTRY("1b", "2b")
+			 : "=r"(x), "=@ccc"(bad)
+			 : "r"(p)
+			 : "memory");
+	if (__builtin_expect(bad, 0))
+		return false;
 	*v = x;
 	return true;
-fail:
-	return false;
 }
 
 static inline bool guard_store64(void *p, uint64_t v)
 {
-	__asm__ volatile goto("1: movq %1, (%0)\n\t" GUARD_ENTRY("1b", "%l[fail]") : : "r"(p), "r"(v) : "memory" : fail);
-	return true;
-fail:
-	return false;
+	bool bad;
+
+	__asm__ volatile("clc\n"
+			 "1:\tmovq %2, (%1)\n"
+			 "2:\n\t" GUARD_ENTRY("1b", "2b")
+			 : "=@ccc"(bad)
+			 : "r"(p), "r"(v)
+			 : "memory");
+	return !__builtin_expect(bad, 0);
 }
 
 /* 0 exchanged, 1 not equal (*expected updated), -1 not there. */
 static inline int guard_cas64(void *p, uint64_t *expected, uint64_t desired)
 {
 	uint64_t was = *expected;
+	int bad = 0;
 
-	__asm__ volatile goto("1: lock cmpxchgq %2, (%1)\n\t" GUARD_ENTRY("1b", "%l[fail]")
-		     : "+a"(was)
-		     : "r"(p), "r"(desired)
-		     : "memory", "cc"
-		     : fail);
-	GUARD_OUTPUTS;
+	/* The instruction has the flags for itself, so its failure exit is a line of its own. */
+	__asm__ volatile("1:\tlock cmpxchgq %3, (%2)\n"
+			 "2:\n\t"
+			 ".pushsection .text.unlikely, \"ax\"\n"
+			 "3:\tmovl $1, %1\n\t"
+			 "jmp 2b\n\t"
+			 ".popsection\n\t" GUARD_ENTRY("1b", "3b")
+			 : "+a"(was), "+r"(bad)
+			 : "r"(p), "r"(desired)
+			 : "memory", "cc");
+	if (__builtin_expect(bad, 0))
+		return -1;
 	if (was == *expected)
 		return 0;
 	*expected = was;
 	return 1;
-fail:
-	return -1;
 }
 
 #else
