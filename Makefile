@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The front door. Meson and Ninja do the work; this sets up what they need.
+B ?= build
+MESON_FLAGS ?=
+PREFIX ?= /usr/local
+
+.PHONY: all build run test test-sanitizers bench install clean setup
+
+all: build
+
+setup:
+	scripts/setup build
+
+$(B)/build.ninja: | setup
+	meson setup $(B) --prefix=$(PREFIX) $(MESON_FLAGS)
+
+build: $(B)/build.ninja
+	ninja -C $(B)
+
+# Boot an unmodified guest on the virtual host and let it check its disk.
+run: build
+	scripts/setup guest
+	scripts/run-main $(B)
+
+test: build
+	scripts/test $(B)
+
+bench: build
+	scripts/bench $(B)
+
+install: build
+	meson install -C $(B)
+
+clean:
+	rm -rf $(B) build-asan build-tsan build-clang
