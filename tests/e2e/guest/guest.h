@@ -60,6 +60,9 @@ void disk_wait_at(struct disk *disk, const char *pci);
 int disk_open(const struct disk *disk, int flags);
 void *io_buffer(size_t size); /* page-aligned, never freed */
 
+/* pci.c */
+int pci_find(unsigned int vendor, unsigned int device, char *pci, size_t size); /* 0, or -1: no such function */
+
 /* load.c: verified O_DIRECT load in the background */
 struct load;
 struct load_stats {
@@ -77,5 +80,7 @@ void scenario_perf(void);
 void scenario_hotplug(void);
 void scenario_net(void);
 void scenario_idle(void);
+void scenario_dmatest(void);
+void scenario_pasid(void);
 
 #endif

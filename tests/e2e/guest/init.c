@@ -15,6 +15,7 @@ static const struct scenario {
 } scenarios[] = {
 	{ "nvme", scenario_nvme },	 { "nvme-load", scenario_nvme_load }, { "perf", scenario_perf },
 	{ "hotplug", scenario_hotplug }, { "net", scenario_net },	      { "idle", scenario_idle },
+	{ "dmatest", scenario_dmatest }, { "pasid", scenario_pasid },
 };
 
 static void mount_kernel_fs(void)
