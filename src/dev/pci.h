@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What all PCI functions share: configuration space, BARs, reset, interrupts, the way to the bus.
+ *
+ * A model embeds struct dev_fn as its first member, calls pci_init(), describes its BARs
+ * and capabilities in the order in which they shall be chained, ends with pci_ready() and from then on only uses the functions
+ * under "at run time". Layouts follow PCI Express Base 5.0, chapter 7, and PCI Local Bus 3.0, chapter 6.
+ *
+ * Locks: `lock` below protects the configuration space and all interrupt state. It is the innermost lock of a
+ * function: models may hold theirs around any call here, and nothing is called out with it held. dev_bus.irq
+ * is called with no lock of ours, so the model must have dropped its own before pci_message() and pci_irq_update().
+ */
+#ifndef NB_DEV_PCI_H
+#define NB_DEV_PCI_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/addr.h"
+#include "base/bits.h"
+#include "dev/dev.h"
+
+#define PCI_MAX_MSIX 64 /* one 64-bit word holds the pending bits of a function */
+#define PCI_MAX_MSI  32
+
+/* Type 0 header. */
+#define PCI_VENDOR	  0x00
+#define PCI_DEVICE	  0x02
+#define PCI_COMMAND	  0x04
+#define PCI_COMMAND_MEM	  BIT(1)
+#define PCI_COMMAND_BM	  BIT(2)
+#define PCI_COMMAND_NOINTX BIT(10)
+#define PCI_STATUS	  0x06
+#define PCI_STATUS_INTX	  BIT(3)
+#define PCI_STATUS_CAPS	  BIT(4)
+#define PCI_STATUS_W1C	  0xf900
+#define PCI_REVISION	  0x08
+#define PCI_CLASS	  0x09 /* three bytes */
+#define PCI_BAR0	  0x10
+#define PCI_SUBVENDOR	  0x2c
+#define PCI_SUBDEVICE	  0x2e
+#define PCI_CAPS	  0x34
+#define PCI_INT_LINE	  0x3c
+#define PCI_INT_PIN	  0x3d
+
+#define PCI_BAR_64	  BIT(2)
+#define PCI_BAR_PREFETCH  BIT(3)
+
+struct pci_id {
+	uint16_t vendor, device;
+	uint32_t class_code; /* 24 bits: base, sub, interface */
+	uint8_t revision;
+};
+
+struct dev_fn_ops {
+	void (*destroy)(struct dev_fn *fn); /* frees the model, pci_fini() included */
+	/* Function-level reset of everything that is the model's; configuration space is reset afterwards. */
+	void (*reset)(struct dev_fn *fn);
+	uint64_t (*bar_read)(struct dev_fn *fn, unsigned int bar, uint64_t off, unsigned int size);
+	void (*bar_write)(struct dev_fn *fn, unsigned int bar, uint64_t off, unsigned int size, uint64_t v);
+	/* May be null. The function changed between INTx, MSI and MSI-X: the model sets its INTx level anew. */
+	void (*irq_mode_changed)(struct dev_fn *fn);
+};
+
+enum pci_irq_mode { PCI_MODE_INTX, PCI_MODE_MSI, PCI_MODE_MSIX };
+
+struct pci_msix_entry {
+	uint32_t addr_lo, addr_hi, data, control;
+};
+
+struct dev_fn {
+	const struct dev_fn_ops *ops; /* these four: set before publish */
+	struct dev_bus bus;
+	struct nb_trace *tr;
+	struct dev_bar bar[DEV_NBARS];
+
+	/* Set by the builder, constant afterwards; 0: no such capability. */
+	uint16_t pm, msi, msix, pcie, ats, pri, pasid;
+	uint16_t last_cap, last_ext; /* where the next capability is linked */
+	uint16_t next_cap, next_ext; /* first free byte */
+	unsigned int nmsi, nmsix, msix_bar;
+	uint8_t pasid_bits;
+
+	pthread_mutex_t lock;
+	uint8_t config[DEV_CONFIG_SIZE];  /* under lock */
+	uint8_t initial[DEV_CONFIG_SIZE]; /* constant: config after reset */
+	uint8_t wmask[DEV_CONFIG_SIZE];	  /* constant: bits that software may write */
+	uint8_t w1c[DEV_CONFIG_SIZE];	  /* constant: bits that writing 1 clears */
+	struct pci_msix_entry msix_table[PCI_MAX_MSIX]; /* under lock */
+	uint64_t msix_masked;		  /* under lock: control bit 0 of each entry */
+	uint64_t pending;		  /* under lock: vectors that wait for an enable or an unmask */
+	bool intx_level;		  /* under lock: what the model wants */
+	bool intx_sent;			  /* under lock: the line level the bus knows */
+	bool intx_busy;			  /* under lock: some thread is telling the bus */
+
+	/* Shadows of config for paths without the lock; stored relaxed under it. */
+	_Atomic bool mem_on, master_on;
+	_Atomic enum pci_irq_mode irq_mode;
+};
+
+/* 0 or -ENOMEM. */
+int pci_init(struct dev_fn *fn, const struct dev_fn_ops *ops, const struct dev_bus *bus, struct nb_trace *tr,
+	     const struct pci_id *id);
+void pci_fini(struct dev_fn *fn);
+
+/* The builder. Sizes of BARs are powers of two, at least 16. */
+void pci_add_bar(struct dev_fn *fn, unsigned int n, const struct dev_bar *bar);
+void pci_add_intx(struct dev_fn *fn);
+void pci_add_pm(struct dev_fn *fn);
+void pci_add_msi(struct dev_fn *fn, unsigned int nvec);	/* 1, 2, 4 ... 32 */
+/* Adds the BAR as well: table at 0, pending bits at PCI_MSIX_PBA. */
+#define PCI_MSIX_PBA 0x1000
+#define PCI_MSIX_BAR_SIZE 0x2000
+void pci_add_msix(struct dev_fn *fn, unsigned int bar, unsigned int nvec);
+void pci_add_pcie(struct dev_fn *fn); /* endpoint, FLR */
+void pci_add_ats(struct dev_fn *fn);
+void pci_add_pasid(struct dev_fn *fn, unsigned int bits);
+void pci_add_pri(struct dev_fn *fn);
+void pci_ready(struct dev_fn *fn);
+
+/* At run time. */
+
+/* A plain transaction of the function; aborted when it may not master the bus or the range wraps. */
+static inline int pci_dma_read(struct dev_fn *fn, uint32_t pasid, uint64_t addr, void *buf, size_t len)
+{
+	if (!atomic_load_explicit(&fn->master_on, memory_order_relaxed) || addr + (len - 1) < addr)
+		return -EFAULT;
+	return fn->bus.dma_read(fn->bus.opaque, pasid, addr, buf, len);
+}
+
+static inline int pci_dma_write(struct dev_fn *fn, uint32_t pasid, uint64_t addr, const void *buf, size_t len)
+{
+	if (!atomic_load_explicit(&fn->master_on, memory_order_relaxed) || addr + (len - 1) < addr)
+		return -EFAULT;
+	return fn->bus.dma_write(fn->bus.opaque, pasid, addr, buf, len);
+}
+
+static inline enum pci_irq_mode pci_irq_mode(struct dev_fn *fn)
+{
+	return atomic_load_explicit(&fn->irq_mode, memory_order_relaxed);
+}
+
+/*
+ * Send these vectors (bit n: vector n) as MSI-X or MSI messages; masked ones become pending. Does nothing in INTx
+ * mode. With fewer MSI vectors than the number, its low bits count.
+ */
+void pci_message(struct dev_fn *fn, uint64_t vectors);
+/*
+ * The level the model wants on its INTx line, set under the model's own lock so that levels are in order. It reaches the bus with
+ * the next pci_irq_update(), which is called without locks, and only in INTx mode.
+ */
+void pci_intx_level(struct dev_fn *fn, bool level);
+void pci_irq_update(struct dev_fn *fn);
+
+/* Shared between pci.c, pci_caps.c and pci_irq.c. */
+static inline uint16_t pci_get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+static inline uint32_t pci_get32(const uint8_t *p)
+{
+	return pci_get16(p) | (uint32_t)pci_get16(p + 2) << 16;
+}
+static inline void pci_put16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)v;
+	p[1] = (uint8_t)(v >> 8);
+}
+static inline void pci_put32(uint8_t *p, uint32_t v)
+{
+	pci_put16(p, (uint16_t)v);
+	pci_put16(p + 2, (uint16_t)(v >> 16));
+}
+
+void pci_shadow_locked(struct dev_fn *fn); /* config changed: bring the shadows up to date */
+void pci_irq_reset_locked(struct dev_fn *fn);
+uint64_t pci_msix_read(struct dev_fn *fn, uint64_t off, unsigned int size);
+void pci_msix_write(struct dev_fn *fn, uint64_t off, unsigned int size, uint64_t v);
+
+/* A model of this room: what dev.h shows, and the check of its options without creating anything. */
+struct pci_model {
+	struct dev_model m;
+	int (*check)(const struct dev_option *opt, unsigned int nopts, struct nb_diag *diag);
+};
+extern const struct pci_model dmatest_model, nvme_model;
+
+#endif
