@@ -44,6 +44,7 @@
 	X(host_hwpt_invalidate, "host.hwpt-invalidate", "id %lu entries %lu done %lu")                            \
 	X(host_attach, "host.attach", "dev %lu pasid %lx hwpt %lu")                                               \
 	X(host_detach, "host.detach", "dev %lu pasid %lx")                                                        \
+	X(host_attach_unnested, "host.attach-unnested", "dev %lu hwpt %lu: the IOMMU can nest, this table is no parent") \
 	X(host_map, "host.map", "ioas %lu iova %lx length %lx va %lx")                                            \
 	X(host_unmap, "host.unmap", "ioas %lu iova %lx length %lx")                                               \
 	X(host_revoke, "host.revoke", "va %lx length %lx areas %lu")                                              \

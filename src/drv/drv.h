@@ -67,6 +67,7 @@ enum drv_cap {
 	DRV_CAP_PASID_EXEC,
 	DRV_CAP_PASID_PRIV,
 	DRV_CAP_ATS,
+	DRV_CAP_NESTING,	   /* domain_alloc_nested can succeed for this device */
 };
 
 enum drv_resv_type { DRV_RESV_DIRECT, DRV_RESV_DIRECT_RELAXABLE, DRV_RESV_RESERVED, DRV_RESV_MSI, DRV_RESV_SW_MSI };
