@@ -106,12 +106,12 @@ class Guest:
     """
     nb          the guest's scenario with its parameters
     devices     QEMU arguments from the vIOMMU on; -device vfio-pci ones become NVMe models when plain
-    kernel      more of the kernel's command line; iommu the part that concerns the IOMMU
+    iommu       the part of the kernel's command line that concerns the IOMMU
     wrap        a command that runs nestbox; launch one that runs QEMU, under nestbox
     owner       the user id that wrap changes to, if it does
     """
 
-    def __init__(self, nb, devices, kernel="", iommu="intel_iommu=on,sm_on iommu.strict=1", machine="q35",
+    def __init__(self, nb, devices, iommu="intel_iommu=on,sm_on iommu.strict=1", machine="q35",
                  host="spr", smp=1, args=(), nestbox_args=(), wrap=(), launch=(), owner=None, reboot=False, timeout=60):
         self.deadline = time.monotonic() + timeout
         self.dir = tempfile.mkdtemp(prefix="nb-e2e-")
@@ -128,7 +128,7 @@ class Guest:
         self.options = ["-machine", machine, "-accel", "tcg", "-cpu", "qemu64", "-m", "256", "-smp", str(smp),
                         "-nodefaults", "-display", "none", "-serial", "file:" + self.serial,
                         "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp"),
-                        "-append", "console=ttyS0 quiet panic=-1 %s %s nb=%s" % (iommu, kernel, nb)]
+                        "-append", "console=ttyS0 quiet panic=-1 %s nb=%s,watchdog=%d" % (iommu, nb, timeout - 10)]
         self.options += [] if reboot else ["-no-reboot"]
         self.options += [*args, *self._devices(devices)]
 
@@ -235,8 +235,10 @@ class Guest:
     def wait_exit(self):
         """Until nestbox (or a plain QEMU) is gone; then the summary can be read."""
         while self.process.poll() is None:
+            # A guest that failed may hang on its way out.
+            check(not self._verdict().startswith("fail"), "the guest says: " + self._verdict())
             self._check_time("QEMU did not end")
-            time.sleep(0.02)
+            time.sleep(0.05)
         check(self.process.returncode == 0, "exit status %d" % self.process.returncode)
         if not PLAIN:
             with open(self.path("summary.json")) as f:
@@ -245,9 +247,10 @@ class Guest:
     def finish(self):
         """The guest must power off by itself and be content."""
         self.wait_exit()
-        done = [v for k, v in self.lines() if k == "done"]
-        check(done, "the guest ended without a verdict")
-        check(done[-1] == "ok", "the guest says: " + done[-1])
+        check(self._verdict() == "ok", "the guest says: " + (self._verdict() or "nothing"))
+
+    def _verdict(self):
+        return ([v for k, v in self.lines() if k == "done"] or [""])[-1]
 
     def last(self, key):
         values = [v for k, v in self.lines() if k == key]

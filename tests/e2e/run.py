@@ -214,6 +214,17 @@ def fd_passing():
     expect_nested(guest)
 
 
+@case("wrong-order")
+def wrong_order():
+    """QEMU says nothing when the vIOMMU comes after the device, but nesting is gone: nestbox has to say it."""
+    with Guest("idle", [*iommufd(), *vfio(NVME0), "-device", NESTED]) as guest:
+        guest.wait_line("ready")
+        guest.qmp.command("quit")
+        guest.wait_exit()
+        guest.expect_summary("nested_hwpt_allocs", lambda n: n == 0, "nothing can nest")
+        check(PLAIN or "nest" in guest.output(), "not a word about nesting in the summary")
+
+
 @case("unprivileged")
 def unprivileged():
     """The whole run as a user who owns nothing but a home."""

@@ -57,8 +57,8 @@ static void copy_unaligned(struct stage *s)
 
 	memset(s->b, 0, SIZE);
 	memcpy(want + 0xff1, s->a + 0x123, 5000);
-	engine_expect(&s->engine, DMATEST_ERROR_NONE, "copy_unaligned", DMATEST_CMD_COPY, IOVA_A + 0x123, IOVA_B + 0xff1,
-		      5000);
+	engine_expect(&s->engine, DMATEST_ERROR_NONE, "copy_unaligned", DMATEST_CMD_COPY, IOVA_A + 0x123,
+		      IOVA_B + 0xff1, 5000);
 	expect_bytes("copy_unaligned", s->b, want, SIZE);
 }
 
@@ -79,10 +79,12 @@ static void fill_compare(struct stage *s)
 	report("fill_compare", "ok");
 }
 
-static void refused(struct stage *s, const char *what, uint32_t error, uint64_t src, uint64_t dst, uint64_t at, uint64_t done)
+static void refused(struct stage *s, const char *what, uint32_t error, uint64_t src, uint64_t dst, uint64_t at,
+		    uint64_t done)
 {
 	engine_expect(&s->engine, error, what, DMATEST_CMD_COPY, src, dst, SIZE);
-	if (engine_read64(&s->engine, DMATEST_ERROR_ADDR) != at || engine_read64(&s->engine, DMATEST_DONE) != done)
+	if (engine_read64(&s->engine, DMATEST_ERROR_ADDR) != at ||
+	    engine_read64(&s->engine, DMATEST_DONE) != done)
 		fail("%s: reported at %#llx after %llu bytes", what,
 		     (unsigned long long)engine_read64(&s->engine, DMATEST_ERROR_ADDR),
 		     (unsigned long long)engine_read64(&s->engine, DMATEST_DONE));
@@ -91,7 +93,7 @@ static void refused(struct stage *s, const char *what, uint32_t error, uint64_t 
 
 static void interrupt(struct stage *s, int eventfd)
 {
-	struct pollfd pfd = { .fd = eventfd, .events = POLLIN };
+	struct pollfd pfd = {.fd = eventfd, .events = POLLIN};
 	uint64_t count;
 
 	if (read(eventfd, &count, sizeof(count)) != -1 || errno != EAGAIN)
@@ -129,7 +131,7 @@ static void read_only(struct stage *s)
 
 void scenario_dmatest(void)
 {
-	struct stage s = { .a = pages(), .b = pages(), .other = pages() };
+	struct stage s = {.a = pages(), .b = pages(), .other = pages()};
 	char pci[16];
 	size_t size;
 	int eventfd;

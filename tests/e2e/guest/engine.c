@@ -47,8 +47,8 @@ uint32_t engine_run(struct engine *e, uint32_t command, uint64_t src, uint64_t d
 	return engine_read32(e, DMATEST_ERROR);
 }
 
-void engine_expect(struct engine *e, uint32_t error, const char *what, uint32_t command, uint64_t src, uint64_t dst,
-		   uint64_t length)
+void engine_expect(struct engine *e, uint32_t error, const char *what, uint32_t command, uint64_t src,
+		   uint64_t dst, uint64_t length)
 {
 	uint32_t got = engine_run(e, command, src, dst, length);
 

@@ -22,7 +22,7 @@ void engine_write64(struct engine *e, unsigned int reg, uint64_t v);
 /* Runs one command to its end; returns DMATEST_ERROR_*. */
 uint32_t engine_run(struct engine *e, uint32_t command, uint64_t src, uint64_t dst, uint64_t length);
 /* The same where only one outcome is right; `what` names the step. */
-void engine_expect(struct engine *e, uint32_t error, const char *what, uint32_t command, uint64_t src, uint64_t dst,
-		   uint64_t length);
+void engine_expect(struct engine *e, uint32_t error, const char *what, uint32_t command, uint64_t src,
+		   uint64_t dst, uint64_t length);
 
 #endif

@@ -42,7 +42,7 @@ void module_load(const char *name); /* and what it depends on */
 /* pattern.c: data that can be told from any other data of its kind */
 uint64_t mix64(uint64_t v);
 uint64_t rng_next(uint64_t *state);
-void pattern_fill(void *buf, size_t size, uint64_t seed); /* size in whole 64-bit words */
+void pattern_fill(void *buf, size_t size, uint64_t seed);      /* size in whole 64-bit words */
 uint64_t checksum(uint64_t sum, const void *buf, size_t size); /* order matters; same unit */
 
 /* disk.c */

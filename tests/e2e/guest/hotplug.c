@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * hotplug: verified load on the disk at PCI address `disk` all the while; any other disk may come and go (the
- * host drives that through QMP) and gets a short verified I/O each time it appears, before "appeared=N" tells the host
- * to go on. Ends after `times` disappearances. Parameters: disk, times (20), secs (60) at most.
+ * host drives that through QMP) and gets a short verified I/O each time it appears, before "appeared=N" tells
+ * the host to go on. Ends after `times` disappearances. Parameters: disk, times (20), secs (60) at most.
  */
 
 #include <inttypes.h>
@@ -54,8 +54,8 @@ void scenario_hotplug(void)
 		report("gone", "%u", n);
 	}
 	load_stop(load, &stats);
-	report("load_stats", "%s ops=%" PRIu64 " bytes=%" PRIu64 " errors=%" PRIu64, disk.pci, stats.ops, stats.bytes,
-	       stats.errors);
+	report("load_stats", "%s ops=%" PRIu64 " bytes=%" PRIu64 " errors=%" PRIu64, disk.pci, stats.ops,
+	       stats.bytes, stats.errors);
 	report("checksum_ok", "%d", stats.errors == 0);
 	if (stats.errors || stats.ops == 0)
 		fail("%" PRIu64 " errors in %" PRIu64 " operations", stats.errors, stats.ops);

@@ -13,9 +13,10 @@ static const struct scenario {
 	const char *name;
 	void (*run)(void);
 } scenarios[] = {
-	{ "nvme", scenario_nvme },	 { "nvme-load", scenario_nvme_load }, { "perf", scenario_perf },
-	{ "hotplug", scenario_hotplug }, { "net", scenario_net },	      { "idle", scenario_idle },
-	{ "dmatest", scenario_dmatest }, { "pasid", scenario_pasid },
+	{"nvme", scenario_nvme},       {"nvme-load", scenario_nvme_load},
+	{"perf", scenario_perf},       {"hotplug", scenario_hotplug},
+	{"net", scenario_net},         {"idle", scenario_idle},
+	{"dmatest", scenario_dmatest}, {"pasid", scenario_pasid},
 };
 
 static void mount_kernel_fs(void)
@@ -23,9 +24,9 @@ static void mount_kernel_fs(void)
 	static const struct {
 		const char *type, *where;
 	} list[] = {
-		{ "devtmpfs", "/dev" },
-		{ "proc", "/proc" },
-		{ "sysfs", "/sys" },
+		{"devtmpfs", "/dev"},
+		{"proc", "/proc"},
+		{"sysfs", "/sys"},
 	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {

@@ -22,10 +22,10 @@
 
 #include "guest.h"
 
-#define SECTORS_MAX 256u /* of one transfer: 128 KiB */
-#define REGION	    8192u /* sectors of a thread: 4 MiB */
+#define SECTORS_MAX 256u  /* of one transfer: 128 KiB */
+#define REGION      8192u /* sectors of a thread: 4 MiB */
 #define THREADS_MAX 16u
-#define ERASED	    0u /* generation of a sector that reads as zeroes */
+#define ERASED      0u /* generation of a sector that reads as zeroes */
 
 struct worker {
 	struct load *load;
@@ -58,8 +58,8 @@ static void io_failed(struct worker *w, const char *what, uint64_t sector, uint3
 {
 	w->stats.errors++;
 	if (w->stats.errors == 1)
-		report("io_error", "%s: %s of %u sectors at %" PRIu64 ": %s", w->load->name, what, count, sector,
-		       strerror(errno));
+		report("io_error", "%s: %s of %u sectors at %" PRIu64 ": %s", w->load->name, what, count,
+		       sector, strerror(errno));
 }
 
 static void do_write(struct worker *w, uint32_t at, uint32_t count, unsigned char *buf)
@@ -94,7 +94,7 @@ static void do_read(struct worker *w, uint32_t at, uint32_t count, unsigned char
 
 static void do_erase(struct worker *w, uint32_t at, uint32_t count)
 {
-	uint64_t range[2] = { (w->first + at) * SECTOR, (uint64_t)count * SECTOR };
+	uint64_t range[2] = {(w->first + at) * SECTOR, (uint64_t)count * SECTOR};
 
 	if (ioctl(w->load->fd, BLKZEROOUT, range) < 0)
 		io_failed(w, "write zeroes", w->first + at, count);
@@ -160,7 +160,7 @@ static struct load *load_open(const struct disk *disk, unsigned int threads, uin
 
 static void load_close(struct load *load, struct load_stats *stats)
 {
-	*stats = (struct load_stats){ 0 };
+	*stats = (struct load_stats){0};
 	for (unsigned int i = 0; i < load->threads; i++) {
 		struct worker *w = &load->workers[i];
 
@@ -224,8 +224,8 @@ void scenario_nvme_load(void)
 		struct load_stats stats;
 
 		load_stop(loads[i], &stats);
-		report("load_stats", "%s ops=%" PRIu64 " bytes=%" PRIu64 " errors=%" PRIu64, disks[i].pci, stats.ops,
-		       stats.bytes, stats.errors);
+		report("load_stats", "%s ops=%" PRIu64 " bytes=%" PRIu64 " errors=%" PRIu64, disks[i].pci,
+		       stats.ops, stats.bytes, stats.errors);
 		if (stats.ops == 0)
 			fail("%s did nothing", disks[i].name);
 		errors += stats.errors;

@@ -21,10 +21,10 @@
 
 #include "guest.h"
 
-#define GUEST_ADDRESS	"10.0.2.15"
-#define GUEST_NETMASK	"255.255.255.0"
+#define GUEST_ADDRESS   "10.0.2.15"
+#define GUEST_NETMASK   "255.255.255.0"
 #define GATEWAY_ADDRESS "10.0.2.2"
-#define PAYLOAD		1024u
+#define PAYLOAD         1024u
 
 struct ping {
 	struct icmphdr header;
@@ -50,7 +50,7 @@ static int find_interface(char *name)
 
 static void set_address(int sock, struct ifreq *ifr, unsigned long request, const char *address)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct sockaddr_in in = {.sin_family = AF_INET};
 
 	inet_pton(AF_INET, address, &in.sin_addr);
 	memcpy(&ifr->ifr_addr, &in, sizeof(in));
@@ -60,7 +60,7 @@ static void set_address(int sock, struct ifreq *ifr, unsigned long request, cons
 
 static void interface_up(void)
 {
-	struct ifreq ifr = { 0 };
+	struct ifreq ifr = {0};
 	double limit = now() + 10;
 	int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -92,8 +92,8 @@ static uint16_t internet_checksum(const void *data, size_t size)
 
 static void send_ping(int sock, uint16_t sequence)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET };
-	struct ping ping = { .header = { .type = ICMP_ECHO } };
+	struct sockaddr_in to = {.sin_family = AF_INET};
+	struct ping ping = {.header = {.type = ICMP_ECHO}};
 
 	ping.header.un.echo.sequence = htons(sequence);
 	pattern_fill(ping.payload, PAYLOAD, sequence);
@@ -126,7 +126,7 @@ static int receive_pong(int sock, uint16_t sequence)
 void scenario_net(void)
 {
 	unsigned int count = param_uint("count", 20), replies = 0;
-	struct timeval timeout = { .tv_sec = 2 };
+	struct timeval timeout = {.tv_sec = 2};
 	struct disk disks[DISKS_MAX];
 	struct load_stats stats;
 	struct load *load;

@@ -23,7 +23,8 @@ int pci_find(unsigned int vendor, unsigned int device, char *pci, size_t size)
 	int found = -1;
 
 	while (dir && found < 0 && (entry = readdir(dir)) != NULL) {
-		if (attribute(entry->d_name, "vendor") == vendor && attribute(entry->d_name, "device") == device) {
+		if (attribute(entry->d_name, "vendor") == vendor &&
+		    attribute(entry->d_name, "device") == device) {
 			snprintf(pci, size, "%s", entry->d_name);
 			found = 0;
 		}

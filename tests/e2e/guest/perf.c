@@ -29,9 +29,9 @@ static const struct {
 	uint16_t opcode;
 	uint32_t size;
 } tests[TESTS] = {
-	[RANDREAD] = { "randread_iops", IOCB_CMD_PREAD, RANDOM_SIZE },
-	[SEQREAD] = { "seqread_mbps", IOCB_CMD_PREAD, STREAM_SIZE },
-	[SEQWRITE] = { "seqwrite_mbps", IOCB_CMD_PWRITE, STREAM_SIZE },
+	[RANDREAD] = {"randread_iops", IOCB_CMD_PREAD, RANDOM_SIZE},
+	[SEQREAD] = {"seqread_mbps", IOCB_CMD_PREAD, STREAM_SIZE},
+	[SEQWRITE] = {"seqwrite_mbps", IOCB_CMD_PWRITE, STREAM_SIZE},
 };
 
 struct bench {
@@ -47,7 +47,7 @@ static void submit(struct bench *b, enum test test, unsigned int slot)
 {
 	uint32_t size = tests[test].size;
 	uint64_t block = test == RANDREAD ? rng_next(&b->rng) % b->blocks : b->next++ % b->blocks;
-	struct iocb *cb = &b->cbs[slot], *list[1] = { cb };
+	struct iocb *cb = &b->cbs[slot], *list[1] = {cb};
 
 	*cb = (struct iocb){
 		.aio_data = slot,
@@ -140,7 +140,8 @@ void scenario_perf(void)
 	char names[256], *save;
 
 	snprintf(names, sizeof(names), "%s", param("disk", ""));
-	for (char *name = strtok_r(names, ";", &save); name && count < DISKS_MAX; name = strtok_r(NULL, ";", &save))
+	for (char *name = strtok_r(names, ";", &save); name && count < DISKS_MAX;
+	     name = strtok_r(NULL, ";", &save))
 		disk_wait_at(&disks[count++], name);
 	if (count == 0 || rounds == 0 || rounds > ROUNDS_MAX)
 		fail("perf: no disk=, or bad rounds %u", rounds);

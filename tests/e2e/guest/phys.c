@@ -10,16 +10,17 @@
 #include "guest.h"
 #include "phys.h"
 
-#define HUGE_PAGE	(2u << 20)
+#define HUGE_PAGE       (2u << 20)
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
-#define PAGEMAP_PFN	((UINT64_C(1) << 55) - 1)
+#define PAGEMAP_PFN     ((UINT64_C(1) << 55) - 1)
 
 static uint64_t physical(const void *va)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	uint64_t entry;
 
-	if (fd < 0 || pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)va / PHYS_PAGE * sizeof(entry))) != sizeof(entry))
+	if (fd < 0 || pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)va / PHYS_PAGE * sizeof(entry))) !=
+			      sizeof(entry))
 		fail("/proc/self/pagemap: %s", strerror(errno));
 	close(fd);
 	if (!(entry & PAGEMAP_PRESENT) || !(entry & PAGEMAP_PFN))
@@ -45,7 +46,7 @@ struct phys phys_alloc(void)
 	}
 	if (used == HUGE_PAGE)
 		fail("the huge page is used up");
-	page = (struct phys){ base + used, base_pa + used };
+	page = (struct phys){base + used, base_pa + used};
 	used += PHYS_PAGE;
 	memset(page.va, 0, PHYS_PAGE);
 	return page;

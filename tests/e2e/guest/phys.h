@@ -12,8 +12,8 @@ struct phys {
 	uint64_t pa;
 };
 
-struct phys phys_alloc(void);   /* one zeroed page */
-void *phys_va(uint64_t pa);	/* of such a page */
+struct phys phys_alloc(void); /* one zeroed page */
+void *phys_va(uint64_t pa);   /* of such a page */
 volatile void *phys_mmio(uint64_t pa, uint64_t size);
 
 #endif

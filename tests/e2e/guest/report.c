@@ -114,7 +114,7 @@ static void watchdog_bark(int signo)
 
 void watchdog_start(unsigned int seconds)
 {
-	struct sigaction action = { .sa_handler = watchdog_bark };
+	struct sigaction action = {.sa_handler = watchdog_bark};
 
 	sigaction(SIGALRM, &action, NULL);
 	alarm(seconds);

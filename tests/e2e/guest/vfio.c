@@ -40,7 +40,7 @@ static void bind_driver(const char *pci)
 
 static void open_group(struct vfio *v, const char *pci)
 {
-	struct vfio_group_status status = { .argsz = sizeof(status) };
+	struct vfio_group_status status = {.argsz = sizeof(status)};
 	char path[PATH_MAX], group[PATH_MAX], node[64];
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", pci);
@@ -54,7 +54,7 @@ static void open_group(struct vfio *v, const char *pci)
 
 static void set_bus_master(struct vfio *v)
 {
-	struct vfio_region_info config = { .argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX };
+	struct vfio_region_info config = {.argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX};
 	uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 
 	if (ioctl(v->device, VFIO_DEVICE_GET_REGION_INFO, &config) < 0 ||
@@ -102,7 +102,7 @@ void vfio_map(struct vfio *v, void *va, uint64_t iova, uint64_t size, int writab
 
 void vfio_unmap(struct vfio *v, uint64_t iova, uint64_t size)
 {
-	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova, .size = size };
+	struct vfio_iommu_type1_dma_unmap unmap = {.argsz = sizeof(unmap), .iova = iova, .size = size};
 
 	if (ioctl(v->container, VFIO_IOMMU_UNMAP_DMA, &unmap) < 0 || unmap.size != size)
 		fail("VFIO_IOMMU_UNMAP_DMA at %#llx: %s", (unsigned long long)iova, strerror(errno));
@@ -110,10 +110,11 @@ void vfio_unmap(struct vfio *v, uint64_t iova, uint64_t size)
 
 volatile void *vfio_bar(struct vfio *v, unsigned int bar, size_t *size)
 {
-	struct vfio_region_info info = { .argsz = sizeof(info), .index = VFIO_PCI_BAR0_REGION_INDEX + bar };
+	struct vfio_region_info info = {.argsz = sizeof(info), .index = VFIO_PCI_BAR0_REGION_INDEX + bar};
 	void *p;
 
-	if (ioctl(v->device, VFIO_DEVICE_GET_REGION_INFO, &info) < 0 || !(info.flags & VFIO_REGION_INFO_FLAG_MMAP))
+	if (ioctl(v->device, VFIO_DEVICE_GET_REGION_INFO, &info) < 0 ||
+	    !(info.flags & VFIO_REGION_INFO_FLAG_MMAP))
 		fail("BAR %u cannot be mapped", bar);
 	p = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED, v->device, (off_t)info.offset);
 	if (p == MAP_FAILED)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One PCI function in the hands of this process, through the guest kernel's VFIO (group and type 1 interface). */
+/* One PCI function in the hands of this process, through the guest kernel's VFIO (group and type 1 interface).
+ */
 #ifndef NB_GUEST_VFIO_H
 #define NB_GUEST_VFIO_H
 

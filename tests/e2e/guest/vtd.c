@@ -21,28 +21,28 @@ enum {
 	VTD_IQA = 0x90,
 };
 
-#define GCMD_TE	 (1u << 31)
-#define GCMD_SRTP (1u << 30)
-#define GCMD_QIE (1u << 26)
-#define GSTS_PERSISTENT 0x96ffffffu /* what a write to GCMD has to repeat: not the one-shot commands */
+#define GCMD_TE             (1u << 31)
+#define GCMD_SRTP           (1u << 30)
+#define GCMD_QIE            (1u << 26)
+#define GSTS_PERSISTENT     0x96ffffffu /* what a write to GCMD has to repeat: not the one-shot commands */
 #define RTADDR_TTM_SCALABLE (UINT64_C(1) << 10)
-#define IQA_DW_256BIT (UINT64_C(1) << 11)
+#define IQA_DW_256BIT       (UINT64_C(1) << 11)
 
 /* 6.5.2: descriptors */
-#define INV_CONTEXT_GLOBAL UINT64_C(0x11)
-#define INV_IOTLB_GLOBAL UINT64_C(0x12)
-#define INV_WAIT_WRITE UINT64_C(0x25)
-#define INV_PIOTLB_PASID UINT64_C(0x26)
-#define INV_PIOTLB_PAGE UINT64_C(0x36)
-#define INV_PASID_CACHE_PASID UINT64_C(0x17)
+#define INV_CONTEXT_GLOBAL     UINT64_C(0x11)
+#define INV_IOTLB_GLOBAL       UINT64_C(0x12)
+#define INV_WAIT_WRITE         UINT64_C(0x25)
+#define INV_PIOTLB_PASID       UINT64_C(0x26)
+#define INV_PIOTLB_PAGE        UINT64_C(0x36)
+#define INV_PASID_CACHE_PASID  UINT64_C(0x17)
 #define INV_PASID_CACHE_GLOBAL UINT64_C(0x37)
-#define INV_DID(did) ((uint64_t)(did) << 16)
-#define INV_PASID(pasid) ((uint64_t)(pasid) << 32)
+#define INV_DID(did)           ((uint64_t)(did) << 16)
+#define INV_PASID(pasid)       ((uint64_t)(pasid) << 32)
 
 /* 9.3 to 9.6: root, context and PASID entries */
-#define ENTRY_PRESENT UINT64_C(1)
-#define CONTEXT_PASIDE UINT64_C(8)
-#define PASID_AW_4LEVEL (UINT64_C(2) << 2)
+#define ENTRY_PRESENT    UINT64_C(1)
+#define CONTEXT_PASIDE   UINT64_C(8)
+#define PASID_AW_4LEVEL  (UINT64_C(2) << 2)
 #define PASID_PGTT_FIRST (UINT64_C(1) << 6)
 
 /* 9.7: first-stage entries */
@@ -51,7 +51,7 @@ enum {
 #define ADDRESS UINT64_C(0x000ffffffffff000) /* in each of these entries */
 
 #define DOMAIN_ID 5u
-#define DONE 0x600du
+#define DONE      0x600du
 
 static volatile unsigned char *regs;
 static struct phys queue, status, directory, pasid_table;
@@ -80,7 +80,7 @@ static void command(uint32_t bit)
 
 static void put_descriptor(uint64_t low, uint64_t high)
 {
-	uint64_t words[4] = { low, high, 0, 0 };
+	uint64_t words[4] = {low, high, 0, 0};
 
 	memcpy((unsigned char *)queue.va + tail, words, sizeof(words));
 	tail = (tail + sizeof(words)) % PHYS_PAGE;
@@ -136,7 +136,7 @@ struct vtd_table vtd_table_new(void)
 {
 	struct phys page = phys_alloc();
 
-	return (struct vtd_table){ page.va, page.pa };
+	return (struct vtd_table){page.va, page.pa};
 }
 
 void vtd_map(struct vtd_table table, uint64_t iova, uint64_t pa)
