@@ -192,7 +192,7 @@ class Guest:
         print("command:", " ".join(self.process.args))
         for title, path in ("guest's console", self.serial), ("output", self.log):
             print("---- " + title)
-            print(self._read(path)[-8000:].replace("\r", ""))
+            print(self._read(path)[-12000:].replace("\r", ""))
 
     @staticmethod
     def _read(path):

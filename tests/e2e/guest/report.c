@@ -75,7 +75,7 @@ static _Noreturn void power_off(void)
 
 static void show_kernel_log(void)
 {
-	static char log[16384];
+	static char log[8192];
 	int n = klogctl(KLOG_READ_ALL, log, sizeof(log));
 
 	if (n > 0)
