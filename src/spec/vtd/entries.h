@@ -81,6 +81,9 @@ _Static_assert(sizeof(struct vtd_pasid_entry) == 64, "VT-d 9.6, Scalable-Mode PA
 #define VTD_PASID_1_PGSNP   BIT(24)
 #define VTD_PASID_1_CD	    BIT(25)
 #define VTD_PASID_1_EMTE    BIT(26)
+#define VTD_PASID_1_EMT	    BITS(29, 27) /* with MTS, as are CD, EMTE, PWT, PCD and PAT */
+#define VTD_PASID_1_PWT	    BIT(30)
+#define VTD_PASID_1_PCD	    BIT(31)
 #define VTD_PASID_1_PAT	    BITS(63, 32)
 #define VTD_PASID_2_SRE	    BIT(0)
 #define VTD_PASID_2_ERE	    BIT(1) /* execute requests: gone in revision 5 (reserved) */
