@@ -34,6 +34,7 @@ def expect_moved(guest, mib):
 
 def expect_nested(guest):
     guest.expect_summary("nested_hwpt_allocs", lambda n: n > 0, "the guest's tables were not nested")
+    guest.expect_summary("nesting_dropped", lambda dropped: not dropped, "the vIOMMU comes first")
     expect_no_faults(guest)
 
 
@@ -222,7 +223,8 @@ def wrong_order():
         guest.qmp.command("quit")
         guest.wait_exit()
         guest.expect_summary("nested_hwpt_allocs", lambda n: n == 0, "nothing can nest")
-        check(PLAIN or "nest" in guest.output(), "not a word about nesting in the summary")
+        guest.expect_summary("nesting_dropped", lambda dropped: dropped, "nestbox can tell")
+        check(PLAIN or "nesting was dropped" in guest.output(), "not a word about it for people")
 
 
 @case("unprivileged")
