@@ -41,6 +41,7 @@
 	X(host_hwpt_paging, "host.hwpt-paging", "id %lu dev %lu flags %lx")                                       \
 	X(host_hwpt_nested, "host.hwpt-nested", "id %lu dev %lu parent %lu")                                      \
 	X(host_hwpt_destroy, "host.hwpt-destroy", "id %lu nested %lu")                                            \
+	X(host_hwpt_nested_destroy, "host.hwpt-nested-destroy", "id %lu parent %lu")                              \
 	X(host_hwpt_invalidate, "host.hwpt-invalidate", "id %lu entries %lu done %lu")                            \
 	X(host_attach, "host.attach", "dev %lu pasid %lx hwpt %lu")                                               \
 	X(host_detach, "host.detach", "dev %lu pasid %lx")                                                        \
