@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The hosts that need no file.
+ *
+ * All three are the same two-socket board: one VT-d unit per socket, an NVMe disk and a test engine behind
+ * each, every function in an IOMMU group of its own. They differ in what the units can do.
+ */
+#include "machine/desc.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* Widths and features as the capability registers of Sapphire Rapids report them. */
+#define SPR_UNIT                                                                                              \
+	.haw = 52, .mgaw = 57, .nd_lg2 = 16, .pasid_bits = 20, .levels5 = true, .scalable = true,             \
+	.first_stage = true, .second_stage = true, .nested = true, .pass_through = true, .fs_1g = true,       \
+	.ss_2m = true, .ss_1g = true, .coherent = true, .snoop_control = true, .ss_dirty = true,              \
+	.ext_access = true, .supervisor = true, .device_tlb = true, .fault_records = 8
+
+/* Before scalable mode: second-stage tables of four levels, found through legacy context entries. */
+#define LEGACY_UNIT                                                                                           \
+	.haw = 46, .mgaw = 48, .nd_lg2 = 16, .second_stage = true, .pass_through = true, .ss_2m = true,       \
+	.ss_1g = true, .coherent = true, .snoop_control = true, .fault_records = 8
+
+#define BOARD(...)                                                                                            \
+	.magic = NB_DESC_MAGIC, .size = sizeof(struct nb_desc), .niommus = 2, .nfunctions = 4,                \
+	.iommu = {{.name = "dmar0", .vendor = NB_DESC_VTD, .vtd = {__VA_ARGS__}},                             \
+		  {.name = "dmar1", .vendor = NB_DESC_VTD, .vtd = {__VA_ARGS__}}},                            \
+	.function = {{.rid = 0x0100, .iommu = 0, .group = 0, .model = "nvme"},                                \
+		     {.rid = 0x0200, .iommu = 0, .group = 1, .model = "dmatest"},                             \
+		     {.rid = 0x8100, .iommu = 1, .group = 2, .model = "nvme"},                                \
+		     {.rid = 0x8200, .iommu = 1, .group = 3, .model = "dmatest"}}
+
+static const struct nb_desc spr = {
+	.name = "spr",
+	.title = "Sapphire Rapids-like: scalable VT-d, nesting, erratum 772415",
+	BOARD(SPR_UNIT, .erratum_772415 = true),
+};
+
+static const struct nb_desc spr_fixed = {
+	.name = "spr-fixed",
+	.title = "as spr, without erratum 772415",
+	BOARD(SPR_UNIT),
+};
+
+static const struct nb_desc legacy = {
+	.name = "legacy",
+	.title = "VT-d without scalable mode: no first stage, no nesting, no PASID",
+	BOARD(LEGACY_UNIT),
+};
+
+const struct nb_desc *const nb_desc_builtin[] = {&spr, &spr_fixed, &legacy, NULL};
+
+const struct nb_desc *nb_desc_find(const char *name)
+{
+	const struct nb_desc *const *d;
+
+	for (d = nb_desc_builtin; *d; d++)
+		if (strcmp((*d)->name, name) == 0)
+			return *d;
+	return NULL;
+}

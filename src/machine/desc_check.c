@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Is a description one that can be built? Everything that a reader of struct nb_desc relies on is established
+ * here and nowhere else, for descriptions from YAML and for bytes from a file alike: strings end, counts and indices are
+ * in range, booleans are 0 or 1, and what was asked of a unit fits together.
+ */
+#include "machine/desc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/diag.h"
+#include "dev/dev.h"
+#include "machine/desc_vtd.h"
+
+#define STR_OK(s) (memchr((s), 0, sizeof(s)) != NULL)
+
+static bool name_ok(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+	return n > 0 && s[n] == 0 && s[0] != '.' && s[0] != '-';
+}
+
+/* A description may be bytes from a file: a bool that holds neither 0 nor 1 must not be read as one. */
+static bool bools_ok(const struct nb_desc_vtd *v)
+{
+	const bool *const all[] = {
+		&v->levels5, &v->scalable, &v->first_stage, &v->second_stage, &v->nested, &v->pass_through, &v->fs_1g,
+		&v->ss_2m, &v->ss_1g, &v->coherent, &v->snoop_control, &v->ss_dirty, &v->ext_access, &v->supervisor,
+		&v->exec_request, &v->device_tlb, &v->caching_mode, &v->write_buffer_flush, &v->erratum_772415,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++)
+		if (*(const volatile uint8_t *)(const void *)all[i] > 1)
+			return false;
+	return true;
+}
+
+/* VT-d 10.4.2, 10.4.3: what the fields can say, and which capability presupposes which. */
+static int check_vtd(const struct nb_desc_vtd *v, struct nb_diag *diag)
+{
+	const struct {
+		bool has, needs;
+		const char *why;
+	} rules[] = {
+		{v->first_stage, v->scalable, "first-stage needs scalable mode"},
+		{v->nested, v->scalable, "nested needs scalable mode"},
+		{v->nested, v->first_stage, "nested needs first-stage"},
+		{v->nested, v->second_stage, "nested needs second-stage"},
+		{v->pasid_bits != 0, v->scalable, "pasid-bits needs scalable mode"},
+		{v->ss_dirty, v->scalable, "ss-dirty needs scalable mode"},
+		{v->ss_dirty, v->second_stage, "ss-dirty needs second-stage"},
+		{v->ext_access, v->first_stage, "ext-access needs first-stage"},
+		{v->supervisor, v->first_stage, "supervisor needs first-stage"},
+		{v->exec_request, v->pasid_bits != 0, "exec-request needs pasid-bits"},
+		{v->fs_1g, v->first_stage, "fs-1g needs first-stage"},
+		{v->ss_2m || v->ss_1g, v->second_stage, "ss-2m and ss-1g need second-stage"},
+		{v->ss_1g, v->ss_2m, "ss-1g needs ss-2m"},
+		{v->mgaw == 57, v->levels5, "mgaw 57 needs levels 5"},
+		{v->levels5, v->mgaw == 57, "levels 5 needs mgaw 57"},
+		{!v->scalable, v->second_stage, "a unit without scalable mode needs second-stage"},
+		{true, v->first_stage || v->second_stage, "a unit needs first-stage or second-stage"},
+		{v->erratum_772415, v->nested, "erratum 772415 needs nested"},
+	};
+	struct vtd_caps caps;
+	size_t i;
+
+	if (!bools_ok(v))
+		return nb_fail(diag, -EINVAL, "the description is damaged: a switch is neither on nor off");
+	if (v->haw < 39 || v->haw > 52)
+		return nb_fail(diag, -EINVAL, "haw is %u, must be 39 to 52", v->haw);
+	if (v->mgaw != 39 && v->mgaw != 48 && v->mgaw != 57)
+		return nb_fail(diag, -EINVAL, "mgaw is %u, must be 39, 48 or 57", v->mgaw);
+	if (v->nd_lg2 < 4 || v->nd_lg2 > 16 || v->nd_lg2 % 2 != 0)
+		return nb_fail(diag, -EINVAL, "domain-bits is %u, must be 4, 6, 8, 10, 12, 14 or 16", v->nd_lg2);
+	if (v->pasid_bits > 20)
+		return nb_fail(diag, -EINVAL, "pasid-bits is %u, must be 0 to 20", v->pasid_bits);
+	if (v->fault_records < 1 || v->fault_records > 64)
+		return nb_fail(diag, -EINVAL, "fault-records is %u, must be 1 to 64", v->fault_records);
+	for (i = 0; i < ARRAY_SIZE(rules); i++)
+		if (rules[i].has && !rules[i].needs)
+			return nb_fail(diag, -EINVAL, "%s", rules[i].why);
+	/* The model has the last word, so that what passes here can be built. */
+	desc_vtd_caps(v, &caps);
+	return vtd_caps_check(&caps, diag);
+}
+
+static int check_iommu(const struct nb_desc *d, uint32_t i, struct nb_diag *diag)
+{
+	const struct nb_desc_iommu *u = &d->iommu[i];
+	uint32_t j;
+
+	if (!STR_OK(u->name) || !name_ok(u->name))
+		return nb_fail(diag, -EINVAL, "an IOMMU's name is letters, digits, '.', '_' and '-'");
+	for (j = 0; j < i; j++)
+		if (strcmp(d->iommu[j].name, u->name) == 0)
+			return nb_fail(diag, -EINVAL, "two IOMMUs are called %s", u->name);
+	if (u->segment > UINT16_MAX)
+		return nb_fail(diag, -EINVAL, "segment %" PRIu32 " does not fit 16 bits", u->segment);
+	if (u->vendor != NB_DESC_VTD)
+		return nb_fail(diag, -EINVAL, "IOMMU %s is of an unknown vendor", u->name);
+	return check_vtd(&u->vtd, diag);
+}
+
+static int check_options(const struct nb_desc_function *f, const struct dev_model *model, struct nb_diag *diag)
+{
+	struct dev_option opt[NB_DESC_MAX_OPTIONS];
+	unsigned int i, j;
+
+	for (i = 0; i < f->noptions; i++) {
+		const struct nb_desc_option *o = &f->option[i];
+
+		if (!STR_OK(o->key) || !STR_OK(o->value) || !name_ok(o->key))
+			return nb_fail(diag, -EINVAL, "an option's name is letters, digits, '.', '_' and '-'");
+		for (j = 0; j < i; j++)
+			if (strcmp(f->option[j].key, o->key) == 0)
+				return nb_fail(diag, -EINVAL, "option %s is given twice", o->key);
+		opt[i] = (struct dev_option){.key = o->key, .value = o->value};
+	}
+	return dev_check_options(model, opt, f->noptions, diag);
+}
+
+static int check_function(const struct nb_desc *d, uint32_t i, struct nb_diag *diag)
+{
+	const struct nb_desc_function *f = &d->function[i];
+	const struct dev_model *model;
+	uint32_t j;
+
+	if (f->iommu >= d->niommus)
+		return nb_fail(diag, -EINVAL, "there is no IOMMU number %u", f->iommu);
+	if (d->iommu[f->iommu].segment != f->segment)
+		return nb_fail(diag, -EINVAL, "the function is in segment %04x, its IOMMU %s in %04x", f->segment,
+			       d->iommu[f->iommu].name, d->iommu[f->iommu].segment);
+	for (j = 0; j < i; j++) {
+		const struct nb_desc_function *g = &d->function[j];
+
+		if (g->segment == f->segment && g->rid == f->rid)
+			return nb_fail(diag, -EINVAL, "two functions are at %04x:%02x:%02x.%x", f->segment, f->rid >> 8,
+				       f->rid >> 3 & 31, f->rid & 7);
+		if (g->group == f->group && g->iommu != f->iommu)
+			return nb_fail(diag, -EINVAL, "group %" PRIu32 " has functions behind %s and behind %s", f->group,
+				       d->iommu[g->iommu].name, d->iommu[f->iommu].name);
+	}
+	if (!STR_OK(f->model))
+		return nb_fail(diag, -EINVAL, "the description is damaged: a model's name does not end");
+	model = dev_model_find(f->model);
+	if (!model)
+		return nb_fail(diag, -EINVAL, "there is no model \"%s\"", f->model);
+	if (f->noptions > NB_DESC_MAX_OPTIONS)
+		return nb_fail(diag, -EINVAL, "more than %d options", NB_DESC_MAX_OPTIONS);
+	return check_options(f, model, diag);
+}
+
+int nb_desc_check(const struct nb_desc *d, char what[32], struct nb_diag *diag)
+{
+	uint32_t i;
+	int err;
+
+	if (what)
+		what[0] = 0;
+	if (d->magic != NB_DESC_MAGIC || d->size != sizeof(*d))
+		return nb_fail(diag, -EINVAL, "not a host description of this version of nestbox");
+	if (!STR_OK(d->name) || !STR_OK(d->title) || !name_ok(d->name))
+		return nb_fail(diag, -EINVAL, "a host's name is letters, digits, '.', '_' and '-'");
+	if (d->niommus < 1 || d->niommus > NB_DESC_MAX_IOMMUS)
+		return nb_fail(diag, -EINVAL, "a host has 1 to %d IOMMUs", NB_DESC_MAX_IOMMUS);
+	if (d->nfunctions > NB_DESC_MAX_FUNCTIONS)
+		return nb_fail(diag, -EINVAL, "a host has at most %d functions", NB_DESC_MAX_FUNCTIONS);
+	for (i = 0; i < d->niommus; i++) {
+		err = check_iommu(d, i, diag);
+		if (err) {
+			if (what)
+				snprintf(what, 32, "iommus[%" PRIu32 "]", i);
+			return err;
+		}
+	}
+	for (i = 0; i < d->nfunctions; i++) {
+		err = check_function(d, i, diag);
+		if (err) {
+			if (what)
+				snprintf(what, 32, "functions[%" PRIu32 "]", i);
+			return err;
+		}
+	}
+	return 0;
+}

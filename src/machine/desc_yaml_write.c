@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Writes a host description as YAML: what `nestbox host show` prints, and the start of a user's own file. */
+#include "machine/desc_yaml.h"
+
+#include <inttypes.h>
+
+#include "dev/dev.h"
+#include "machine/desc_keys.h"
+
+/* A double-quoted scalar: the one form that can hold anything. */
+static void put_quoted(FILE *f, const char *s)
+{
+	fputc('"', f);
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			fputc('\\', f);
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			fprintf(f, "\\x%02x", *s);
+		else
+			fputc(*s, f);
+	}
+	fputc('"', f);
+}
+
+static void put_iommu(FILE *f, const struct nb_desc_iommu *u)
+{
+	const struct desc_vtd_key *k;
+
+	fprintf(f, "  - name: %s\n    vendor: vtd\n    segment: %" PRIu32 "\n    capabilities:\n", u->name, u->segment);
+	for (k = desc_vtd_keys; k->name; k++) {
+		uint8_t v = *((const uint8_t *)&u->vtd + k->offset);
+		char value[8];
+
+		if (k->kind == DESC_KEY_BOOL)
+			snprintf(value, sizeof(value), "%s", v ? "true" : "false");
+		else
+			snprintf(value, sizeof(value), "%u", k->kind == DESC_KEY_LEVELS ? 4u + v : v);
+		fprintf(f, "      %s: %-*s # %s\n", k->name, (int)(25 - __builtin_strlen(k->name)), value, k->brief);
+	}
+	fprintf(f, "    errata: [%s]\n", u->vtd.erratum_772415 ? "772415" : "");
+}
+
+static void put_function(FILE *f, const struct nb_desc *d, const struct nb_desc_function *fn)
+{
+	const struct dev_model *model = dev_model_find(fn->model);
+	unsigned int i;
+
+	fprintf(f, "  - address: %04x:%02x:%02x.%x\n    iommu: %s\n    model: %s", fn->segment, fn->rid >> 8,
+		fn->rid >> 3 & 31, fn->rid & 7, d->iommu[fn->iommu].name, fn->model);
+	if (model)
+		fprintf(f, " # %s", model->brief);
+	fprintf(f, "\n    group: %" PRIu32 "\n", fn->group);
+	if (fn->noptions)
+		fputs("    options:\n", f);
+	for (i = 0; i < fn->noptions; i++) {
+		fprintf(f, "      %s: ", fn->option[i].key);
+		put_quoted(f, fn->option[i].value);
+		fputc('\n', f);
+	}
+}
+
+void desc_yaml_write(const struct nb_desc *d, FILE *f)
+{
+	uint32_t i;
+
+	fprintf(f, "name: %s\ntitle: ", d->name);
+	put_quoted(f, d->title);
+	fputs("\niommus:\n", f);
+	for (i = 0; i < d->niommus; i++)
+		put_iommu(f, &d->iommu[i]);
+	if (d->nfunctions)
+		fputs("functions:\n", f);
+	for (i = 0; i < d->nfunctions; i++)
+		put_function(f, d, &d->function[i]);
+}
