@@ -45,6 +45,9 @@ struct drv_iommu_cfg {
 	/* Interrupt message that the unit shall send for its own events; comes back through ops->irq(data). */
 	uint64_t msi_addr;
 	uint32_t msi_data;
+	/* Write CPU caches back for [p, p + len). Called only for units whose walks do not snoop. Null: nothing to do. */
+	void (*flush)(void *opaque, const void *p, size_t len);
+	void *flush_opaque;
 };
 
 enum drv_domain_type {

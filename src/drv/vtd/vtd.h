@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The VT-d driver's own structures. Nothing outside drv/vtd includes this.
+ *
+ * Words: a *unit* is one remapping unit. An *attachment* is one domain in force
+ * for one (device, PASID); RID requests are PASID 0, as RID_PASID is 0
+ * in every context entry. A *tag* says that caches may hold translations of a
+ * domain under a (unit, DID, PASID), or in a device's TLB; a nesting parent also carries the tags of the
+ * nested domains over it.
+ *
+ * Locks, outermost first (docs/locking.md):
+ *   group (core) -> vtd_domain.lock -> vtd_unit.lock -> vtd_queue.lock
+ * At most one vtd_domain.lock is held at a time. vtd_unit.fault_lock is taken in interrupts,
+ * which may come on a thread that holds any of the others; it is only ever tried.
+ */
+#ifndef NB_DRV_VTD_VTD_H
+#define NB_DRV_VTD_VTD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "drv/drv.h"
+#include "spec/vtd/descs.h"
+#include "spec/vtd/entries.h"
+#include "spec/vtd/faults.h"
+#include "spec/vtd/regs.h"
+
+struct vtd_unit;
+struct vtd_dev;
+
+/* DIDs 0 and 1 are never handed out: 0 may tag what is not present, 1 is pass-through. */
+#define VTD_DID_PASS_THROUGH 1
+#define VTD_DID_FIRST	     2
+
+/* ---- queue.c ---- */
+
+#define VTD_QUEUE_SLOTS 256
+/* Descriptors between two waits; one more slot for the wait, one that keeps tail off head. */
+#define VTD_QUEUE_BATCH (VTD_QUEUE_SLOTS - 16)
+
+struct vtd_queue {
+	pthread_mutex_t lock;	/* everything below, and the order of submissions */
+	le64_t *ring;
+	uint8_t slot_words;	/* 4 with 256-bit descriptors, else 2 */
+	bool dead;		/* stopped for good: nothing more is sent */
+	uint32_t tail;		/* next free slot */
+	uint32_t start;		/* first slot of the submission that is being built */
+	uint32_t *status;	/* written by the wait descriptor */
+	hpa_t status_pa;
+};
+
+int dvtd_queue_init(struct vtd_unit *u, struct nb_diag *diag);
+void dvtd_queue_fini(struct vtd_unit *u);
+
+/*
+ * A submission: begin takes the queue's lock, push puts one descriptor into the ring (and, when the ring is full, has
+ * what is there executed), end has the rest executed, waits for completion and drops the lock. When end returns no device access
+ * that used what was invalidated is under way. Nothing to do: no wait.
+ * end returns 0, -EINVAL when the unit refused a descriptor, -EIO when it stopped answering.
+ */
+void dvtd_queue_begin(struct vtd_unit *u);
+void dvtd_queue_push(struct vtd_unit *u, struct vtd_inv_desc d);
+int dvtd_queue_end(struct vtd_unit *u);
+
+/* Descriptors, made from zero. */
+struct vtd_inv_desc dvtd_desc_context(unsigned int granularity, uint16_t did, uint16_t sid);
+struct vtd_inv_desc dvtd_desc_pasid_cache(unsigned int granularity, uint16_t did, uint32_t pasid);
+struct vtd_inv_desc dvtd_desc_iotlb(const struct vtd_unit *u, unsigned int granularity, uint16_t did, uint64_t addr,
+				   unsigned int am, bool ih);
+struct vtd_inv_desc dvtd_desc_piotlb(unsigned int granularity, uint16_t did, uint32_t pasid, uint64_t addr,
+				    unsigned int am, bool ih);
+/* am: log2 of the number of pages; 52 is everything. */
+struct vtd_inv_desc dvtd_desc_devtlb(uint16_t sid, uint32_t pasid, uint64_t addr, unsigned int am);
+
+/* ---- the unit ---- */
+
+struct vtd_unit {
+	struct drv_iommu base;
+	uint64_t cap, ecap;
+	bool scalable;
+	bool coherent;		/* page walks and entry fetches snoop */
+	uint8_t agaw;		/* levels of the tallest second stage, minus 2 */
+	_Atomic uint32_t next_id; /* drv_domain.id */
+
+	pthread_mutex_t lock;	/* gcmd, root and context tables, DIDs */
+	uint32_t gcmd;		/* what is enabled, as GSTS shows it */
+	struct vtd_root_entry *root;
+	hpa_t root_pa;
+	uint32_t ndids;
+	uint64_t *dids;		/* bitmap */
+
+	struct vtd_queue queue;
+	struct vtd_domain *identity;
+
+	pthread_mutex_t fault_lock; /* tried only: the fault records are being read */
+	_Atomic bool fault_pending;
+};
+
+static inline struct vtd_unit *dvtd_unit(struct drv_iommu *iommu)
+{
+	return container_of(iommu, struct vtd_unit, base);
+}
+
+/* ---- probe.c ---- */
+uint32_t dvtd_read32(const struct vtd_unit *u, uint64_t off);
+uint64_t dvtd_read64(const struct vtd_unit *u, uint64_t off);
+void dvtd_write32(const struct vtd_unit *u, uint64_t off, uint32_t v);
+void dvtd_write64(const struct vtd_unit *u, uint64_t off, uint64_t v);
+/* Make the unit see tables that were written: for units whose walks do not snoop. */
+void dvtd_flush(const struct vtd_unit *u, const void *p, size_t len);
+void dvtd_flush_write_buffer(struct vtd_unit *u); /* when CAP.RWBF asks for it */
+int dvtd_did_alloc(struct vtd_unit *u, uint16_t *did);
+void dvtd_did_free(struct vtd_unit *u, uint16_t did);
+/* Milliseconds of a clock that only goes forward. */
+uint64_t dvtd_now_ms(void);
+#define VTD_TIMEOUT_MS 1000
+
+static inline bool dvtd_can_nest(const struct vtd_unit *u)
+{
+	return u->scalable && (u->ecap & VTD_ECAP_NEST);
+}
+
+static inline bool dvtd_can_dirty(const struct vtd_unit *u)
+{
+	return u->scalable && (u->ecap & VTD_ECAP_SSADS) && (u->ecap & VTD_ECAP_SMPWC);
+}
+
+/* A change from not present to present wants an invalidation or a write-buffer flush. */
+static inline bool dvtd_flush_on_map(const struct vtd_unit *u)
+{
+	return (u->cap & (VTD_CAP_CM | VTD_CAP_RWBF)) != 0;
+}
+
+/* ---- domains ---- */
+
+enum vtd_kind { VTD_FIRST_STAGE, VTD_SECOND_STAGE, VTD_NESTED, VTD_IDENTITY };
+
+enum vtd_tag_kind {
+	VTD_TAG_IOTLB,		/* the domain's own translations */
+	VTD_TAG_DEVTLB,
+	VTD_TAG_CHILD_IOTLB,	/* of a nested domain over this parent */
+	VTD_TAG_CHILD_DEVTLB,
+};
+
+struct vtd_tag {
+	struct nb_list link;	/* vtd_domain.tags, tags of one unit adjacent */
+	enum vtd_tag_kind kind;
+	struct vtd_unit *unit;
+	uint16_t did;
+	uint16_t rid;		/* device-TLB tags */
+	uint32_t pasid;		/* first-stage and nested; device-TLB: 0 is the RID */
+	uint32_t users;
+};
+
+struct vtd_did {		/* the domain's id on one unit */
+	struct nb_list link;	/* vtd_domain.dids */
+	struct vtd_unit *unit;
+	uint16_t did;
+	uint32_t users;
+};
+
+struct vtd_domain {
+	struct drv_domain base;
+	enum vtd_kind kind;
+	pthread_mutex_t lock;	/* lists and flags below, and the writing of entries made from them */
+	struct nb_list tags;
+	struct nb_list dids;
+	struct nb_list atts;	/* vtd_att.link: its attachments and those of nested domains over it */
+	bool force_snoop;
+	bool dirty_on;
+
+	/* Paging. */
+	struct pt pt;
+	bool coherent_only;	/* the table was built for walks that snoop */
+	bool flush_on_map;
+	bool force_writable;	/* erratum: refuse read-only maps */
+
+	/* Nested: what the user gave, checked at attach. */
+	uint64_t s1_flags;	/* IOMMU_VTD_S1_* */
+	gpa_t s1_root;
+	uint32_t s1_width;
+};
+
+static inline struct vtd_domain *dvtd_domain(struct drv_domain *d)
+{
+	return container_of(d, struct vtd_domain, base);
+}
+
+/* The parent of a nested domain; null for others. */
+static inline struct vtd_domain *dvtd_parent(const struct vtd_domain *d)
+{
+	return d->base.parent ? dvtd_domain(d->base.parent) : NULL;
+}
+
+/* Whose flags and lock decide about the entries of d's attachments. */
+static inline struct vtd_domain *dvtd_owner(struct vtd_domain *d)
+{
+	return d->base.parent ? dvtd_domain(d->base.parent) : d;
+}
+
+struct vtd_domain *dvtd_domain_new(struct vtd_unit *u, enum vtd_kind kind, const struct drv_domain_ops *ops);
+void dvtd_domain_delete(struct vtd_domain *d); /* detached everywhere */
+
+/* ---- paging.c ---- */
+int dvtd_alloc_paging(struct drv_dev *dev, uint32_t flags, struct drv_domain **out, struct nb_diag *diag);
+bool dvtd_is_nest_parent(const struct drv_domain *d);
+/* May this paging domain be walked by this unit? 0 or -EINVAL. */
+int dvtd_paging_compatible(const struct vtd_domain *d, const struct vtd_unit *u, struct nb_diag *diag);
+
+/* ---- nested.c ---- */
+int dvtd_alloc_nested(struct drv_dev *dev, struct drv_domain *parent, uint32_t flags, const struct drv_user_data *data,
+		     struct drv_domain **out, struct nb_diag *diag);
+int dvtd_nested_compatible(const struct vtd_domain *d, const struct vtd_unit *u, struct nb_diag *diag);
+
+/* ---- tags.c ---- */
+/* The id of d on u, made at the first use. 0, -ENOMEM, -ENOSPC. */
+int dvtd_did_get(struct vtd_domain *d, struct vtd_unit *u, uint16_t *did);
+void dvtd_did_put(struct vtd_domain *d, struct vtd_unit *u);
+/*
+ * Announce that caches may come to hold translations of an attachment, before its entry is written; take that back,
+ * after its teardown invalidations are done.
+ */
+int dvtd_tags_add(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, uint16_t did);
+void dvtd_tags_del(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, uint16_t did);
+/* Push what invalidates [first, last] under one tag. ih: no table page is about to be freed. */
+void dvtd_push_tag(const struct vtd_domain *d, const struct vtd_tag *t, uint64_t first, uint64_t last, bool ih);
+/* Invalidate [first, last] of a domain everywhere, nested domains over it included; wait. */
+void dvtd_flush_range(struct vtd_domain *d, uint64_t first, uint64_t last, bool ih);
+/* The smallest naturally aligned power of two of pages that covers both addresses; 52: everything. */
+unsigned int dvtd_cover_lg2(uint64_t first, uint64_t last);
+/* After a map, for units that want it. */
+void dvtd_flush_mapped(struct vtd_domain *d, uint64_t first, uint64_t last);
+
+/* ---- attach.c ---- */
+
+struct vtd_att {
+	struct nb_list link;	/* vtd_domain.atts of dvtd_owner(domain) */
+	struct vtd_dev *vdev;
+	struct vtd_domain *domain;
+	uint32_t pasid;
+	uint16_t did;
+};
+
+/* A page of 64 PASID entries and what is attached by them. */
+struct vtd_pasid_table {
+	struct vtd_pasid_entry *entries;
+	hpa_t pa;
+	struct vtd_att *att[64];
+};
+
+struct vtd_dev {		/* drv_dev.priv; changed under the core's group lock */
+	struct drv_dev *dev;
+	struct vtd_unit *unit;
+	bool ats;
+	/* Scalable mode. */
+	struct vtd_pasid_dir_entry *dir;
+	uint32_t dir_entries;	/* power of two */
+	uint8_t dir_order;
+	hpa_t dir_pa;
+	struct vtd_pasid_table **tables; /* dir_entries of them, null where absent */
+	/* Legacy mode: the RID's attachment; PASIDs have none. */
+	struct vtd_att *legacy_att;
+};
+
+int dvtd_attach(struct drv_dev *dev, uint32_t pasid, struct drv_domain *d, struct nb_diag *diag);
+void dvtd_block(struct drv_dev *dev, uint32_t pasid);
+/* The live entry; scalable mode only. */
+struct vtd_pasid_entry *dvtd_att_entry(const struct vtd_att *att);
+
+/* ---- device.c ---- */
+int dvtd_probe_device(struct drv_dev *dev, struct nb_diag *diag);
+void dvtd_release_device(struct drv_dev *dev);
+/* Legacy mode: where the device's context entry is; its table exists since probe_device. */
+struct vtd_ctx_entry *dvtd_context(const struct vtd_dev *vdev);
+
+/* ---- fault.c ---- */
+void dvtd_irq(struct drv_iommu *iommu, uint32_t data);
+
+#endif
