@@ -4,7 +4,7 @@
 
 #include "dev/pci.h"
 
-const struct dev_model *const dev_models[] = {&dmatest_model.m, NULL};
+const struct dev_model *const dev_models[] = {&nvme_model.m, &dmatest_model.m, NULL};
 
 const struct dev_model *dev_model_find(const char *name)
 {
