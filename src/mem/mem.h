@@ -119,6 +119,8 @@ struct mem_pool *mem_pool_new(struct mem *m);
 struct mem_pool *mem_pool_new_at(struct mem *m, hpa_t pa, uint64_t len);
 void mem_pool_free(struct mem_pool *p); /* all pages must have been returned; asserts it */
 void *mem_page_alloc(struct mem_pool *p, unsigned int order, hpa_t *pa); /* null: out of memory */
+/* The same, not zeroed: for a caller that writes every byte before anyone else sees the pages. */
+void *mem_page_alloc_raw(struct mem_pool *p, unsigned int order, hpa_t *pa);
 void mem_page_free(struct mem_pool *p, void *ptr, unsigned int order);
 /* For a page that this pool gave: its other name. */
 void *mem_page_ptr(const struct mem_pool *p, hpa_t pa);

@@ -137,7 +137,7 @@ static void *cut_page(struct mem_pool *p, unsigned int order)
 	return at;
 }
 
-void *mem_page_alloc(struct mem_pool *p, unsigned int order, hpa_t *pa)
+static void *page_alloc(struct mem_pool *p, unsigned int order, hpa_t *pa, bool zeroed)
 {
 	bool clear = false;
 	void *page;
@@ -149,7 +149,7 @@ void *mem_page_alloc(struct mem_pool *p, unsigned int order, hpa_t *pa)
 	page = p->free[order];
 	if (page) {
 		p->free[order] = *(void **)page;
-		clear = true;
+		clear = zeroed;
 	} else {
 		page = cut_page(p, order);
 		/* An order larger than the small first arena wants the second try. */
@@ -172,6 +172,16 @@ void *mem_page_alloc(struct mem_pool *p, unsigned int order, hpa_t *pa)
 	if (pa)
 		*pa = mem_page_pa(p, page);
 	return page;
+}
+
+void *mem_page_alloc(struct mem_pool *p, unsigned int order, hpa_t *pa)
+{
+	return page_alloc(p, order, pa, true);
+}
+
+void *mem_page_alloc_raw(struct mem_pool *p, unsigned int order, hpa_t *pa)
+{
+	return page_alloc(p, order, pa, false);
 }
 
 void mem_page_free(struct mem_pool *p, void *page, unsigned int order)

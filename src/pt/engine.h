@@ -62,14 +62,30 @@ static void free_tree(struct pt *pt, uint64_t *t, unsigned int level)
 	pt_table_free(pt, t);
 }
 
-/* n leaves into a table that nobody else sees; the full table is the case that must be fast. */
-static inline void fill_fresh(uint64_t *t, unsigned int n, uint64_t e, uint64_t step)
+typedef uint64_t pair __attribute__((vector_size(16), may_alias));
+
+/*
+ * n leaves into a table that nobody else sees. The full table is the case that must be fast, and written out as
+ * vectors it does not depend on what a compiler makes of the loop.
+ */
+static void fill_fresh(uint64_t *t, unsigned int n, uint64_t e, uint64_t step)
 {
 	unsigned int i;
 
-	if (likely(n == ENTRIES)) {
-		for (i = 0; i < ENTRIES; i++)
-			t[i] = NB_SWAP64(e + i * step);
+	if (likely(n == ENTRIES) && NB_SWAP64(UINT64_C(1)) == 1) {
+		pair v0 = {e, e + step}, v1 = v0 + 2 * step, v2 = v1 + 2 * step, v3 = v2 + 2 * step;
+		pair *q = (pair *)(void *)t, *end = q + ENTRIES / 2;
+
+		for (; q < end; q += 4) {
+			q[0] = v0;
+			q[1] = v1;
+			q[2] = v2;
+			q[3] = v3;
+			v0 += 8 * step;
+			v1 += 8 * step;
+			v2 += 8 * step;
+			v3 += 8 * step;
+		}
 		return;
 	}
 	for (i = 0; i < n; i++)
@@ -179,7 +195,11 @@ static int map_below(struct pt_op *op, uint64_t *slot, unsigned int level, uint6
 		}
 		return map_table(op, table_of(op->pt, old), level - 1, first, last, false);
 	}
-	child = pt_table_new(op->pt, &pa);
+	/* A table of pages that is filled from end to end need not be cleared before. */
+	if (level == 1 && last - first == level_size(1) - 1)
+		child = pt_table_new_raw(op->pt, &pa);
+	else
+		child = pt_table_new(op->pt, &pa);
 	err = child ? map_table(op, child, level - 1, first, last, true) : -ENOMEM;
 	if (err) {
 		if (child)
@@ -234,8 +254,8 @@ static int op_map(struct pt_op *op, uint64_t first, uint64_t last)
  */
 static uint64_t *split_table(struct pt *pt, uint64_t e, unsigned int level, hpa_t *pa)
 {
-	uint64_t *t = pt_table_new(pt, pa);
 	uint64_t step = level_size(level - 1);
+	uint64_t *t = pt->pgsizes & step ? pt_table_new_raw(pt, pa) : pt_table_new(pt, pa);
 	unsigned int i;
 
 	if (!t)

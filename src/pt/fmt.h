@@ -98,6 +98,7 @@ static inline void pt_flush(const struct pt *pt, const void *p, size_t len)
 
 /* Table pages: counted in pt->npages from here until they are freed or gathered. */
 uint64_t *pt_table_new(struct pt *pt, hpa_t *pa);
+uint64_t *pt_table_new_raw(struct pt *pt, hpa_t *pa); /* contents undefined: every entry will be written */
 void pt_table_free(struct pt *pt, uint64_t *table);
 void pt_table_gather(struct pt *pt, uint64_t *table, struct pt_gather *g);
 

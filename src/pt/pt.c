@@ -19,6 +19,15 @@ uint64_t *pt_table_new(struct pt *pt, hpa_t *pa)
 	return t;
 }
 
+uint64_t *pt_table_new_raw(struct pt *pt, hpa_t *pa)
+{
+	uint64_t *t = mem_page_alloc_raw(pt->pool, pt->fmt->page_lg2 - 12u, pa);
+
+	if (t)
+		pt->npages++;
+	return t;
+}
+
 void pt_table_free(struct pt *pt, uint64_t *table)
 {
 	pt->npages--;
