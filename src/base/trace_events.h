@@ -61,5 +61,6 @@
 	/* the virtual host */                                                                                  \
 	X(run_open, "run.open", "fd %ld kind %lu")                                                                \
 	X(run_close, "run.close", "fd %ld kind %lu")                                                              \
-	X(run_refused, "run.refused", "fd %ld owner pid %lu")
+	X(run_refused, "run.refused", "fd %ld owner pid %lu")                                                     \
+	X(run_no_control, "run.no-control", "no control socket: errno %ld")
 #endif
