@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a descriptor of the virtual host is made of.
+ *
+ * A memfd of its own per open(2). Its one page says what it is, so a descriptor means the same under any number, in any
+ * process, however it got there (dup, fork, exec, SCM_RIGHTS), and an open, unused one carries no state. The kernel's
+ * reference counts are real; (st_dev, st_ino) names the open file.
+ *
+ * Every process that has the descriptor could write the page; what is used of it is checked.
+ */
+#ifndef NB_RUN_NODE_H
+#define NB_RUN_NODE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#define NODE_MAGIC UINT64_C(0x31786f627473656e) /* "nestbox1" */
+#define NODE_SIZE  4096u
+#define NODE_MODE  (S_IFREG | 0660) /* what no other memfd of that size is likely to have */
+
+enum node_kind { NODE_IOMMU = 1, NODE_VFIO = 2 };
+
+struct node_id { /* one run of the launcher: identity of its host.bin */
+	uint64_t dev, ino, ctime_ns;
+};
+
+struct node_page {
+	uint64_t magic;
+	uint32_t kind, index;
+	struct node_id id;
+	/* Which process has the state (owner.h), 0 nobody. Taken by compare-exchange. */
+	_Atomic uint64_t owner;
+	/* Moves when the owner uses the file for the first time after it forked: a child's copy is out of date then. */
+	_Atomic uint64_t uses;
+};
+_Static_assert(sizeof(struct node_page) <= NODE_SIZE, "one page");
+
+/* Cheap test of what fstat said; true for ours and hardly anything else. */
+static inline bool node_shape(const struct stat *st)
+{
+	return st->st_nlink == 0 && st->st_size == NODE_SIZE && st->st_mode == NODE_MODE;
+}
+
+/* A new descriptor, or -errno. flags: those of open(2) that matter, O_CLOEXEC and O_NONBLOCK. */
+int node_create(const struct node_id *id, enum node_kind kind, unsigned int index, int flags);
+/* Is fd, whose shape fits, a node of this run? Says which. */
+bool node_read(int fd, const struct node_id *id, enum node_kind *kind, unsigned int *index);
+/* Its page, shared with every other holder; null if it cannot be had. Unmapped with node_unmap(). */
+struct node_page *node_map(int fd);
+void node_unmap(struct node_page *p);
+/* What fstat is to say of a node. */
+void node_fake_stat(enum node_kind kind, unsigned int index, struct stat *st);
+unsigned int node_major(enum node_kind kind);
+unsigned int node_minor(enum node_kind kind, unsigned int index);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fake_host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "machine/machine.h"
+#include "uapi/vfio.h"
+
+struct machine {
+	struct machine_cfg cfg;
+	struct nb_desc desc;
+	struct nb_trace *tr;
+	pthread_mutex_t lock; /* not recursive: a hook that came back here while we call libc would hang */
+	uint64_t watch, revokes;
+	bool dead;
+	unsigned int nopen;
+	int bar_fd[FAKE_DEVICES];
+	bool bound[FAKE_DEVICES];
+	uint8_t regs[FAKE_DEVICES][FAKE_BAR_SIZE];
+};
+
+struct iommufd_file {
+	struct machine *m;
+	uint64_t value;
+};
+
+struct vfio_file {
+	struct machine *m;
+	uint64_t value;
+	unsigned int n;
+	bool bound;
+};
+
+int machine_create(const struct machine_cfg *cfg, struct machine **out, struct nb_diag *diag)
+{
+	struct machine *m;
+	unsigned int i;
+	int err = guard_init();
+
+	if (err)
+		return nb_fail(diag, err, "no handlers");
+	if (cfg->desc->nfunctions != FAKE_DEVICES)
+		return nb_fail(diag, -EINVAL, "not the description of the fake host");
+	m = nb_zalloc(sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->cfg = *cfg;
+	m->desc = *cfg->desc;
+	m->tr = nb_trace_new(cfg->counters);
+	pthread_mutex_init(&m->lock, NULL);
+	for (i = 0; i < FAKE_DEVICES; i++) {
+		m->bar_fd[i] = memfd_create("bar", MFD_CLOEXEC);
+		if (m->bar_fd[i] < 0 || ftruncate(m->bar_fd[i], FAKE_BAR_SIZE))
+			abort();
+	}
+	*out = m;
+	return 0;
+}
+
+struct host *machine_host(struct machine *m)
+{
+	return (struct host *)(void *)m;
+}
+
+struct nb_trace *machine_trace(struct machine *m)
+{
+	return m->tr;
+}
+
+int machine_walk(struct machine *m, uint16_t segment, uint16_t rid, uint32_t pasid, uint64_t addr, uint8_t access,
+		 char *buf, size_t size)
+{
+	(void)m;
+	if (segment || rid != 0x100)
+		return -ENOENT;
+	return snprintf(buf, size, "rid %04x pasid %x addr %llx access %x\n", rid, pasid, (unsigned long long)addr,
+			access);
+}
+
+void host_revoke(struct host *h, uint64_t va, uint64_t len)
+{
+	struct machine *m = (struct machine *)(void *)h;
+
+	pthread_mutex_lock(&m->lock);
+	m->revokes++;
+	if (m->watch && m->watch >= va && m->watch - va < len)
+		m->dead = true;
+	pthread_mutex_unlock(&m->lock);
+}
+
+/* What a room does under its lock: allocate, map, open. */
+static void busy(struct machine *m, uint64_t bytes)
+{
+	void *p;
+	int fd;
+
+	pthread_mutex_lock(&m->lock);
+	p = nb_zalloc(bytes);
+	nb_free(p);
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p != MAP_FAILED)
+		munmap(p, bytes);
+	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	close(fd);
+	pthread_mutex_unlock(&m->lock);
+}
+
+static long common(struct machine *m, uint64_t *value, unsigned int cmd, uint64_t arg)
+{
+	const struct timespec ts = {.tv_sec = (time_t)(arg / 1000), .tv_nsec = (long)(arg % 1000) * 1000000};
+	uint64_t v;
+
+	switch (cmd) {
+	case FAKE_SET:
+		*value = arg;
+		return 0;
+	case FAKE_GET:
+		return (long)*value;
+	case FAKE_LOAD:
+		return guard_load64((const void *)(uintptr_t)arg, &v) ? 0 : -EFAULT;
+	case FAKE_OPEN:
+		return m->nopen;
+	case FAKE_SLEEP:
+		nanosleep(&ts, NULL);
+		return 0;
+	case FAKE_REVOKED:
+		return (long)m->revokes;
+	case FAKE_FILL:
+		busy(m, arg);
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+int iommufd_open(struct host *h, struct iommufd_file **out)
+{
+	*out = nb_zalloc(sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	(*out)->m = (struct machine *)(void *)h;
+	(*out)->m->nopen++;
+	return 0;
+}
+
+void iommufd_close(struct iommufd_file *f)
+{
+	f->m->nopen--;
+	nb_free(f);
+}
+
+long iommufd_ioctl(struct iommufd_file *f, unsigned int cmd, uint64_t uarg)
+{
+	if (cmd == FAKE_WATCH) {
+		f->m->watch = uarg;
+		f->m->dead = false;
+		return 0;
+	}
+	if (cmd == FAKE_DEAD)
+		return f->m->dead;
+	return common(f->m, &f->value, cmd, uarg);
+}
+
+int vfio_open(struct host *h, unsigned int n, struct vfio_file **out)
+{
+	if (n >= FAKE_DEVICES)
+		return -ENOENT;
+	*out = nb_zalloc(sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	(*out)->m = (struct machine *)(void *)h;
+	(*out)->n = n;
+	(*out)->m->nopen++;
+	return 0;
+}
+
+void vfio_close(struct vfio_file *f)
+{
+	if (f->bound)
+		f->m->bound[f->n] = false;
+	f->m->nopen--;
+	nb_free(f);
+}
+
+long vfio_ioctl(struct vfio_file *f, unsigned int cmd, uint64_t uarg)
+{
+	struct vfio_device_bind_iommufd bind;
+	struct iommufd_file *iommufd;
+	int err;
+
+	if (cmd != FAKE_BIND)
+		return common(f->m, &f->value, cmd, uarg);
+	if (guard_copy(&bind, (const void *)(uintptr_t)uarg, sizeof(bind)))
+		return -EFAULT;
+	if (f->m->bound[f->n])
+		return -EINVAL;
+	err = f->m->cfg.resolve_iommufd(f->m->cfg.opaque, bind.iommufd, &iommufd);
+	if (err)
+		return err;
+	if (iommufd->m != f->m)
+		abort();
+	f->bound = f->m->bound[f->n] = true;
+	return 0;
+}
+
+ssize_t vfio_pread(struct vfio_file *f, void *ubuf, size_t len, uint64_t off)
+{
+	if (!f->bound || off >= FAKE_BAR_SIZE)
+		return -EINVAL;
+	if (len > FAKE_BAR_SIZE - off)
+		len = FAKE_BAR_SIZE - off;
+	return guard_copy(ubuf, f->m->regs[f->n] + off, len) ? -EFAULT : (ssize_t)len;
+}
+
+ssize_t vfio_pwrite(struct vfio_file *f, const void *ubuf, size_t len, uint64_t off)
+{
+	if (!f->bound || off >= FAKE_BAR_SIZE)
+		return -EINVAL;
+	if (len > FAKE_BAR_SIZE - off)
+		len = FAKE_BAR_SIZE - off;
+	return guard_copy(f->m->regs[f->n] + off, ubuf, len) ? -EFAULT : (ssize_t)len;
+}
+
+int vfio_mmap(struct vfio_file *f, uint64_t off, size_t len, int prot, int flags, int *fd, uint64_t *fd_off)
+{
+	(void)prot;
+	if (!f->bound || off < FAKE_BAR2 || off - FAKE_BAR2 >= FAKE_BAR_SIZE || len > FAKE_BAR_SIZE ||
+	    !(flags & MAP_SHARED))
+		return -EINVAL;
+	*fd = f->m->bar_fd[f->n];
+	*fd_off = off - FAKE_BAR2;
+	return 0;
+}
