@@ -3,6 +3,7 @@
 """The end-to-end tests: tests/e2e/run.py CASE runs one, without CASE lists them."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -240,9 +241,19 @@ def unprivileged():
         guest.qemu = bring(os.path.join(nbe2e.CACHE, "bin"), home) + "/qemu-system-x86_64"
         bring(os.path.join(nbe2e.CACHE, "qemu"), home)
         guest.images = bring(guest.images, home)
+        if not PLAIN:
+            guest.nestbox[0] = bring_nestbox(home)
         os.chmod(home, 0o755)
         finish_disk(guest, mib=16)
         expect_nested(guest)
+
+
+def bring_nestbox(home):
+    """In the layout of the build tree, where the command finds its library beside its own folder."""
+    for part in ("cli/nestbox", "run/libnestbox-run.so"):
+        os.makedirs(os.path.join(home, os.path.dirname(part)))
+        shutil.copy(os.path.join(os.path.dirname(nbe2e.NESTBOX), "..", part), os.path.join(home, part))
+    return os.path.join(home, "cli", "nestbox")
 
 
 def bring(source, home):
