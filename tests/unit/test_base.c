@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,7 @@ static void *reader(void *arg)
 			if (!atomic_load_explicit(&b->alive, memory_order_relaxed))
 				atomic_fetch_add(&dead_seen, 1);
 		nb_rcu_read_unlock();
+		sched_yield(); /* or a preempted section costs the writer a time slice */
 	}
 	return NULL;
 }
