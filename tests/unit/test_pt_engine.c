@@ -101,6 +101,9 @@ static void first_stage_entries(void **state)
 	assert_int_equal(raw(&r, 0, 2) & 0xfff, 0x27);
 	assert_int_equal(pt_map(&r.pt, high, M2, M2, RW, &r.g), 0);
 	assert_int_equal(raw(&r, high, 2), M2 + 0xe7);
+	/* Split: bit 7 means PAT in a last-level entry, and must not stay. */
+	assert_int_equal(pt_unmap(&r.pt, high, K4, NULL, &r.g), 0);
+	assert_int_equal(raw(&r, high + 3 * K4, 3), M2 + 3 * K4 + 0x67);
 	assert_int_equal(pt_map(&r.pt, UINT64_MAX - K4 + 1, 0, K4, RW, &r.g), 0);
 	/* The hole between the halves, and a range that runs into it. */
 	assert_int_equal(pt_map(&r.pt, UINT64_C(1) << 47, 0, K4, RW, &r.g), -ERANGE);
