@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * DMA: translate and access in one read section, page by page.
+ *
+ * The section is what an invalidation waits for, so the physical address never outlives it. Faults are logged
+ * after it, because logging may send an interrupt and that calls out.
+ */
+#include <errno.h>
+
+#include "base/rcu.h"
+#include "hw/hw.h"
+
+void hw_translate(struct hw_iommu *hw, const struct hw_request *req, struct hw_result *res)
+{
+	nb_rcu_read_lock();
+	hw->ops->translate(hw, req, res);
+	nb_rcu_read_unlock();
+	if (unlikely(res->kind == HW_FAULT))
+		hw->ops->report(hw, req, res);
+}
+
+/* To the end of the page, or of what is left. A unit translates at least 4 KiB at once. */
+static size_t piece(uint64_t addr, size_t left)
+{
+	size_t n = 4096 - (size_t)(addr & 4095);
+
+	return n < left ? n : left;
+}
+
+int hw_dma_read(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr, void *buf, size_t len)
+{
+	struct hw_request req = {.addr = addr, .pasid = pasid, .rid = rid, .access = HW_READ};
+	struct hw_result res;
+	size_t done, n;
+	int err;
+
+	for (done = 0; done < len; done += n) {
+		req.addr = addr + done;
+		n = piece(req.addr, len - done);
+		err = -EFAULT;
+		nb_rcu_read_lock();
+		hw->ops->translate(hw, &req, &res);
+		if (likely(res.kind == HW_OK))
+			err = mem_copy_from(hw->mem, (char *)buf + done, res.pa, n);
+		nb_rcu_read_unlock();
+		if (unlikely(res.kind == HW_FAULT)) {
+			hw->ops->report(hw, &req, &res);
+			return -EFAULT;
+		}
+		if (unlikely(err)) {
+			NB_TRACE(hw->tr, hw_dma_bad_pa, rid, req.addr, res.pa.v);
+			return -EFAULT;
+		}
+	}
+	NB_TRACE_N(hw->tr, hw_dma_read, len, (uint64_t)rid, (uint64_t)pasid, addr, (uint64_t)len);
+	return 0;
+}
+
+int hw_dma_write(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr, const void *buf, size_t len)
+{
+	struct hw_request req = {.addr = addr, .pasid = pasid, .rid = rid, .access = HW_WRITE};
+	struct hw_result res;
+	size_t done, n;
+	int err;
+
+	for (done = 0; done < len; done += n) {
+		req.addr = addr + done;
+		n = piece(req.addr, len - done);
+		err = -EFAULT;
+		nb_rcu_read_lock();
+		hw->ops->translate(hw, &req, &res);
+		if (likely(res.kind == HW_OK))
+			err = mem_copy_to(hw->mem, res.pa, (const char *)buf + done, n);
+		nb_rcu_read_unlock();
+		if (unlikely(res.kind == HW_FAULT)) {
+			hw->ops->report(hw, &req, &res);
+			return -EFAULT;
+		}
+		if (unlikely(res.kind == HW_INTERRUPT)) {
+			/* Interrupt remapping is not here yet: counted and dropped. */
+			NB_TRACE(hw->tr, hw_dma_irq, rid, req.addr);
+			continue;
+		}
+		if (unlikely(err)) {
+			NB_TRACE(hw->tr, hw_dma_bad_pa, rid, req.addr, res.pa.v);
+			return -EFAULT;
+		}
+	}
+	NB_TRACE_N(hw->tr, hw_dma_write, len, (uint64_t)rid, (uint64_t)pasid, addr, (uint64_t)len);
+	return 0;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The inside of one VT-d unit, shared by the files of this folder only.
+ *
+ * Locks, in this order; a holder never waits for a grace period except where said:
+ *   mmio_lock   registers and queues; held across nb_rcu_synchronize(), so never taken by a requester
+ *   event_lock  fault recording: FSTS, FECTL and what belongs to them; a requester takes it in report()
+ *   tlb.lock    everything cached, configuration included (a spinlock)
+ * Interrupt messages are collected in struct vtd_msis and sent when all locks are gone.
+ */
+#ifndef NB_HW_VTD_MODEL_H
+#define NB_HW_VTD_MODEL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/rcu.h"
+#include "hw/vtd/tlb.h"
+#include "hw/vtd/vtd.h"
+#include "spec/vtd/descs.h"
+#include "spec/vtd/entries.h"
+#include "spec/vtd/faults.h"
+#include "spec/vtd/pte.h"
+#include "spec/vtd/regs.h"
+
+/* ---- decoded configuration ---- */
+
+enum vtd_kind { VTD_K_PT, VTD_K_FS, VTD_K_SS, VTD_K_NESTED };
+
+/* A translation function: a context entry of legacy mode or a PASID table entry. Immutable once published. */
+struct vtd_proc {
+	uint8_t kind;
+	uint8_t fs_levels, ss_levels;
+	uint8_t in_bits;      /* input addresses: canonical in so many bits (first stage), or below 2^in_bits */
+	uint8_t gpa_bits;     /* min(MGAW, AW) */
+	bool legacy;
+	bool priv_rid;	      /* RID_PRIV, for requests without PASID */
+	bool sre, ere, nxe, smep, wpe, eafe, ssade;
+	bool can_ad;	      /* page walks snoop: A/D updates are possible */
+	bool fpd;	      /* of any entry on the way */
+	uint16_t did, rid;
+	uint32_t pasid;	      /* of the table entry; legacy: NB_NO_PASID */
+	uint64_t fs_root, ss_root;
+	struct vtd_tag *tag;  /* of the request's translations */
+	struct vtd_dom *dom;
+	struct vtd_proc *_Atomic next; /* chain of the PASID cache */
+	struct vtd_proc *dead;
+};
+
+/* A device: root and context entry. Immutable once published. */
+struct vtd_dev {
+	bool scalable;
+	bool fpd, paside, rid_priv;
+	uint8_t pdts;
+	uint16_t rid;
+	uint32_t rid_pasid;
+	uint64_t pasid_dir;
+	struct vtd_proc legacy; /* when not scalable */
+	struct vtd_dev *dead;
+};
+
+/* Context cache by source-id. `fast` answers requests without PASID: set only while both the context entry and the
+ * PASID entry that it leads to are cached. */
+struct vtd_slot {
+	struct vtd_dev *_Atomic dev;
+	struct vtd_proc *_Atomic fast;
+};
+struct vtd_bus {
+	struct vtd_slot slot[256];
+};
+
+#define VTD_PC_HASH 1024 /* PASID cache: chains by source-id and PASID */
+#define VTD_PC_MAX  16384
+
+/* ---- the unit ---- */
+
+#define VTD_MODE_TE  1u
+#define VTD_MODE_TTM 6u /* RTADDR.TTM << 1 */
+
+struct vtd_reg_values; /* regs.c */
+
+struct vtd {
+	struct hw_iommu hw; /* first */
+	/* hot: read by every translation */
+	_Atomic uint32_t mode;
+	struct vtd_tlb tlb;
+	struct vtd_bus *_Atomic bus[256];
+
+	_Atomic uint64_t root; /* latched by SRTP */
+	struct vtd_caps caps;
+	uint64_t cap, ecap;
+	/* Bits that must be 0, by level (index 1..5): entries that reference a table, entries that map a page. */
+	uint64_t ss_node_rsvd[6], ss_leaf_rsvd[6], fs_node_rsvd[6], fs_leaf_rsvd[6];
+
+	/* PASID cache, read under RCU, written under tlb.lock */
+	struct vtd_proc *_Atomic pc[VTD_PC_HASH];
+	uint32_t npc;
+	/* unpublished, waiting for a grace period; under tlb.lock */
+	struct vtd_proc *dead_procs;
+	struct vtd_dev *dead_devs;
+	uint32_t ndead;
+
+	/* registers; mmio_lock */
+	pthread_mutex_t mmio_lock;
+	uint64_t gsts, rtaddr;
+	uint64_t ccmd, iotlb, iva;
+	uint64_t iqh, iqt, iqa;
+	uint32_t ics, iectl, iedata, ieaddr, ieuaddr;
+	bool inv_pending; /* something was invalidated and no grace period has passed since */
+	int32_t lost_sid; /* injected: this device-TLB does not answer; -1: none */
+
+	/* fault recording; event_lock */
+	pthread_mutex_t event_lock;
+	uint32_t fsts, fectl, fedata, feaddr, feuaddr;
+	uint64_t iqer;
+	unsigned int frcd_next;
+	uint64_t frcd[64][2];
+};
+
+static inline struct vtd *to_vtd(struct hw_iommu *hw)
+{
+	return (struct vtd *)(void *)hw;
+}
+
+/* ---- interrupt messages ---- */
+
+#define VTD_MAX_MSIS 8
+struct vtd_msis {
+	unsigned int n;
+	struct {
+		uint64_t addr;
+		uint32_t data;
+	} m[VTD_MAX_MSIS];
+};
+void vtd_msi_queue(struct vtd_msis *q, uint64_t addr, uint32_t data);
+void vtd_msi_send(struct vtd *v, struct vtd_msis *q); /* no lock held */
+
+/* ---- walks with a report of each entry ---- */
+
+struct vtd_steps {
+	hw_step_fn *fn;
+	void *opaque;
+};
+void vtd_step_entry(const struct vtd_steps *st, const char *name, uint64_t pa, bool fetched, const uint64_t *w,
+		    unsigned int n, const char *fields);
+void vtd_step_pte(const struct vtd_steps *st, unsigned int stage, unsigned int level, uint64_t pa, bool gpa_valid,
+		  uint64_t gpa, bool fetched, uint64_t e);
+void vtd_text_ctx(char out[200], uint64_t lo, uint64_t hi);
+void vtd_text_sctx(char out[200], uint64_t q0, uint64_t q1);
+void vtd_text_pasid(char out[200], const uint64_t q[8]);
+
+/* ---- config.c ---- */
+
+struct vtd_bad { /* why a configuration entry refused the request */
+	uint16_t reason;
+	bool silent; /* FPD, and the fault is one that FPD suppresses */
+};
+
+/*
+ * The translation function for a request, from the caches or from memory. Reads entries through steps (may be null).
+ * `seq` is tlb.inv_seq as it was before anything was read. `box` gives room when the result cannot be cached; with `observe` nothing is looked up in caches or put
+ * there. Inside a read section unless observing. Null: *bad says why.
+ */
+struct vtd_box {
+	struct vtd_dev dev;
+	struct vtd_proc proc;
+};
+const struct vtd_proc *vtd_config(struct vtd *v, const struct hw_request *req, uint64_t seq, struct vtd_box *box,
+				  const struct vtd_steps *st, bool observe, struct vtd_bad *bad);
+
+/* The context-cache slot of a source-id; null: none yet, or out of memory. */
+struct vtd_slot *vtd_slot_of(struct vtd *v, uint16_t rid, bool create);
+
+/* ---- inval.c ---- */
+
+/* Each a whole operation that takes the lock. */
+void vtd_cc_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint16_t sid, unsigned int fm);
+void vtd_pc_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint32_t pasid);
+void vtd_iotlb_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint64_t addr, unsigned int am, bool ih);
+void vtd_piotlb_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint32_t pasid, uint64_t addr,
+			   unsigned int am, bool ih);
+void vtd_invalidate_all(struct vtd *v);
+/* After a grace period: free what was unpublished before it began. Begin, synchronize, end. */
+void vtd_sync(struct vtd *v);
+void vtd_config_fini(struct vtd *v);
+
+/* ---- walk.c ---- */
+
+void vtd_walk(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res,
+	      uint64_t seq);
+void vtd_walk_observe(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res,
+		      const struct vtd_steps *st);
+/* walk.c says what it returns. */
+int vtd_hit(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res,
+	    uint64_t val);
+/* Does the request carry privilege, given the translation function? */
+static inline bool vtd_req_priv(const struct vtd_proc *p, const struct hw_request *req)
+{
+	return req->pasid == NB_NO_PASID ? p->priv_rid : req->flags & HW_PRIV;
+}
+
+#define VTD_INTR_RANGE UINT64_C(0xfee) /* address bits 63:20 */
+
+/* ---- event.c ---- */
+
+/* Fill *res with a fault; nothing is logged yet. */
+void vtd_fault(struct vtd *v, const struct hw_request *req, struct hw_result *res, unsigned int reason,
+	       unsigned int stage, bool silent);
+void vtd_report(struct hw_iommu *hw, const struct hw_request *req, struct hw_result *res);
+/* Queue errors: an FSTS bit and, for IQE, why; for ICE and ITE, which source-id. */
+void vtd_event_queue_error(struct vtd *v, uint64_t fsts_bit, uint64_t info, struct vtd_msis *q);
+bool vtd_event_queue_stopped(struct vtd *v); /* IQE or ITE pending */
+uint32_t vtd_event_read(struct vtd *v, uint64_t off); /* 32-bit pieces */
+/* Write the bytes `mask` of a 32-bit piece; true: IQE or ITE was cleared. */
+bool vtd_event_write(struct vtd *v, uint64_t off, uint32_t val, uint32_t mask, struct vtd_msis *q);
+bool vtd_event_owns(const struct vtd *v, uint64_t off);
+void vtd_event_disabled(struct vtd *v); /* translation was switched off */
+void vtd_event_reset(struct vtd *v);
+
+/* ---- regs.c, queue.c ---- */
+
+uint64_t vtd_mmio_read(struct hw_iommu *hw, uint64_t off, unsigned int size);
+void vtd_mmio_write(struct hw_iommu *hw, uint64_t off, unsigned int size, uint64_t val);
+void vtd_regs_reset(struct vtd *v);
+void vtd_queue_run(struct vtd *v, struct vtd_msis *q); /* mmio_lock held */
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "hw/vtd/tlb.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+
+#include "base/alloc.h"
+
+#define LAST_ID 0xffffu
+/* Up to here each page is looked up; a longer range is compared with every entry. */
+#define PROBE_MAX 1024
+
+int vtd_tlb_init(struct vtd_tlb *t, struct nb_trace *tr)
+{
+	t->leaf = nb_aligned_zalloc(64, sizeof(*t->leaf) << VTD_TLB_LG2);
+	t->psc = nb_aligned_zalloc(64, sizeof(*t->psc) << VTD_PSC_LG2);
+	if (!t->leaf || !t->psc) {
+		nb_free(t->leaf);
+		nb_free(t->psc);
+		return -ENOMEM;
+	}
+	t->next_id = 1;
+	t->tr = tr;
+	t->none.dom = &t->none_dom;
+	t->none_dom.ss.dom = t->none_dom.gpa.dom = &t->none_dom;
+	return 0;
+}
+
+void vtd_tlb_fini(struct vtd_tlb *t)
+{
+	struct vtd_dom *d;
+	struct vtd_tag *tag;
+	unsigned int i;
+
+	for (i = 0; i < VTD_DOM_HASH; i++)
+		while ((d = t->doms[i]) != NULL) {
+			t->doms[i] = d->hash_next;
+			nb_free(d);
+		}
+	for (i = 0; i < VTD_TAG_HASH; i++)
+		while ((tag = t->tags[i]) != NULL) {
+			t->tags[i] = tag->hash_next;
+			nb_free(tag);
+		}
+	nb_free(t->leaf);
+	nb_free(t->psc);
+}
+
+/* ---- ids and tags ---- */
+
+/* 0 when they have run out; the next vtd_drop_caches() starts over. */
+static uint32_t new_id(struct vtd_tlb *t)
+{
+	if (t->next_id > LAST_ID) {
+		t->want_reset = true;
+		return 0;
+	}
+	return t->next_id++;
+}
+
+static void tag_start(struct vtd_tlb *t, struct vtd_tag *tag, struct vtd_dom *dom, uint32_t pasid)
+{
+	tag->dom = dom;
+	tag->pasid = pasid;
+	atomic_store_explicit(&tag->leaf, new_id(t) << 8, memory_order_relaxed);
+	atomic_store_explicit(&tag->psc, new_id(t) << 8, memory_order_relaxed);
+}
+
+struct vtd_dom *vtd_dom_find_locked(struct vtd_tlb *t, uint16_t did)
+{
+	struct vtd_dom *d;
+
+	for (d = t->doms[did % VTD_DOM_HASH]; d && d->did != did; d = d->hash_next)
+		;
+	return d;
+}
+
+static unsigned int tag_hash(uint16_t did, uint32_t pasid)
+{
+	return (did * 31u + pasid) % VTD_TAG_HASH;
+}
+
+struct vtd_tag *vtd_tag_find_locked(struct vtd_tlb *t, uint16_t did, uint32_t pasid)
+{
+	struct vtd_tag *tag;
+
+	for (tag = t->tags[tag_hash(did, pasid)]; tag && (tag->pasid != pasid || tag->dom->did != did);
+	     tag = tag->hash_next)
+		;
+	return tag;
+}
+
+struct vtd_dom *vtd_dom_get_locked(struct vtd_tlb *t, uint16_t did, struct vtd_dom **spare_dom)
+{
+	struct vtd_dom *d = vtd_dom_find_locked(t, did);
+
+	if (d)
+		return d;
+	if (t->want_reset || t->ntags >= VTD_MAX_TAGS || !*spare_dom) {
+		t->want_reset |= t->ntags >= VTD_MAX_TAGS;
+		return &t->none_dom;
+	}
+	d = *spare_dom;
+	*spare_dom = NULL;
+	d->did = did;
+	tag_start(t, &d->ss, d, VTD_TAG_SS);
+	tag_start(t, &d->gpa, d, VTD_TAG_GPA);
+	d->hash_next = t->doms[did % VTD_DOM_HASH];
+	t->doms[did % VTD_DOM_HASH] = d;
+	t->ntags++;
+	return d;
+}
+
+struct vtd_tag *vtd_tag_get_locked(struct vtd_tlb *t, struct vtd_dom *dom, uint32_t pasid, struct vtd_tag **spare_tag)
+{
+	struct vtd_tag *tag;
+	unsigned int h;
+
+	if (dom == &t->none_dom)
+		return &t->none;
+	tag = vtd_tag_find_locked(t, dom->did, pasid);
+	if (tag)
+		return tag;
+	if (t->want_reset || t->ntags >= VTD_MAX_TAGS || !*spare_tag) {
+		t->want_reset |= t->ntags >= VTD_MAX_TAGS;
+		return &t->none;
+	}
+	tag = *spare_tag;
+	*spare_tag = NULL;
+	tag_start(t, tag, dom, pasid);
+	h = tag_hash(dom->did, pasid);
+	tag->hash_next = t->tags[h];
+	t->tags[h] = tag;
+	tag->dom_next = dom->fs;
+	dom->fs = tag;
+	t->ntags++;
+	return tag;
+}
+
+void vtd_tlb_forget_locked(struct vtd_tlb *t, struct vtd_dom **doms, struct vtd_tag **tags)
+{
+	unsigned int i;
+
+	*doms = NULL;
+	*tags = NULL;
+	for (i = 0; i < VTD_DOM_HASH; i++) {
+		while (t->doms[i]) {
+			struct vtd_dom *d = t->doms[i];
+
+			t->doms[i] = d->hash_next;
+			d->hash_next = *doms;
+			*doms = d;
+		}
+	}
+	for (i = 0; i < VTD_TAG_HASH; i++) {
+		while (t->tags[i]) {
+			struct vtd_tag *tag = t->tags[i];
+
+			t->tags[i] = tag->hash_next;
+			tag->hash_next = *tags;
+			*tags = tag;
+		}
+	}
+	t->ntags = 0;
+	t->want_reset = true; /* no new tags: a reader may still use an old id that would be given again */
+}
+
+static void bucket_erase(struct vtd_bucket *b, unsigned int way);
+
+void vtd_tlb_restart_locked(struct vtd_tlb *t)
+{
+	size_t i, n = ((size_t)1 << VTD_TLB_LG2) + ((size_t)1 << VTD_PSC_LG2);
+	unsigned int way;
+
+	for (i = 0; i < n; i++) {
+		struct vtd_bucket *b = i < (size_t)1 << VTD_TLB_LG2 ? &t->leaf[i] :
+									&t->psc[i - ((size_t)1 << VTD_TLB_LG2)];
+
+		for (way = 0; way < VTD_WAYS; way++)
+			if (atomic_load_explicit(&b->key[way], memory_order_relaxed))
+				bucket_erase(b, way);
+	}
+	t->next_id = 1;
+	t->want_reset = false;
+}
+
+/* ---- entries ---- */
+
+/* Count odd before, even after; the pair's own stores are releases so that they cannot be seen before it is odd. */
+static void bucket_put(struct vtd_bucket *b, unsigned int way, uint64_t key, uint64_t val)
+{
+	uint32_t s = atomic_load_explicit(&b->seq, memory_order_relaxed);
+
+	atomic_store_explicit(&b->seq, s + 1, memory_order_relaxed);
+	atomic_store_explicit(&b->key[way], key, memory_order_release);
+	atomic_store_explicit(&b->val[way], val, memory_order_release);
+	atomic_store_explicit(&b->seq, s + 2, memory_order_release);
+}
+
+static void bucket_erase(struct vtd_bucket *b, unsigned int way)
+{
+	bucket_put(b, way, 0, 0);
+}
+
+static void put(struct vtd_tlb *t, const struct vtd_fill *f)
+{
+	struct vtd_bucket *b = f->psc ? vtd_bucket(t->psc, VTD_PSC_LG2, f->key) :
+					 vtd_bucket(t->leaf, VTD_TLB_LG2, f->key);
+	unsigned int way, at = VTD_WAYS;
+
+	for (way = 0; way < VTD_WAYS; way++) {
+		uint64_t k = atomic_load_explicit(&b->key[way], memory_order_relaxed);
+
+		if (k == f->key) {
+			at = way;
+			break;
+		}
+		if (k == 0 && at == VTD_WAYS)
+			at = way;
+	}
+	if (at == VTD_WAYS) {
+		at = b->hand++ % VTD_WAYS;
+		NB_TRACE(t->tr, hw_tlb_evict, atomic_load_explicit(&b->key[at], memory_order_relaxed) >> 48,
+			 atomic_load_explicit(&b->key[at], memory_order_relaxed) & (BIT(48) - 1));
+	}
+	bucket_put(b, at, f->key, f->val);
+}
+
+void vtd_tlb_fill(struct vtd_tlb *t, uint64_t seq, const struct vtd_fill *f, unsigned int n)
+{
+	unsigned int i, spins = 0;
+
+	while (!vtd_spin_try(&t->lock)) {
+		if (++spins > 200)
+			return; /* caching is never owed */
+		nb_cpu_relax();
+	}
+	if (likely(atomic_load_explicit(&t->inv_seq, memory_order_relaxed) == seq)) {
+		for (i = 0; i < n; i++, f++) {
+			_Atomic uint32_t *w = f->psc ? &f->tag->psc : &f->tag->leaf;
+			uint32_t word = atomic_load_explicit(w, memory_order_relaxed);
+			uint32_t bit = 1u << (f->key >> 46 & 3);
+
+			if (word >> 8 != f->key >> 48 || word >> 8 == 0)
+				continue;
+			put(t, f);
+			if (!(word & bit)) /* release: whoever sees the bit finds the entry */
+				atomic_store_explicit(w, word | bit, memory_order_release);
+		}
+	}
+	vtd_spin_unlock(&t->lock);
+}
+
+/* ---- invalidation ---- */
+
+void vtd_tag_drop_leaf_locked(struct vtd_tlb *t, struct vtd_tag *tag)
+{
+	if (atomic_load_explicit(&tag->leaf, memory_order_relaxed) & 0xff)
+		atomic_store_explicit(&tag->leaf, new_id(t) << 8, memory_order_release);
+}
+
+void vtd_tag_drop_psc_locked(struct vtd_tlb *t, struct vtd_tag *tag)
+{
+	if (atomic_load_explicit(&tag->psc, memory_order_relaxed) & 0xff)
+		atomic_store_explicit(&tag->psc, new_id(t) << 8, memory_order_release);
+}
+
+static void erase_key(struct vtd_bucket *table, unsigned int lg2, uint64_t key)
+{
+	struct vtd_bucket *b = vtd_bucket(table, lg2, key);
+	unsigned int way;
+
+	for (way = 0; way < VTD_WAYS; way++)
+		if (atomic_load_explicit(&b->key[way], memory_order_relaxed) == key)
+			bucket_erase(b, way);
+}
+
+/* Keys lo..hi, which differ in their page number only. */
+static void erase_range(struct vtd_bucket *table, unsigned int lg2, uint64_t lo, uint64_t hi)
+{
+	size_t i;
+	unsigned int way;
+
+	if (hi - lo < PROBE_MAX) {
+		for (;; lo++) {
+			erase_key(table, lg2, lo);
+			if (lo == hi)
+				return;
+		}
+	}
+	for (i = 0; i < (size_t)1 << lg2; i++) {
+		for (way = 0; way < VTD_WAYS; way++) {
+			uint64_t k = atomic_load_explicit(&table[i].key[way], memory_order_relaxed);
+
+			if (k >= lo && k <= hi)
+				bucket_erase(&table[i], way);
+		}
+	}
+}
+
+void vtd_tag_leaf_range_locked(struct vtd_tlb *t, struct vtd_tag *tag, uint64_t first, uint64_t last)
+{
+	uint32_t word = atomic_load_explicit(&tag->leaf, memory_order_relaxed);
+	unsigned int s;
+
+	for (s = 0; s < VTD_NSIZES; s++)
+		if (word >> s & 1)
+			erase_range(t->leaf, VTD_TLB_LG2, vtd_key(word >> 8, s, vtd_vpn(first) >> (9 * s)),
+				    vtd_key(word >> 8, s, vtd_vpn(last) >> (9 * s)));
+}
+
+void vtd_tag_psc_range_locked(struct vtd_tlb *t, struct vtd_tag *tag, uint64_t first, uint64_t last)
+{
+	uint32_t word = atomic_load_explicit(&tag->psc, memory_order_relaxed);
+	unsigned int s;
+
+	for (s = 0; s <= VTD_PSC_LAST - VTD_PSC_FIRST; s++)
+		if (word >> s & 1)
+			erase_range(t->psc, VTD_PSC_LG2, vtd_key(word >> 8, s, vtd_vpn(first) >> (9 * (s + 1))),
+				    vtd_key(word >> 8, s, vtd_vpn(last) >> (9 * (s + 1))));
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The VT-d hardware model: one remapping unit.
+ *
+ * Architecture specification D51397, revision 4.1 read beside 5.10. It translates untranslated requests, with and
+ * without PASID, in legacy and scalable mode; it has queued and register-based invalidation, fault
+ * recording and its interrupts. It has no interrupt remapping, no page request queue and no
+ * protected memory regions; the capability registers say so and the registers read zero.
+ *
+ * What it caches, and under which tags, is described in tlb.h and config.c. The rule is the manual's:
+ * an entry stays until software invalidates it in a way that the manual says removes it, or until room is needed.
+ */
+#ifndef NB_HW_VTD_VTD_H
+#define NB_HW_VTD_VTD_H
+
+#include "hw/hw.h"
+#include "hw/vtd/caps.h"
+
+/*
+ * A unit after reset. caps is copied. 0, -EINVAL (the reason in diag), -ENOMEM. Set msi before first use.
+ * Freed by ops->destroy(), when no thread uses it any more.
+ */
+int vtd_create(const struct vtd_caps *caps, struct mem *mem, struct nb_trace *tr, struct hw_iommu **out,
+	       struct nb_diag *diag);
+
+const struct vtd_caps *vtd_caps_of(const struct hw_iommu *hw);
+
+/*
+ * Fault injection: the next device-TLB invalidation for this source-id gets no answer (ITE). 0 or -EINVAL without
+ * device-TLB support. An unexpected completion from source-id (ICE) happens at once.
+ */
+int vtd_inject_devtlb_timeout(struct hw_iommu *hw, uint16_t sid);
+int vtd_inject_devtlb_stray(struct hw_iommu *hw, uint16_t sid);
+
+/* Forget everything cached, as hardware may at any time. Outside read sections. */
+void vtd_drop_caches(struct hw_iommu *hw);
+
+#endif

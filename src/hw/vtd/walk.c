@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Page walks: second-stage (3.7), first-stage (3.6) and nested (3.8), with access rights, accessed and dirty
+ * bits, reserved bits and the fault of each step (7.1.3).
+ *
+ * One body, compiled twice: for translation (paging-structure caches and the IOTLB's second-stage entries are
+ * used, A/D bits set, results entered) and for observation (memory only, nothing changed, each entry
+ * reported). `obs` is a constant in each.
+ *
+ * Choices where the manual leaves room: a present entry's reserved bits are looked at as it is read, access
+ * rights when the leaf is known; second-stage rights before any dirty bit is set; with SSADE an access to a
+ * first-stage table counts as a write to its page (it needs R and W by 3.8.1), so its D is set too.
+ */
+#include "hw/vtd/model.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+#define MAX_FILLS 24
+/* How often an entry may change under an A/D update before we call the update failed. */
+#define MAX_RETRIES 64
+
+struct walk {
+	struct vtd *v;
+	const struct vtd_proc *p;
+	const struct hw_request *req;
+	struct hw_result *res;
+	const struct vtd_steps *st;
+	unsigned int retries;
+	unsigned int nfill;
+	uint32_t ss_psc, gpa_leaf; /* words of the domain's tags */
+	struct vtd_fill fill[MAX_FILLS];
+};
+
+/* What a second-stage translation is for: decides the fault when a permission lacks. */
+enum ss_for { SS_PAGE, SS_FS_ROOT, SS_FS_TABLE };
+
+struct ss_out {
+	uint64_t pa;
+	uint64_t facts; /* VTD_V_SSR, SSW, D */
+	unsigned int lg2;
+};
+
+static __attribute__((cold, noinline)) void fault(struct walk *w, unsigned int reason, unsigned int stage)
+{
+	vtd_fault(w->v, w->req, w->res, reason, stage, w->p->fpd);
+}
+
+static __attribute__((cold, noinline)) void fault_gpa(struct walk *w, unsigned int reason, uint64_t gpa_v)
+{
+	vtd_fault(w->v, w->req, w->res, reason, 2, w->p->fpd);
+	w->res->fault.gpa_valid = true;
+	w->res->fault.gpa = gpa(gpa_v);
+}
+
+/* Both return -1, which every caller passes on: "the fault is in *res". */
+INLINE int refuse(struct walk *w, unsigned int reason, unsigned int stage)
+{
+	fault(w, reason, stage);
+	return -1;
+}
+INLINE int refuse_gpa(struct walk *w, unsigned int reason, uint64_t gpa_v)
+{
+	fault_gpa(w, reason, gpa_v);
+	return -1;
+}
+
+INLINE void enter(struct walk *w, struct vtd_tag *tag, bool psc, uint32_t word, unsigned int size, uint64_t page,
+		  uint64_t val)
+{
+	struct vtd_fill *f = &w->fill[w->nfill];
+
+	if (word >> 8 == 0 || w->nfill == MAX_FILLS)
+		return;
+	w->nfill++;
+	f->key = vtd_key(word >> 8, size, page);
+	f->val = val;
+	f->tag = tag;
+	f->psc = psc;
+	__builtin_prefetch(psc ? vtd_bucket(w->v->tlb.psc, VTD_PSC_LG2, f->key) :
+				 vtd_bucket(w->v->tlb.leaf, VTD_TLB_LG2, f->key), 1);
+}
+
+/* A translation of 2^lg2 bytes around addr. Output in the interrupt range faults, so it is never cached. */
+INLINE void enter_leaf(struct walk *w, struct vtd_tag *tag, uint32_t word, uint64_t addr, uint64_t pa,
+		       unsigned int lg2, uint64_t facts)
+{
+	unsigned int size = (lg2 - 12) / 9;
+
+	if (unlikely(pa >> 20 == VTD_INTR_RANGE))
+		return;
+	if (unlikely(lg2 > 12 && ((pa ^ (VTD_INTR_RANGE << 20)) & ~nb_low_mask(lg2)) == 0))
+		size = VTD_SZ_4K;
+	enter(w, tag, false, word, size, vtd_vpn(addr) >> (9 * size),
+	      vtd_value(pa & ~nb_low_mask(12 + 9 * size), facts));
+}
+
+/*
+ * Set bits in an entry by compare-exchange. 1: done, *e as it is now. 0: the entry is another one by now, start over.
+ * -1: not writable, or it will not hold still.
+ */
+static int set_bits(struct walk *w, uint64_t pa, uint64_t *e, uint64_t bits)
+{
+	uint64_t was = *e;
+	int r = mem_cas64(w->v->hw.mem, hpa(pa), &was, *e | bits);
+
+	if (r == 0) {
+		*e |= bits;
+		return 1;
+	}
+	if (r < 0 || ++w->retries > MAX_RETRIES)
+		return -1;
+	return 0;
+}
+
+/* ---- second stage ---- */
+
+/* need: HW_READ and HW_WRITE bits. write: the dirty bit is due. */
+INLINE int ss_rights(struct walk *w, uint64_t in, unsigned int perm, unsigned int need, enum ss_for what)
+{
+	unsigned int lacks = need & ~perm;
+
+	if (likely(!lacks))
+		return 0;
+	if (what == SS_FS_ROOT)
+		return refuse_gpa(w, VTD_FR_FS_ROOT_NO_READ, in);
+	if (what == SS_FS_TABLE)
+		return refuse_gpa(w, VTD_FR_FS_NO_READ, in);
+	if (w->p->legacy)
+		return refuse_gpa(w, lacks & HW_WRITE ? VTD_FR_NO_WRITE : VTD_FR_NO_READ, in);
+	return refuse_gpa(w, lacks & HW_WRITE ? VTD_FR_SNO_WRITE : VTD_FR_SNO_READ, in);
+}
+
+INLINE int ss_walk(struct walk *w, uint64_t in, unsigned int need, enum ss_for what, struct ss_out *o, const bool obs)
+{
+	const struct vtd_proc *p = w->p;
+	struct vtd *v = w->v;
+	unsigned int level = p->ss_levels, perm = HW_READ | HW_WRITE;
+	uint64_t table = p->ss_root, e, val, due;
+	bool leaf;
+
+	if (!obs) {
+		unsigned int l = vtd_psc_probe(&v->tlb, w->ss_psc, in, &val);
+
+		if (l) {
+			level = l - 1;
+			table = val & VTD_V_ADDR;
+			perm = (unsigned int)(val / VTD_V_SSR & 3);
+		}
+	}
+	for (;;) {
+		uint64_t pa = table | ((in >> (9 * level)) & 0xff8);
+
+		if (unlikely(mem_load64(v->hw.mem, hpa(pa), &e))) {
+			bool root = level == p->ss_levels;
+
+			if (obs)
+				vtd_step_pte(w->st, 2, level, pa, true, in, false, 0);
+			if (p->legacy)
+				return refuse_gpa(w, root ? VTD_FR_CTX_INV : VTD_FR_SS_FETCH, in);
+			return refuse_gpa(w, root ? VTD_FR_SSS_ROOT_FETCH : VTD_FR_SSS_FETCH, in);
+		}
+		if (obs)
+			vtd_step_pte(w->st, 2, level, pa, true, in, true, e);
+		if (unlikely(!(e & (VTD_SSPTE_R | VTD_SSPTE_W)))) {
+			if (p->legacy)
+				return refuse_gpa(w, need & HW_WRITE ? VTD_FR_NO_WRITE : VTD_FR_NO_READ, in);
+			return refuse_gpa(w, VTD_FR_SSS_NO_PERM, in);
+		}
+		leaf = level == 1 || (level <= 3 && (e & VTD_SSPTE_PS));
+		if (unlikely(e & (leaf ? v->ss_leaf_rsvd : v->ss_node_rsvd)[level]))
+			return refuse_gpa(w, p->legacy ? VTD_FR_SS_RSVD : VTD_FR_SSS_RSVD, in);
+		if (leaf)
+			perm &= (unsigned int)e & 3;
+		if (leaf) {
+			if (unlikely(!perm && !p->legacy))
+				return refuse_gpa(w, VTD_FR_SSS_NO_PERM, in);
+			if (ss_rights(w, in, perm, need, what))
+				return -1;
+		}
+		if (p->ssade && !obs) {
+			due = VTD_SSPTE_A | (leaf && (need & HW_WRITE) ? VTD_SSPTE_D : 0);
+			if (due & ~e) {
+				int r;
+
+				if (!p->can_ad)
+					return refuse_gpa(w, VTD_FR_SSS_AD_NO_SNOOP, in);
+				r = set_bits(w, pa, &e, due);
+				if (r < 0)
+					return refuse_gpa(w, VTD_FR_SSS_AD_FAILED, in);
+				if (r == 0)
+					continue; /* read it again */
+			}
+		}
+		if (leaf)
+			break;
+		perm &= (unsigned int)e & 3;
+		table = e & VTD_SSPTE_ADDR;
+		if (!obs && level <= 3)
+			enter(w, &p->dom->ss, true, w->ss_psc, level - VTD_PSC_FIRST, vtd_vpn(in) >> (9 * (level - 1)),
+			      table | perm * VTD_V_SSR);
+		level--;
+	}
+	o->lg2 = 3 + 9 * level;
+	o->pa = (e & VTD_SSPTE_ADDR & ~nb_low_mask(o->lg2)) | (in & nb_low_mask(o->lg2));
+	o->facts = perm * VTD_V_SSR | (!p->ssade || (e & VTD_SSPTE_D) ? VTD_V_D : 0);
+	return 0;
+}
+
+/* Second stage of a nested translation: translations of guest-physical pages are kept under the domain. */
+INLINE int gpa_to_hpa(struct walk *w, uint64_t in, unsigned int need, enum ss_for what, struct ss_out *o,
+		      const bool obs)
+{
+	uint64_t val;
+
+	if (!obs && vtd_tlb_probe(&w->v->tlb, w->gpa_leaf, in, &val, &o->lg2) &&
+	    (!(need & HW_WRITE) || (val & VTD_V_D) || !(val & VTD_V_SSW))) {
+		if (ss_rights(w, in, (unsigned int)(val / VTD_V_SSR & 3), need, what))
+			return -1;
+		o->pa = (val & VTD_V_ADDR) | (in & nb_low_mask(o->lg2));
+		o->facts = val & (VTD_V_SSR | VTD_V_SSW | VTD_V_D);
+		return 0;
+	}
+	if (ss_walk(w, in, need, what, o, obs))
+		return -1;
+	if (!obs)
+		enter_leaf(w, &w->p->dom->gpa, w->gpa_leaf, in, o->pa, o->lg2,
+			   o->facts | VTD_V_RW | VTD_V_US | VTD_V_X);
+	return 0;
+}
+
+/* ---- first stage ---- */
+
+/* A table of the first stage, by the address that its writer gave. *ssw: its entries may be updated. */
+INLINE int fs_table(struct walk *w, uint64_t addr, enum ss_for what, uint64_t *table, uint64_t *ssw, const bool obs)
+{
+	struct ss_out o;
+
+	if (w->p->kind != VTD_K_NESTED) {
+		*table = addr;
+		*ssw = VTD_V_SSW;
+		return 0;
+	}
+	if (gpa_to_hpa(w, addr, HW_READ | (w->p->ssade ? HW_WRITE : 0), what, &o, obs))
+		return -1;
+	*table = o.pa;
+	*ssw = o.facts & VTD_V_SSW;
+	return 0;
+}
+
+/* 1: the bits are set. 0: read the entry again. -1: refused. */
+static int fs_set(struct walk *w, uint64_t pa, uint64_t *e, uint64_t due, uint64_t ssw)
+{
+	int r;
+
+	if (!w->p->can_ad)
+		return refuse(w, VTD_FR_FS_AD_NO_SNOOP, 1);
+	if (!ssw)
+		return refuse(w, VTD_FR_FS_NO_AD, 2);
+	r = set_bits(w, pa, e, due);
+	return r < 0 ? refuse(w, VTD_FR_FS_AD_FAILED, 1) : r;
+}
+
+INLINE int fs_rights(struct walk *w, uint64_t facts, bool priv)
+{
+	const struct vtd_proc *p = w->p;
+	unsigned int a = w->req->access;
+
+	if (unlikely(!priv && !(facts & VTD_V_US)))
+		return refuse(w, VTD_FR_US, 1);
+	if (unlikely((a & HW_WRITE) && !(facts & VTD_V_RW) && (!priv || p->wpe)))
+		return refuse(w, VTD_FR_SNO_WRITE, 1);
+	if (unlikely((a & HW_EXEC) && w->req->pasid != NB_NO_PASID &&
+		     (!(facts & VTD_V_X) || (priv && p->smep && (facts & VTD_V_US)))))
+		return refuse(w, VTD_FR_NO_EXEC, 1);
+	return 0;
+}
+
+INLINE int fs_walk(struct walk *w, uint64_t in, unsigned int need, bool priv, struct ss_out *o, uint64_t *facts_out,
+		   const bool obs)
+{
+	const struct vtd_proc *p = w->p;
+	struct vtd *v = w->v;
+	const uint64_t accessed = VTD_FSPTE_A | (p->eafe ? VTD_FSPTE_EA : 0);
+	const bool nested = p->kind == VTD_K_NESTED;
+	uint32_t psc = 0;
+	unsigned int level = p->fs_levels, lg2;
+	uint64_t facts = VTD_V_RW | VTD_V_US | VTD_V_X, table, ssw, gtable, pa, e, val, due, out;
+	bool leaf;
+	int r;
+
+	gtable = p->fs_root;
+	if (!obs) {
+		psc = atomic_load_explicit(&p->tag->psc, memory_order_acquire);
+		level = vtd_psc_probe(&v->tlb, psc, in, &val);
+		if (level) {
+			level--;
+			table = val & VTD_V_ADDR;
+			ssw = val & VTD_V_SSW;
+			facts &= val;
+			gtable = 0; /* not known, and not needed */
+			goto have_table;
+		}
+		level = p->fs_levels;
+	}
+	if (fs_table(w, p->fs_root, SS_FS_ROOT, &table, &ssw, obs))
+		return -1;
+have_table:
+	for (;;) {
+		pa = table | ((in >> (9 * level)) & 0xff8);
+		if (unlikely(mem_load64(v->hw.mem, hpa(pa), &e))) {
+			if (obs)
+				vtd_step_pte(w->st, 1, level, pa, nested, gtable | (pa & 0xff8), false, 0);
+			return refuse(w, level == p->fs_levels ? VTD_FR_FS_ROOT_FETCH : VTD_FR_FS_FETCH, 1);
+		}
+		if (obs)
+			vtd_step_pte(w->st, 1, level, pa, nested, gtable | (pa & 0xff8), true, e);
+		if (unlikely(!(e & VTD_FSPTE_P)))
+			return refuse(w, VTD_FR_FS_NP, 1);
+		leaf = level == 1 || (level <= 3 && (e & VTD_FSPTE_PS));
+		if (unlikely(e & (leaf ? v->fs_leaf_rsvd : v->fs_node_rsvd)[level]))
+			return refuse(w, VTD_FR_FS_RSVD, 1);
+		if (nested && unlikely((e & VTD_FSPTE_ADDR) >> p->gpa_bits != 0))
+			return refuse(w, VTD_FR_FS_GPA_WIDE, 1);
+		if (leaf)
+			break;
+		due = accessed & ~e;
+		if (unlikely(due) && !obs) {
+			r = fs_set(w, pa, &e, due, ssw);
+			if (r < 0)
+				return -1;
+			if (r == 0)
+				continue;
+		}
+		if (!(e & VTD_FSPTE_RW))
+			facts &= ~VTD_V_RW;
+		if (!(e & VTD_FSPTE_US))
+			facts &= ~VTD_V_US;
+		if (unlikely(p->nxe && (e & VTD_FSPTE_XD)))
+			facts &= ~VTD_V_X;
+		gtable = e & VTD_FSPTE_ADDR;
+		if (fs_table(w, gtable, SS_FS_TABLE, &table, &ssw, obs))
+			return -1;
+		if (!obs && level <= 3)
+			enter(w, p->tag, true, psc, level - VTD_PSC_FIRST, vtd_vpn(in) >> (9 * (level - 1)),
+			      table | facts | ssw);
+		level--;
+	}
+	val = facts;
+	if (!(e & VTD_FSPTE_RW))
+		val &= ~VTD_V_RW;
+	if (!(e & VTD_FSPTE_US))
+		val &= ~VTD_V_US;
+	if (unlikely(p->nxe && (e & VTD_FSPTE_XD)))
+		val &= ~VTD_V_X;
+	if (fs_rights(w, val, priv))
+		return -1;
+	lg2 = 3 + 9 * level;
+	out = (e & VTD_FSPTE_ADDR & ~nb_low_mask(lg2)) | (in & nb_low_mask(lg2));
+	if (nested) {
+		if (gpa_to_hpa(w, out, need, SS_PAGE, o, obs))
+			return -1;
+		if (lg2 < o->lg2)
+			o->lg2 = lg2;
+	} else {
+		o->pa = out;
+		o->lg2 = lg2;
+		o->facts = VTD_V_SSR | VTD_V_SSW | VTD_V_D;
+	}
+	if (unlikely(o->pa >> 20 == VTD_INTR_RANGE))
+		return refuse(w, VTD_FR_SINTR_OUT, nested ? 2 : 1);
+	/* All is well: now, and only now, the leaf is marked. It may have changed since: then once more. */
+	due = (accessed | (need & HW_WRITE ? VTD_FSPTE_D : 0)) & ~e;
+	if (unlikely(due) && !obs) {
+		r = fs_set(w, pa, &e, due, ssw);
+		if (r < 0)
+			return -1;
+		if (r == 0)
+			goto have_table;
+	}
+	*facts_out = val | (o->facts & (VTD_V_SSR | VTD_V_SSW)) |
+		     (e & VTD_FSPTE_D ? o->facts & VTD_V_D : 0);
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static unsigned int perm_of(const struct vtd_proc *p, const struct hw_request *req, uint64_t val, bool priv)
+{
+	unsigned int r;
+
+	if (!priv)
+		r = (unsigned int)((val & VTD_V_UR) | (val & VTD_V_UWP) / (VTD_V_UWP / VTD_V_UW));
+	else
+		r = (val & VTD_V_SSR ? HW_READ : 0u) |
+		    ((val & VTD_V_SSW) && ((val & VTD_V_RW) || !p->wpe) ? HW_WRITE : 0u);
+	if (p->ere && req->pasid != NB_NO_PASID && (r & HW_READ) && (val & VTD_V_X) &&
+	    !(priv && p->smep && (val & VTD_V_US)))
+		r |= HW_EXEC;
+	return r;
+}
+
+INLINE void walk_body(struct walk *w, uint64_t seq, const bool obs)
+{
+	const struct vtd_proc *p = w->p;
+	const struct hw_request *req = w->req;
+	struct hw_result *res = w->res;
+	struct vtd *v = w->v;
+	bool priv = vtd_req_priv(p, req);
+	unsigned int need = (req->access & (HW_READ | HW_WRITE)) | (req->access & HW_EXEC ? HW_READ : 0u);
+	uint32_t word = 0;
+	uint64_t facts;
+	struct ss_out o;
+
+	w->retries = 0;
+	w->nfill = 0;
+	if (!obs) {
+		word = atomic_load_explicit(&p->tag->leaf, memory_order_acquire);
+		w->ss_psc = atomic_load_explicit(&p->dom->ss.psc, memory_order_acquire);
+		w->gpa_leaf = atomic_load_explicit(&p->dom->gpa.leaf, memory_order_acquire);
+	}
+	if (p->kind == VTD_K_SS) {
+		if (ss_walk(w, req->addr, need, SS_PAGE, &o, obs))
+			goto fill;
+		if (unlikely(o.pa >> 20 == VTD_INTR_RANGE)) {
+			refuse(w, p->legacy ? VTD_FR_INTR_OUT : VTD_FR_SINTR_OUT, 2);
+			goto fill;
+		}
+		facts = o.facts | VTD_V_RW | VTD_V_US | VTD_V_X;
+	} else {
+		if (fs_walk(w, req->addr, need, priv, &o, &facts, obs))
+			goto fill;
+	}
+	res->kind = HW_OK;
+	res->lg2 = (uint8_t)o.lg2;
+	res->pa = hpa(o.pa);
+	res->perm = (uint8_t)perm_of(p, req, vtd_value(0, facts), priv);
+	if (!obs)
+		enter_leaf(w, p->tag, word, req->addr, o.pa, o.lg2, facts);
+fill:
+	/* What was learned on the way to a fault is as true as any. */
+	if (!obs && w->nfill && likely(!(req->flags & HW_OBSERVE)))
+		vtd_tlb_fill(&v->tlb, seq, w->fill, w->nfill);
+}
+
+void vtd_walk(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res,
+	      uint64_t seq)
+{
+	struct walk w;
+
+	w.v = v;
+	w.p = p;
+	w.req = req;
+	w.res = res;
+	w.st = NULL;
+	walk_body(&w, seq, false);
+}
+
+void vtd_walk_observe(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res,
+		      const struct vtd_steps *st)
+{
+	struct walk w;
+
+	w.v = v;
+	w.p = p;
+	w.req = req;
+	w.res = res;
+	w.st = st;
+	walk_body(&w, 0, true);
+}
+
+/*
+ * A request that hit an IOTLB entry which does not plainly allow it: allowed after all (0), refused from the entry as
+ * it was cached (-1), or to be walked because a dirty bit is due (1).
+ */
+int vtd_hit(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res, uint64_t val)
+{
+	struct walk w;
+	bool priv = vtd_req_priv(p, req);
+	unsigned int need = (req->access & (HW_READ | HW_WRITE)) | (req->access & HW_EXEC ? HW_READ : 0u);
+	unsigned int lacks = need & ~(unsigned int)(val / VTD_V_SSR & 3);
+
+	w.v = v;
+	w.p = p;
+	w.req = req;
+	w.res = res;
+	if (p->kind != VTD_K_SS && fs_rights(&w, val, priv))
+		return -1;
+	if (lacks) {
+		if (p->legacy)
+			return refuse(&w, lacks & HW_WRITE ? VTD_FR_NO_WRITE : VTD_FR_NO_READ, 2);
+		return refuse(&w, lacks & HW_WRITE ? VTD_FR_SNO_WRITE : VTD_FR_SNO_READ, 2);
+	}
+	if ((need & HW_WRITE) && !(val & VTD_V_D))
+		return 1;
+	res->perm = (uint8_t)perm_of(p, req, val, priv);
+	return 0;
+}
