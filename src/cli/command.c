@@ -72,13 +72,14 @@ static bool is_dynamic_linker(const char *path)
 }
 
 /* Everything that is not a 64-bit ELF program is left to execve(2): scripts above all. */
-static int check_elf(const struct command *c, int fd, struct nb_diag *diag)
+static int check_elf(struct command *c, int fd, struct nb_diag *diag)
 {
 	Elf64_Ehdr eh;
 	unsigned int i;
 
 	if (pread(fd, &eh, sizeof(eh), 0) < EI_NIDENT || memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0)
 		return 0;
+	c->elf = true;
 	if (eh.e_ident[EI_CLASS] != ELFCLASS64)
 		return nb_fail(diag, CLI_CANNOT_RUN, "%s is a 32-bit program; the virtual host is a 64-bit library", c->path);
 	if (eh.e_phentsize != sizeof(Elf64_Phdr))

@@ -10,6 +10,7 @@
 
 struct command {
 	char path[PATH_MAX];	  /* what to execute */
+	bool elf;		  /* a program, not a script */
 	bool qemu;		  /* called qemu-system-* */
 	bool asks_nesting;	  /* names a vIOMMU with first-stage tables */
 	bool viommu_after_device; /* and names it after an assigned device */

@@ -221,7 +221,9 @@ static int start_and_wait(const struct options *o, const struct command *c, cons
 	pid = fork();
 	if (pid == 0) {
 		sigprocmask(SIG_SETMASK, mask, NULL);
-		execvp(c->path, o->command); /* has a '/': no search, but scripts without "#!" */
+		execv(c->path, o->command);
+		if (errno == ENOEXEC && !c->elf)
+			execvp(c->path, o->command); /* no search, the path has a '/': a script without "#!" */
 		err = errno;
 		_exit(write(fds[1], &err, sizeof(err)) == sizeof(err) ? CLI_CANNOT_RUN : CLI_NO_HOST);
 	}

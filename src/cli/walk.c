@@ -189,11 +189,14 @@ static int ask(const char *path, const struct question *q)
 	}
 	shutdown(fd, SHUT_WR);
 	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0) {
-		if (first)
-			error = n >= 6 && memcmp(buf, "error:", 6) == 0;
-		if (first && error)
+		size_t skip = 0;
+
+		if (first && n >= 7 && memcmp(buf, "error: ", 7) == 0) {
+			error = true;
+			skip = 7;
 			fputs("nestbox: ", stderr);
-		fwrite(buf, 1, (size_t)n, error ? stderr : stdout);
+		}
+		fwrite(buf + skip, 1, (size_t)n - skip, error ? stderr : stdout);
 		first = false;
 	}
 	close(fd);

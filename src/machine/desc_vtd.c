@@ -12,7 +12,8 @@ void desc_vtd_caps(const struct nb_desc_vtd *v, struct vtd_caps *out)
 		.levels5 = v->levels5,
 		.scalable = v->scalable,
 		.first_stage = v->first_stage,
-		.second_stage = v->second_stage,
+		/* ECAP's bit is about scalable mode; without it there is nothing but second-stage tables. */
+		.second_stage = v->second_stage && v->scalable,
 		.nested = v->nested,
 		.pass_through = v->pass_through,
 		.fs_1g = v->fs_1g,

@@ -20,6 +20,7 @@
 #include "machine/desc_keys.h"
 
 #define MAX_FILE (1u << 20)
+#define MAX_BRACKETS 64 /* a description needs three */
 
 struct reader {
 	const char *file;
@@ -497,6 +498,23 @@ static int parser_failed(struct reader *r, const yaml_parser_t *p, const char *t
 	return nb_fail(r->diag, -EINVAL, "%s:%zu: not YAML: %s", r->file, line, p->problem ? p->problem : "?");
 }
 
+/* libyaml's time is quadratic in the depth of [ and {. Brackets in strings and comments count too: be generous. */
+static int check_depth(struct reader *r, const char *text, size_t len)
+{
+	size_t line = 1, depth = 0, i;
+
+	for (i = 0; i < len; i++) {
+		line += text[i] == '\n';
+		if (text[i] == '[' || text[i] == '{')
+			depth++;
+		else if ((text[i] == ']' || text[i] == '}') && depth)
+			depth--;
+		if (depth > MAX_BRACKETS)
+			return nb_fail(r->diag, -EINVAL, "%s:%zu: more than %d open brackets", r->file, line, MAX_BRACKETS);
+	}
+	return 0;
+}
+
 int desc_yaml_parse(const char *name, const void *text, size_t len, struct nb_desc *out, struct nb_diag *diag)
 {
 	struct reader r = {.file = name, .d = out, .diag = diag};
@@ -507,6 +525,9 @@ int desc_yaml_parse(const char *name, const void *text, size_t len, struct nb_de
 	memset(out, 0, sizeof(*out));
 	out->magic = NB_DESC_MAGIC;
 	out->size = sizeof(*out);
+	err = check_depth(&r, text, len);
+	if (err)
+		return err;
 	if (!yaml_parser_initialize(&p))
 		return nb_fail(diag, -ENOMEM, "%s: out of memory", name);
 	yaml_parser_set_input_string(&p, text, len);

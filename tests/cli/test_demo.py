@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""nestbox demo and nestbox walk --demo: the whole stack in one process."""
+import re
+import time
+
+import clitest
+from clitest import CliTest
+
+
+class Demo(CliTest):
+    def test_story(self):
+        start = time.monotonic()
+        got = self.nestbox("demo")
+        self.assertEqual(got.returncode, 0, got.stdout + got.stderr)
+        self.assertEqual(got.stderr, "")
+        self.assertNotIn("WRONG", got.stdout)
+        self.assertEqual(len(re.findall(r"(?m)^  ok ", got.stdout)), 11)
+        for words in ("stale", "hw.fault", "drv.fault", "verdict: reaches memory", "verdict: refused by stage-1"):
+            self.assertIn(words, got.stdout)
+        self.assertLess(time.monotonic() - start, 20)
+
+    def test_other_hosts(self):
+        self.assertEqual(self.nestbox("demo", "--host", "spr-fixed").returncode, 0)
+        got = self.nestbox("demo", "--host", "legacy")
+        self.refused(got, 1, "refused to make a stage-2 table that others can nest on")
+        path = self.file("h.yaml", "name: h\niommus:\n  - name: a\n")
+        self.refused(self.nestbox("demo", "--host", path), 1, "no dmatest function")
+        self.refused(self.nestbox("demo", "--host", "nosuch"), 1, '"nosuch"')
+
+    def test_narrow_host(self):
+        path = self.file("h.yaml", "name: h\niommus:\n  - {name: a, capabilities: {haw: 48, mgaw: 48, levels: 4, ss-1g: false, "
+                         "ss-2m: false}}\nfunctions:\n  - {address: '03:00.1', iommu: a, model: dmatest}\n")
+        got = self.nestbox("demo", "--host", path)
+        self.assertEqual(got.returncode, 0, got.stdout + got.stderr)
+        self.assertIn("0000:03:00.1", got.stdout)
+
+    def test_usage(self):
+        for args in (["x"], ["--host"], ["--host", "a", "b"]):
+            got = self.nestbox("demo", *args)
+            self.assertEqual((got.returncode, got.stdout), (2, ""))
+
+
+class WalkDemo(CliTest):
+    def rows(self, text):
+        """number, stage, level of each line of the table"""
+        return re.findall(r"(?m)^ *(\d+)  (config|stage-1|stage-2) +(\S+)", text)
+
+    def test_default(self):
+        got = self.nestbox("walk", "--demo")
+        self.assertEqual(got.returncode, 0, got.stderr)
+        rows = self.rows(got.stdout)
+        self.assertEqual([int(r[0]) for r in rows], list(range(1, len(rows) + 1)))
+        stages = [r[1] for r in rows]
+        # root, context, PASID directory and table; then each of the 4 stage-1 reads goes through stage-2, and so does the end
+        self.assertEqual(stages[:4], ["config"] * 4)
+        self.assertEqual(stages.count("stage-1"), 4)
+        self.assertEqual([r[2] for r in rows if r[1] == "stage-1"], ["4", "3", "2", "1"])
+        self.assertEqual(stages[-1], "stage-2")
+        runs = re.findall(r"(?:2+1)", "".join(s[-1] for s in stages[4:]))
+        self.assertEqual(len(runs), 4, stages)
+        self.assertRegex(got.stdout, r"verdict: reaches memory at 0x[0-9a-f]+; the translation covers 4 KiB and permits read write")
+
+    def test_hole(self):
+        got = self.nestbox("walk", "--demo", "0000:02:00.0", "0x7000", "w")
+        self.assertEqual(got.returncode, 0, got.stderr)
+        self.assertIn("wants to write 0x7000", got.stdout)
+        self.assertIn("verdict: refused by stage-1", got.stdout)
+        got = self.nestbox("walk", "--demo", "0000:02:00.0.5", "0x550000000000")
+        self.assertIn("pasid 5", got.stdout)
+        self.assertIn("verdict: refused by the configuration", got.stdout)
+
+    def test_other_functions(self):
+        got = self.nestbox("walk", "--demo", "01:00.0", "0x550000000000")
+        self.assertIn("verdict: refused by the configuration", got.stdout)
+        self.refused(self.nestbox("walk", "--demo", "03:00.0", "0x1000"), 1, "no function 0000:03:00.0")
+        self.refused(self.nestbox("walk", "--demo", "x", "0x1000"), 2, '"x"')
+
+
+if __name__ == "__main__":
+    clitest.main()

@@ -1,0 +1,345 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""nestbox run: what it starts, what it refuses, what it leaves (nothing)."""
+import json
+import os
+import pwd
+import shutil
+import signal
+import struct
+import subprocess
+import time
+import unittest
+
+import clitest
+from clitest import CliTest
+
+FAKE_QEMU = """#!/bin/sh
+if [ "$1" = --version ]; then
+    [ -z "$NESTBOX_RUN" ] || echo "on the virtual host!"
+    echo "QEMU emulator version %s (Debian 1:%s+ds-1)"
+    exit
+fi
+echo "ran with $#"
+"""
+
+
+def elf(bits=64, interp=False):
+    """The start of an ELF program: header and one program header."""
+    if bits == 32:
+        return b"\x7fELF\x01\x01\x01" + bytes(9) + struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, 0, 52, 0, 0, 52, 32, 0, 40, 0, 0)
+    head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 64, 0, 0, 64, 56, 1, 64, 0, 0)
+    return head + struct.pack("<IIQQQQQQ", 3 if interp else 1, 4, 0, 0, 0, 0, 0, 0)
+
+
+class Run(CliTest):
+    def run_(self, *args, **kw):
+        return self.nestbox("run", *args, **kw)
+
+    def test_any_program_looks_like_itself(self):
+        for command in (["ls", "-la", "/usr"], ["sh", "-c", "echo out; echo err >&2"], ["cat", "/etc/passwd"]):
+            plain = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True)
+            got = self.run_("--", *command)
+            self.assertEqual((got.returncode, got.stdout, got.stderr), (0, plain.stdout, plain.stderr))
+
+    def test_command_without_dashes(self):
+        self.assertEqual(self.run_("echo", "--host", "x").stdout, "--host x\n")
+
+    def test_input_is_the_programs(self):
+        got = subprocess.run([clitest.NESTBOX, "run", "cat"], input=b"hello\n", stdout=subprocess.PIPE, env=self.env, check=True)
+        self.assertEqual(got.stdout, b"hello\n")
+
+    def test_exit_status(self):
+        for status in (0, 1, 7, 125, 127, 255):
+            self.assertEqual(self.run_("sh", "-c", "exit %d" % status).returncode, status)
+        self.assertEqual(self.run_("sh", "-c", "kill -9 $$").returncode, 137)
+        self.assertEqual(self.run_("sh", "-c", "kill -TERM $$").returncode, 143)
+
+    def test_not_found(self):
+        self.refused(self.run_("no-such-command"), 127, "no-such-command", "not found")
+        self.refused(self.run_("./no-such-command"), 127, "No such file")
+        self.refused(self.run_(""), 127, "not found")
+        path = self.file("text", "hello")
+        self.refused(self.run_(path), 126, "may be executed")
+        self.refused(self.run_("text", env={"PATH": self.dir}), 126, "may not be executed")
+        self.refused(self.run_(self.dir), 126, "may be executed")
+
+    def test_found_in_path(self):
+        self.file("tool", "#!/bin/sh\necho $0\n", 0o755)
+        self.assertEqual(self.run_("tool", env={"PATH": "/none:%s:/bin" % self.dir}).stdout, self.dir + "/tool\n")
+        self.assertEqual(self.run_("tool", cwd=self.dir, env={"PATH": ":/bin"}).stdout, "./tool\n")
+
+    def test_script_without_interpreter_line(self):
+        path = self.file("tool", "echo bare $1\n", 0o755)
+        self.assertEqual(self.run_(path, "x").stdout, "bare x\n")
+
+    def test_static_program(self):
+        self.refused(self.run_(self.file("static", elf(), 0o755)), 126, "statically linked")
+        self.refused(self.run_(self.file("small", elf(32), 0o755)), 126, "32-bit")
+        # With an interpreter it is left to the kernel, which does not like this one.
+        self.refused(self.run_(self.file("odd", elf(interp=True), 0o755)), 126, "cannot execute")
+
+    def test_static_program_of_the_compiler(self):
+        src = self.file("t.c", "int main(void) { return 0; }\n")
+        out = os.path.join(self.dir, "t")
+        for flag in ("-static", "-static-pie"):
+            subprocess.run(["cc", flag, "-o", out, src], check=True)
+            self.refused(self.run_(out), 126, "statically linked")
+        subprocess.run(["cc", "-o", out, src], check=True)
+        self.assertEqual(self.run_(out).returncode, 0)
+
+    def test_dynamic_linker_as_command(self):
+        got = self.run_("/lib64/ld-linux-x86-64.so.2", "/bin/echo", "hi")
+        self.assertEqual((got.returncode, got.stdout), (0, "hi\n"))
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can give a file away")
+    def test_setuid_program(self):
+        path = os.path.join(self.dir, "suid")
+        shutil.copy("/bin/true", path)
+        os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+        os.chmod(path, 0o4755)
+        self.refused(self.run_(path), 126, "setuid")
+
+    def test_qemu_versions(self):
+        for version, fine in (("10.2.2", False), ("11.0.9", False), ("9.1.0", False), ("11.1.0", True), ("12.0.1", True)):
+            path = self.file("qemu-system-x86_64", FAKE_QEMU % (version, version), 0o755)
+            got = self.run_(path, "-M", "q35")
+            if fine:
+                self.assertEqual((got.returncode, got.stdout, got.stderr), (0, "ran with 2\n", ""))
+            else:
+                self.refused(got, 126, "QEMU %s is too old" % version, "11.1")
+                forced = self.run_("--force", path)
+                self.assertEqual((forced.returncode, forced.stdout), (0, "ran with 0\n"))
+                self.assertIn("warning", forced.stderr)
+
+    def test_qemu_without_a_version(self):
+        path = self.file("qemu-system-x86_64", "#!/bin/sh\necho hello\n", 0o755)
+        got = self.run_(path)
+        self.assertEqual((got.returncode, got.stdout), (0, "hello\n"))
+        self.assertIn("cannot tell the version", got.stderr)
+
+    def test_viommu_after_device(self):
+        path = self.file("qemu-system-x86_64", FAKE_QEMU % ("11.1.3", "11.1.3"), 0o755)
+        iommu = ["-device", "intel-iommu,scalable-mode=on,fsts=on"]
+        disk = ["-device", "vfio-pci,host=0000:01:00.0,iommufd=iommufd0"]
+        self.assertEqual(self.run_(path, *iommu, *disk).stderr, "")
+        self.assertIn("intel-iommu comes after", self.run_(path, *disk, *iommu).stderr)
+        self.assertIn("intel-iommu comes after", self.run_(path, *iommu, *disk, *iommu).stderr)
+        json_disk = ["-device", '{"driver":"vfio-pci","host":"0000:01:00.0"}']
+        json_iommu = ["-device", '{"driver":"intel-iommu","fsts":true}']
+        self.assertIn("intel-iommu comes after", self.run_(path, *json_disk, *json_iommu).stderr)
+        self.assertEqual(self.run_(path, *disk, "-append", iommu[1]).stderr, "")
+
+    def test_environment(self):
+        script = 'cd "$NESTBOX_RUN" && pwd && echo "$LD_PRELOAD" && echo "$NESTBOX_LOG" && ls && cat sys/bus/pci/devices/0000:01:00.0/class'
+        got = self.run_("--log", "hw.*", "sh", "-c", script, env={"LD_PRELOAD": ""})
+        lines = got.stdout.splitlines()
+        self.assertTrue(lines[0].startswith(os.path.realpath(self.tmp)), got.stdout)
+        self.assertRegex(lines[1], r"^/.*/libnestbox-run\.so$")
+        self.assertEqual(lines[2], "hw.*")
+        for name in ("host.bin", "counters", "sys", "dev"):
+            self.assertIn(name, lines)
+        self.assertEqual(lines[-1], "0x010802")
+
+    def test_host_is_the_one_asked_for(self):
+        path = self.file("h.yaml", "name: h\niommus:\n  - name: a\nfunctions:\n  - {address: '05:00.0', iommu: a, model: dmatest}\n")
+        show = 'ls "$NESTBOX_RUN/sys/bus/pci/devices"'
+        self.assertEqual(self.run_("--host", path, "sh", "-c", show).stdout, "0000:05:00.0\n")
+        self.assertEqual(len(self.run_("--host", "legacy", "sh", "-c", show).stdout.splitlines()), 4)
+
+    def test_file_option_that_cannot_be_opened(self):
+        text = "name: h\niommus:\n  - name: a\nfunctions:\n  - {address: '05:00.0', iommu: a, model: nvme, options: {file: %s}}\n"
+        path = self.file("h.yaml", text % os.path.join(self.dir, "none.img"))
+        self.refused(self.run_("--host", path, "true"), 125, "0000:05:00.0", "none.img")
+
+    def test_options(self):
+        self.refused(self.run_(), 2, "needs a command")
+        self.refused(self.run_("--"), 2, "needs a command")
+        self.refused(self.run_("--fly", "true"), 2, "--fly")
+        self.refused(self.run_("--host"), 2, "--host")
+        self.refused(self.run_("--log", "nothing.*", "true"), 2, "nothing.*")
+        got = self.run_("--help")
+        self.assertEqual((got.returncode, got.stderr), (0, ""))
+        with open(os.path.join(clitest.SOURCE, "docs", "nestbox-run.1"), encoding="utf-8") as f:
+            manual = f.read().replace("\\-", "-")
+        for option in ("--host", "--log", "--summary", "--guest-log", "--force"):
+            self.assertIn(option, got.stdout)
+            self.assertIn(option, manual)
+
+    def test_temporary_directory_is_not_there(self):
+        self.refused(self.run_("true", env={"TMPDIR": self.dir + "/none"}), 125, "none", "No such file")
+
+    # The summary
+
+    def summary(self, *args, command=("true",)):
+        path = os.path.join(self.dir, "s.json")
+        got = self.run_("--summary", path, *args, *command)
+        with open(path, encoding="utf-8") as f:
+            return got, json.load(f)
+
+    def test_summary(self):
+        got, s = self.summary(command=("sh", "-c", "exit 3"))
+        self.assertEqual(got.stderr, "", "the virtual host was not used")
+        self.assertEqual(s, {"host": "spr", "qemu_version": None, "guest_kernel": None, "boot_seconds": None,
+                             "checksum_ok": None, "nested_hwpt_allocs": 0, "nested_hwpt_destroys": 0, "s1_invalidations": 0,
+                             "translations": 0, "tlb_hits": 0, "tlb_misses": 0, "dma_faults": 0, "dma_read_bytes": 0,
+                             "dma_write_bytes": 0, "nesting_dropped": False, "exit_status": 3})
+
+    def test_summary_counts(self):
+        # What a process of the run would have written: one event each, in two blocks.
+        fill = ('f="$NESTBOX_RUN/counters"; n=$(stat -c %s "$f"); '
+                "head -c $n /dev/zero | tr '\\0' '\\1' > $f; head -c $n /dev/zero | tr '\\0' '\\1' >> $f; "
+                "head -c 100 /dev/zero >> $f")
+        got, s = self.summary(command=("sh", "-c", fill))
+        each = 2 * 64 * 0x0101010101010101 % 2**64
+        for key in ("nested_hwpt_allocs", "s1_invalidations", "translations", "tlb_hits", "dma_faults", "dma_read_bytes"):
+            self.assertEqual(s[key], each, key)
+        self.assertFalse(s["nesting_dropped"], "nobody asked for nesting")
+        self.assertIn("nested domains", got.stderr)
+        qemu = self.file("qemu-system-x86_64", (FAKE_QEMU % ("11.1.3", "11.1.3")) + fill, 0o755)
+        got, s = self.summary(command=(qemu, "-device", "vfio-pci,host=0", "-device", "intel-iommu,fsts=on"))
+        self.assertTrue(s["nesting_dropped"])
+        self.assertEqual(s["qemu_version"], "11.1.3")
+        self.assertIn("nesting was dropped", got.stderr)
+
+    def test_guest_log(self):
+        log = os.path.join(self.dir, "console")
+        say = "printf '%s' " + "'[    0.0] Linux\\r\\nNB: kernel=7.2.13+deb14-cloud-amd64\\r\\nNB: boot_seconds=2.125\\r\\nxNB: checksum_ok=0\\nNB: checksum_ok=1\\r\\n'"
+        _, s = self.summary("--guest-log", log, command=("sh", "-c", "printf \"%%b\" \"$(%s)\" > %s" % (say, log)))
+        self.assertEqual((s["guest_kernel"], s["boot_seconds"], s["checksum_ok"]), ("7.2.13+deb14-cloud-amd64", 2.125, True))
+        self.file("console", "NB: checksum_ok=1\nNB: checksum_ok=0\nNB: checksum_ok=1\n")
+        self.assertIs(self.summary("--guest-log", log)[1]["checksum_ok"], False)
+        self.file("console", b"NB: checksum_ok\nNB: boot_seconds=nan\nNB: boot_seconds=-3\nNB: guest_kernel=\"\\\x01\xff\n" + b"A" * 100000)
+        _, s = self.summary("--guest-log", log)
+        self.assertEqual((s["checksum_ok"], s["boot_seconds"], s["guest_kernel"]), (None, None, '"\\??'))
+        got, s = self.summary("--guest-log", log + "2")
+        self.assertIn("console2", got.stderr)
+
+    def test_summary_cannot_be_written(self):
+        self.refused(self.run_("--summary", self.dir + "/none/s.json", "true"), 125, "none/s.json")
+        self.refused(self.run_("--summary", self.dir, "true"), 125, "Is a directory")
+
+    def test_failed_run_leaves_no_summary(self):
+        path = os.path.join(self.dir, "s.json")
+        odd = self.file("odd", elf(interp=True), 0o755)
+        self.assertEqual(self.run_("--summary", path, odd).returncode, 126)
+        self.assertFalse(os.path.exists(path))
+
+    def test_summary_replaces_a_longer_one(self):
+        self.file("s.json", "x" * 10000)
+        self.summary()
+
+    # Signals, and what is left
+
+    def start(self, *args):
+        p = subprocess.Popen([clitest.NESTBOX, "run", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             env=self.env)
+        self.addCleanup(lambda: (p.kill(), p.stdout.close(), p.stderr.close(), p.wait()))
+        return p
+
+    def test_signals_reach_the_program(self):
+        for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            p = self.start("sh", "-c", "trap 'echo got; exit 9' %d; echo up; while :; do sleep 0.05; done" % sig)
+            self.assertEqual(p.stdout.readline(), "up\n")
+            p.send_signal(sig)
+            self.assertEqual((p.stdout.read(), p.wait(20)), ("got\n", 9))
+            self.assertEqual(os.listdir(self.tmp), [])
+
+    def test_signal_ends_the_program(self):
+        p = self.start("sh", "-c", "echo up; exec sleep 60")
+        p.stdout.readline()
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(p.wait(20), 143)
+
+    def test_signals_are_as_they_were(self):
+        got = self.run_("sh", "-c", "grep -E 'SigBlk|SigIgn' /proc/self/status")
+        plain = subprocess.run(["sh", "-c", "grep -E 'SigBlk|SigIgn' /proc/self/status"], stdout=subprocess.PIPE, text=True, check=True)
+        self.assertEqual(got.stdout, plain.stdout)
+
+    def test_background_processes_are_waited_for(self):
+        start = time.monotonic()
+        mark = os.path.join(self.dir, "mark")
+        got = self.run_("sh", "-c", "(sleep 1; ls $NESTBOX_RUN > %s) > /dev/null 2>&1 & exit 4" % mark)
+        self.assertEqual(got.returncode, 4)
+        self.assertGreater(time.monotonic() - start, 0.9)
+        with open(mark, encoding="utf-8") as f:
+            self.assertIn("host.bin", f.read())
+
+    def test_signal_ends_what_was_left_in_the_background(self):
+        p = self.start("sh", "-c", "sleep 60 > /dev/null 2>&1 & echo $!")
+        pid = int(p.stdout.readline())
+        time.sleep(0.3)
+        p.send_signal(signal.SIGTERM)
+        self.assertEqual(p.wait(20), 0)
+        with self.assertRaises(ProcessLookupError):
+            os.kill(pid, 0)
+
+    def test_run_directory_of_a_killed_launcher(self):
+        p = self.start("sh", "-c", "echo $$; exec sleep 60")
+        pid = int(p.stdout.readline())
+        p.kill()
+        p.wait()
+        os.kill(pid, signal.SIGKILL)
+        left = os.listdir(self.tmp)
+        self.assertEqual(len(left), 1)
+        self.assertEqual(self.run_("true").returncode, 0)
+        self.assertEqual(os.listdir(self.tmp), left, "young: its launcher may be about to lock it")
+        os.utime(os.path.join(self.tmp, left[0]), (1, 1))
+        self.assertEqual(self.run_("true").returncode, 0)
+
+    def test_run_directory_of_a_living_launcher_stays(self):
+        p = self.start("sh", "-c", "echo up; read x; ls $NESTBOX_RUN; true")
+        p.stdout.readline()
+        p.terminate()
+        p.wait(20)
+        p = subprocess.Popen([clitest.NESTBOX, "run", "sh", "-c", "echo $NESTBOX_RUN; read x; ls $NESTBOX_RUN"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True, env=self.env)
+        os.utime(p.stdout.readline().strip(), (1, 1))
+        self.assertEqual(self.run_("true").returncode, 0)
+        out, _ = p.communicate("\n", timeout=20)
+        self.assertIn("host.bin", out)
+
+    def test_symbolic_links_are_not_followed(self):
+        keep = self.file("keep", "precious")
+        self.run_("sh", "-c", "ln -s %s $NESTBOX_RUN/link; ln -s %s $NESTBOX_RUN/dirlink" % (keep, self.dir))
+        self.assertTrue(os.path.exists(keep))
+
+    @unittest.skipIf(os.geteuid() != 0, "is already unprivileged")
+    def test_unprivileged(self):
+        os.chmod(self.dir, 0o755)
+        os.chmod(self.tmp, 0o777)
+        nobody = pwd.getpwnam("nobody")
+        reachable = subprocess.run(["setpriv", "--reuid", str(nobody.pw_uid), "--clear-groups", "test", "-x", clitest.NESTBOX], check=False)
+        if reachable.returncode:
+            self.skipTest("the build directory is not readable for nobody")
+        got = subprocess.run(["setpriv", "--reuid", str(nobody.pw_uid), "--clear-groups", clitest.NESTBOX, "run", "id", "-un"],
+                             stdout=subprocess.PIPE, text=True, env=self.env, check=False)
+        self.assertEqual((got.returncode, got.stdout), (0, "nobody\n"))
+
+
+class Walk(CliTest):
+    def test_nobody_is_running(self):
+        self.refused(self.nestbox("walk", "0000:01:00.0", "0x1000"), 1, "no program")
+        self.refused(self.nestbox("walk", "--pid", "1", "0000:01:00.0", "0x1000"), 1, "process 1 ")
+        self.refused(self.nestbox("walk", "--run", self.dir, "0000:01:00.0", "0x1000"), 1, self.dir)
+
+    def test_bad_words(self):
+        for rid in ("x", "1:0", "0000:01:00.8", "0000:01:20.0", "-1:00.0", "01:00.0.", "01:00.0.0x100000", "01:00.0.-1", "01:00.0x"):
+            self.refused(self.nestbox("walk", rid, "0x1000"), 2, rid)
+        for addr in ("x", "0x", "-1", "0x1g", "0x10000000000000000", ""):
+            self.refused(self.nestbox("walk", "01:00.0", addr), 2, "address")
+        self.refused(self.nestbox("walk", "01:00.0", "0", "q"), 2, '"q"')
+        self.refused(self.nestbox("walk", "--pid", "x", "01:00.0", "0"), 2, '"x"')
+        self.assertEqual(self.nestbox("walk").returncode, 2)
+
+    def test_unknown_commands(self):
+        self.refused(self.nestbox("fly"), 2, '"fly"')
+        got = self.nestbox()
+        self.assertEqual((got.returncode, got.stdout), (2, ""))
+        for args in (["--help"], ["help"], ["run", "--help"], ["walk", "--help"], ["demo", "--help"], ["--version"]):
+            got = self.nestbox(*args)
+            self.assertEqual((got.returncode, got.stderr), (0, ""), args)
+
+
+if __name__ == "__main__":
+    clitest.main()
