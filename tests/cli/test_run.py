@@ -141,6 +141,42 @@ class Run(CliTest):
             self.assertIn(name, lines)
         self.assertEqual(lines[-1], "0x010802")
 
+    def test_tree(self):
+        got = self.run_("sh", "-c", 'cp -a "$NESTBOX_RUN/sys" "$NESTBOX_RUN/dev" %s' % self.dir)
+        self.assertEqual(got.returncode, 0, got.stderr)
+        top = os.path.realpath(self.dir)
+        text = lambda path: open(os.path.join(top, path), encoding="utf-8").read()  # pylint: disable=consider-using-with
+        for i, (bdf, dmar, vendor) in enumerate((("0000:01:00.0", "dmar0", None), ("0000:02:00.0", "dmar0", "0x1234\n"),
+                                                 ("0000:81:00.0", "dmar1", None), ("0000:82:00.0", "dmar1", "0x1234\n"))):
+            dev = "sys/bus/pci/devices/" + bdf
+            real = lambda path: os.path.relpath(os.path.realpath(os.path.join(top, path)), top)
+            self.assertEqual(text(dev + "/vfio-dev/vfio%d/dev" % i), "511:%d\n" % i)
+            self.assertEqual(real(dev + "/driver"), "sys/bus/pci/drivers/vfio-pci")
+            self.assertEqual(real(dev + "/subsystem"), "sys/bus/pci")
+            self.assertEqual(real(dev + "/iommu"), "sys/class/iommu/" + dmar)
+            self.assertEqual(real(dev + "/iommu_group"), "sys/kernel/iommu_groups/%d" % i)
+            self.assertEqual(real("sys/kernel/iommu_groups/%d/devices/%s" % (i, bdf)), dev)
+            self.assertEqual(real("sys/class/iommu/%s/devices/%s" % (dmar, bdf)), dev)
+            self.assertEqual(real("sys/class/vfio-dev/vfio%d" % i), dev + "/vfio-dev/vfio%d" % i)
+            self.assertEqual(real("sys/bus/pci/drivers/vfio-pci/" + bdf), dev)
+            self.assertTrue(os.path.exists(os.path.join(top, "dev/vfio/devices/vfio%d" % i)))
+            with open(os.path.join(top, dev, "config"), "rb") as f:
+                config = f.read()
+            self.assertEqual(len(config), 4096)
+            self.assertEqual(text(dev + "/vendor"), "0x%04x\n" % struct.unpack_from("<H", config, 0))
+            self.assertEqual(text(dev + "/device"), "0x%04x\n" % struct.unpack_from("<H", config, 2))
+            self.assertEqual(int(text(dev + "/class"), 16), struct.unpack_from("<I", config, 8)[0] >> 8)
+            if vendor:
+                self.assertEqual(text(dev + "/vendor"), vendor)
+            bars = [[int(x, 16) for x in line.split()] for line in text(dev + "/resource").splitlines()]
+            self.assertEqual(len(bars), 13)
+            for first, last, flags in bars:
+                size = last - first + 1
+                self.assertTrue((first, last, flags) == (0, 0, 0) or (flags & 0x200 and size & (size - 1) == 0 and first % size == 0))
+            self.assertIn("PCI_SLOT_NAME=%s\n" % bdf, text(dev + "/uevent"))
+        self.assertRegex(text("sys/class/iommu/dmar0/intel-iommu/ecap"), "^[0-9a-f]+\n$")
+        self.assertTrue(os.path.exists(os.path.join(top, "dev/iommu")))
+
     def test_host_is_the_one_asked_for(self):
         path = self.file("h.yaml", "name: h\niommus:\n  - name: a\nfunctions:\n  - {address: '05:00.0', iommu: a, model: dmatest}\n")
         show = 'ls "$NESTBOX_RUN/sys/bus/pci/devices"'
