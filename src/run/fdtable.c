@@ -257,7 +257,8 @@ static int take(struct run_file *f, int fd, uint64_t me)
 	}
 	atomic_store(&f->owner, me);
 	atomic_store(&f->obj, obj);
-	tab.ops->opened(f, fd);
+	f->fd = fd;
+	tab.ops->opened(f);
 	return 0;
 }
 

@@ -52,6 +52,7 @@ struct run_file {
 	void *_Atomic obj;	/* struct iommufd_file or struct vfio_file */
 	_Atomic uint64_t owner; /* owner_self() of the process that obj was made or taken over in */
 	const void *host;	/* the machine that obj is part of: see state_ops */
+	int fd;			/* number at its first use, for messages */
 	uint64_t uses;		/* page->uses as of the last fork */
 	bool told;		/* the refusal was reported */
 	bool locked;		/* holds the device lock */
@@ -68,7 +69,7 @@ struct state_ops {
 	void (*close)(struct run_file *f, void *obj);
 	/* One line, without a newline, for the person at the terminal. `fd` as the program named it. */
 	void (*refused)(const struct run_file *f, int fd, unsigned int pid, const char *why);
-	void (*opened)(const struct run_file *f, int fd);
+	void (*opened)(const struct run_file *f);
 };
 
 /* Once per process, before any other call. `id`: descriptors of other runs are not ours. */

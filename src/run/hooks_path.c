@@ -384,3 +384,22 @@ HOOK(char *, canonicalize_file_name, (const char *path))
 {
 	return hook_realpath(path, NULL);
 }
+
+/* ls(1) asks for these of every file that it lists. */
+#define HOOK_GETXATTR(name)                                                                                   \
+	HOOK(ssize_t, name, (const char *path, const char *attr, void *value, size_t size))                   \
+	{                                                                                                     \
+		struct path p;                                                                                \
+		return NEXT(name)(ours(path, &p) ? name_of(path, &p) : path, attr, value, size);              \
+	}
+HOOK_GETXATTR(getxattr)
+HOOK_GETXATTR(lgetxattr)
+
+#define HOOK_LISTXATTR(name)                                                                                  \
+	HOOK(ssize_t, name, (const char *path, char *list, size_t size))                                      \
+	{                                                                                                     \
+		struct path p;                                                                                \
+		return NEXT(name)(ours(path, &p) ? name_of(path, &p) : path, list, size);                     \
+	}
+HOOK_LISTXATTR(listxattr)
+HOOK_LISTXATTR(llistxattr)

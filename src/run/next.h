@@ -50,6 +50,10 @@
 	X(int, faccessat, (int, const char *, int, int))                                                      \
 	X(ssize_t, readlink, (const char *, char *, size_t))                                                  \
 	X(ssize_t, readlinkat, (int, const char *, char *, size_t))                                           \
+	X(ssize_t, getxattr, (const char *, const char *, void *, size_t))                                    \
+	X(ssize_t, lgetxattr, (const char *, const char *, void *, size_t))                                   \
+	X(ssize_t, listxattr, (const char *, char *, size_t))                                                 \
+	X(ssize_t, llistxattr, (const char *, char *, size_t))                                                \
 	X(char *, realpath, (const char *, char *))                                                           \
 	X(DIR *, opendir, (const char *))                                                                     \
 	X(FILE *, fopen, (const char *, const char *))                                                        \

@@ -165,6 +165,7 @@ static void classify(const char *dir, const char *name, struct path *out)
 	struct text t = {.at = out->real, .size = sizeof(out->real)};
 	int in;
 
+	out->index = 0;
 	put_str(&t, dir);
 	if (vfio_node(name, &out->index)) {
 		put_str(&t, VFIO_NODES);

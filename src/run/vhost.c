@@ -323,7 +323,7 @@ static void close_state(struct run_file *f, void *obj)
 		iommufd_close(obj);
 	else
 		vfio_close(obj);
-	NB_TRACE(machine_trace(atomic_load(&vhost_machine)), run_close, f->index, f->kind);
+	NB_TRACE(machine_trace(atomic_load(&vhost_machine)), run_close, f->fd, f->kind);
 	vhost_leave();
 	unlock_file(f);
 }
@@ -338,9 +338,9 @@ static void on_refused(const struct run_file *f, int fd, unsigned int pid, const
 		NB_TRACE(machine_trace(m), run_refused, fd, pid);
 }
 
-static void on_opened(const struct run_file *f, int fd)
+static void on_opened(const struct run_file *f)
 {
-	NB_TRACE(machine_trace(atomic_load(&vhost_machine)), run_open, fd, f->kind);
+	NB_TRACE(machine_trace(atomic_load(&vhost_machine)), run_open, f->fd, f->kind);
 }
 
 static const struct state_ops state_ops = {
