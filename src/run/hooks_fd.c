@@ -254,9 +254,25 @@ static int new_number(int fd)
 	return fd;
 }
 
+/* What the rooms below make for themselves: where the program neither expects nor closes it. */
+static int keep(int fd)
+{
+	int high = fd < 0 || run_self.depth == 0 ? -1 : run_keep_fd(fd);
+
+	if (high < 0)
+		return new_number(fd);
+	sys_close(fd);
+	return high;
+}
+
+HOOK(int, memfd_create, (const char *name, unsigned int flags))
+{
+	return keep(PASS(memfd_create, (name, flags), sys2(SYS_memfd_create, (uintptr_t)name, flags)));
+}
+
 HOOK(int, dup, (int fd))
 {
-	return new_number(PASS(dup, (fd), sys1(SYS_dup, (unsigned int)fd)));
+	return keep(PASS(dup, (fd), sys1(SYS_dup, (unsigned int)fd)));
 }
 
 HOOK(int, fcntl, (int fd, int cmd, ...))
@@ -269,7 +285,7 @@ HOOK(int, fcntl, (int fd, int cmd, ...))
 	arg = va_arg(ap, void *);
 	va_end(ap);
 	r = PASS(fcntl, (fd, cmd, arg), sys3(SYS_fcntl, (unsigned int)fd, (unsigned int)cmd, (uintptr_t)arg));
-	return cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC ? new_number(r) : r;
+	return cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC ? keep(r) : r;
 }
 HOOK_ALIAS(fcntl64, fcntl)
 

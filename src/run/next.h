@@ -34,6 +34,7 @@
 	X(int, ioctl, (int, unsigned long, ...))                                                              \
 	X(ssize_t, recvmsg, (int, struct msghdr *, int))                                                      \
 	X(ssize_t, sendmsg, (int, const struct msghdr *, int))                                                \
+	X(int, memfd_create, (const char *, unsigned int))                                                    \
 	X(int, dup, (int))                                                                                    \
 	X(int, fcntl, (int, int, ...))                                                                        \
 	X(int, dup2, (int, int))                                                                              \
