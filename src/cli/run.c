@@ -22,6 +22,7 @@
 
 #include "base/alloc.h"
 #include "cli/command.h"
+#include "cli/disk.h"
 #include "cli/rundir.h"
 #include "cli/summary.h"
 #include "machine/desc_yaml.h"
@@ -299,7 +300,7 @@ static void report(const struct options *o, struct summary *s, const struct rund
 	}
 }
 
-static int run(const struct options *o, const struct nb_desc *desc)
+static int run(const struct options *o, struct nb_desc *desc)
 {
 	struct summary s = {.host = desc, .checksum_ok = UNKNOWN, .boot_seconds = -1};
 	struct command c;
@@ -313,7 +314,7 @@ static int run(const struct options *o, const struct nb_desc *desc)
 	status = command_find(o->command, o->force, &c, &why);
 	if (status)
 		return cli_fail(status, "%s", why.msg);
-	if (find_library(library, &why))
+	if (disk_files(desc, &why) || find_library(library, &why))
 		return cli_fail(CLI_NO_HOST, "%s", why.msg);
 	if (c.viommu_after_device)
 		cli_warn("intel-iommu comes after a vfio-pci device on the command line; QEMU then drops nesting for that "

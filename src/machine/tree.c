@@ -245,14 +245,15 @@ static int put_function(const struct tree *t, const struct nb_desc *d, uint32_t 
 	struct dev_fn *fn;
 	struct nb_diag why = {""};
 	char bdf[32], dir[128];
-	unsigned int j;
+	unsigned int j, nopts = 0;
 	int err;
 
 	assert(model); /* the description was checked */
 	for (j = 0; j < f->noptions; j++)
-		opt[j] = (struct dev_option){.key = f->option[j].key, .value = f->option[j].value};
+		if (strcmp(f->option[j].key, "file") != 0) /* its contents do not show here: leave it alone */
+			opt[nopts++] = (struct dev_option){.key = f->option[j].key, .value = f->option[j].value};
 	snprintf(bdf, sizeof(bdf), "%04x:%02x:%02x.%x", f->segment, f->rid >> 8, f->rid >> 3 & 31, f->rid & 7);
-	err = model->create(opt, f->noptions, &bus, NULL, &fn, &why);
+	err = model->create(opt, nopts, &bus, NULL, &fn, &why);
 	if (err)
 		return nb_fail(t->diag, err, "function %s (%s): %s", bdf, f->model, why.msg);
 	snprintf(dir, sizeof(dir), "sys/bus/pci/devices/%s", bdf);

@@ -183,10 +183,19 @@ class Run(CliTest):
         self.assertEqual(self.run_("--host", path, "sh", "-c", show).stdout, "0000:05:00.0\n")
         self.assertEqual(len(self.run_("--host", "legacy", "sh", "-c", show).stdout.splitlines()), 4)
 
-    def test_file_option_that_cannot_be_opened(self):
-        text = "name: h\niommus:\n  - name: a\nfunctions:\n  - {address: '05:00.0', iommu: a, model: nvme, options: {file: %s}}\n"
-        path = self.file("h.yaml", text % os.path.join(self.dir, "none.img"))
-        self.refused(self.run_("--host", path, "true"), 125, "0000:05:00.0", "none.img")
+    def test_disk_files(self):
+        text = "name: h\niommus:\n  - name: a\nfunctions:\n  - {address: '05:00.0', iommu: a, model: nvme, options: {%s}}\n"
+        none = os.path.join(self.dir, "none.img")
+        run = lambda options: self.run_("--host", self.file("h.yaml", text % options), "sh", "-c",
+                                        'tr -d "\\0" < $NESTBOX_RUN/host.bin | grep -ao "/[a-z0-9_/.-]*img"', cwd=self.dir)
+        self.refused(run("file: " + none), 125, "0000:05:00.0", none, "No such file")
+        self.refused(run("file: %s, size: 1MiB" % (none + "/x.img")), 125, "No such file")
+        self.refused(run("file: " + self.tmp), 125, "Is a directory")
+        self.assertEqual(run("file: none.img, size: 1MiB").stdout, none + "\n")
+        self.assertFalse(os.path.exists(none), "it is made by whoever uses it")
+        self.file("none.img", bytes(1 << 20))
+        self.assertEqual(run("file: none.img").stdout, none + "\n")
+        self.refused(run("file: " + "x" * 220), 125, "223")
 
     def test_options(self):
         self.refused(self.run_(), 2, "needs a command")
