@@ -21,7 +21,7 @@
 	X(hw_fault_lost, "hw.fault-lost", "rid %04lx reason %lx")                                                 \
 	X(hw_dma_read, "hw.dma-read", "rid %04lx pasid %lx addr %lx bytes %lu")                                   \
 	X(hw_dma_write, "hw.dma-write", "rid %04lx pasid %lx addr %lx bytes %lu")                                 \
-	X(hw_dma_irq, "hw.dma-irq", "rid %04lx addr %lx: interrupt message dropped, no remapping yet")                          \
+	X(hw_dma_irq, "hw.dma-irq", "rid %04lx addr %lx: interrupt message dropped, no remapping yet")                         \
 	X(hw_dma_bad_pa, "hw.dma-bad-pa", "rid %04lx addr %lx pa %lx: no memory there")                           \
 	/* registers and queues of the hardware */                                                              \
 	X(hw_mmio_read, "hw.mmio-read", "reg %lx size %lu value %lx")                                             \
