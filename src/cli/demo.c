@@ -66,13 +66,21 @@ static uint64_t counter(struct demo_vm *vm, const char *event)
 	return nb_host_counter(vm->host, event, &v) ? 0 : v;
 }
 
-static void show_walk(struct demo_vm *vm, uint64_t addr)
+static void show_walk(struct demo_vm *vm, uint64_t addr, bool stage1_only)
 {
 	static char text[1 << 16];
+	const char *line;
+	size_t n;
 
 	nb_host_walk(vm->host, vm->segment, vm->rid, NB_NO_PASID, addr, HW_WRITE, text, sizeof(text));
 	putchar('\n');
-	fputs(text, stdout);
+	for (line = text; *line; line += n) {
+		n = strcspn(line, "\n") + 1;
+		if (stage1_only && (strncmp(line + 5, "stage-2", 7) == 0 || strncmp(line + 5, "config", 6) == 0 ||
+				    strncmp(line, "     ", 5) == 0))
+			continue;
+		printf("%.*s", (int)n, line);
+	}
 	putchar('\n');
 }
 
@@ -106,7 +114,7 @@ static void move_data(struct story *s)
 	claim(s, misses >= 2 * DEMO_PAGES && hits > 0, "%" PRIu64 " translations missed the TLB, %" PRIu64 " hit it",
 	      misses, hits);
 	printf("\n   This is the way of one address, every entry as the hardware reads it:\n");
-	show_walk(vm, DEMO_DST + VICTIM * GUEST_PAGE);
+	show_walk(vm, DEMO_DST + VICTIM * GUEST_PAGE, false);
 }
 
 /* The page is the guest's again, says its table. Only the hardware was not told. */
@@ -149,7 +157,8 @@ static void invalidate(struct story *s)
 	show_indented(log);
 	r = demo_vm_dma(vm, DMATEST_CMD_COMPARE, DEMO_SRC, DEMO_DST, VICTIM * (uint64_t)GUEST_PAGE, 0);
 	claim(s, r == DMATEST_ERROR_NONE, "the pages beside it work as before");
-	show_walk(vm, at);
+	printf("\n   The way of that address now, its stage-1 entries only:\n");
+	show_walk(vm, at, true);
 }
 
 int cmd_demo(int argc, char **argv)

@@ -20,7 +20,7 @@ enum nb_desc_vendor { NB_DESC_VTD = 1 };
 
 /* What a VT-d unit can do; the capability registers are made from this (hw/vtd/caps.h says how). */
 struct nb_desc_vtd {
-	uint8_t haw;		/* host address width: 39..52 */
+	uint8_t haw;		/* host address width: 47..52, since addresses of a process are the host's */
 	uint8_t mgaw;		/* guest address width of the second stage: 39, 48, 57 */
 	uint8_t nd_lg2;		/* log2 of the number of domain ids: 4, 6, 8, 10, 12, 14, 16 */
 	uint8_t pasid_bits;	/* 0: no PASID; else 1..20 */

@@ -19,7 +19,7 @@
 
 /* Before scalable mode: second-stage tables of four levels, found through legacy context entries. */
 #define LEGACY_UNIT                                                                                           \
-	.haw = 46, .mgaw = 48, .nd_lg2 = 16, .second_stage = true, .pass_through = true, .ss_2m = true,       \
+	.haw = 48, .mgaw = 48, .nd_lg2 = 16, .second_stage = true, .pass_through = true, .ss_2m = true,       \
 	.ss_1g = true, .coherent = true, .snoop_control = true, .fault_records = 8
 
 #define BOARD(...)                                                                                            \

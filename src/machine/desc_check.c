@@ -72,8 +72,9 @@ static int check_vtd(const struct nb_desc_vtd *v, struct nb_diag *diag)
 
 	if (!bools_ok(v))
 		return nb_fail(diag, -EINVAL, "the description is damaged: a switch is neither on nor off");
-	if (v->haw < 39 || v->haw > 52)
-		return nb_fail(diag, -EINVAL, "haw is %u, must be 39 to 52", v->haw);
+	/* The virtual host's physical addresses are those of a process, and these have 47 bits. */
+	if (v->haw < 47 || v->haw > 52)
+		return nb_fail(diag, -EINVAL, "haw is %u, must be 47 to 52", v->haw);
 	if (v->mgaw != 39 && v->mgaw != 48 && v->mgaw != 57)
 		return nb_fail(diag, -EINVAL, "mgaw is %u, must be 39, 48 or 57", v->mgaw);
 	if (v->nd_lg2 < 4 || v->nd_lg2 > 16 || v->nd_lg2 % 2 != 0)

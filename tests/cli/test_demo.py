@@ -29,7 +29,7 @@ class Demo(CliTest):
         self.refused(self.nestbox("demo", "--host", "nosuch"), 1, '"nosuch"')
 
     def test_narrow_host(self):
-        path = self.file("h.yaml", "name: h\niommus:\n  - {name: a, capabilities: {haw: 48, mgaw: 48, levels: 4, ss-1g: false, "
+        path = self.file("h.yaml", "name: h\niommus:\n  - {name: a, capabilities: {haw: 47, mgaw: 48, levels: 4, ss-1g: false, "
                          "ss-2m: false}}\nfunctions:\n  - {address: '03:00.1', iommu: a, model: dmatest}\n")
         got = self.nestbox("demo", "--host", path)
         self.assertEqual(got.returncode, 0, got.stdout + got.stderr)

@@ -39,6 +39,7 @@ BAD = [
     ("like: spr", "errata: [1]", 5, "erratum 1 is not known"),
     ("like: spr", "errata: 772415", 5, "list"),
     ("like: spr", "capabilities: {haw: 60}", 4, "haw is 60"),
+    ("like: spr", "capabilities: {haw: 46}", 4, "haw is 46"),
     ("like: spr", "capabilities: {haw: 300}", 5, "at most 255"),
     ("like: spr", "capabilities: {mgaw: 40}", 4, "mgaw is 40"),
     ("like: spr", "capabilities: {levels: 6}", 5, "4 or 5"),
@@ -124,11 +125,11 @@ class Host(CliTest):
         self.refused(self.nestbox("host", "check", self.file("g.yaml", text)), 1, "g.yaml:14: ", "group 0")
 
     def test_like_and_capabilities_in_any_order(self):
-        a = GOOD.replace("like: spr", "capabilities: {haw: 46}\n    like: spr")
-        b = GOOD.replace("like: spr", "like: spr\n    capabilities: {haw: 46}")
+        a = GOOD.replace("like: spr", "capabilities: {haw: 47}\n    like: spr")
+        b = GOOD.replace("like: spr", "like: spr\n    capabilities: {haw: 47}")
         shown = [self.nestbox("host", "show", self.file("o.yaml", t)).stdout for t in (a, b)]
         self.assertEqual(shown[0], shown[1])
-        self.assertRegex(shown[0], r"haw: 46 ")
+        self.assertRegex(shown[0], r"haw: 47 ")
         self.assertIn("errata: [772415]", shown[0])
 
     def test_errors_name_the_line(self):
