@@ -58,6 +58,12 @@ int summary_read_guest_log(struct summary *s, const char *path)
 	return 0;
 }
 
+/* The data path counts each request once, as a hit or as a miss. */
+static uint64_t translations(const struct summary *s)
+{
+	return s->count[NB_EV_hw_tlb_hit] + s->count[NB_EV_hw_tlb_miss];
+}
+
 bool summary_used(const struct summary *s)
 {
 	return s->count[NB_EV_run_open] || s->count[NB_EV_host_ioctl];
@@ -111,10 +117,10 @@ void summary_print(const struct summary *s, FILE *f)
 	    s->count[NB_EV_host_hwpt_nested_destroy]);
 	row(f, "stage-1 invalidations", "%" PRIu64, s->count[NB_EV_drv_inv_user]);
 	if (hits + misses)
-		row(f, "translations", "%" PRIu64 " (%" PRIu64 " hits, %" PRIu64 " misses: %.1f %% hit)",
-		    s->count[NB_EV_hw_translate], hits, misses, 100.0 * (double)hits / (double)(hits + misses));
+		row(f, "translations", "%" PRIu64 " (%" PRIu64 " hits, %" PRIu64 " misses: %.1f %% hit)", translations(s),
+		    hits, misses, 100.0 * (double)hits / (double)translations(s));
 	else
-		row(f, "translations", "%" PRIu64, s->count[NB_EV_hw_translate]);
+		row(f, "translations", "none");
 	row(f, "DMA faults", "%" PRIu64, s->count[NB_EV_hw_fault]);
 	row(f, "devices read", "%s", bytes(s->count[NB_EV_hw_dma_read], buf));
 	row(f, "devices wrote", "%s", bytes(s->count[NB_EV_hw_dma_write], buf));
@@ -150,15 +156,20 @@ static void put_string(FILE *f, const char *s)
 
 void summary_json(const struct summary *s, FILE *f)
 {
+	const uint64_t *n = s->count;
 	const struct {
 		const char *name;
-		enum nb_event ev;
+		uint64_t value;
 	} counts[] = {
-		{"nested_hwpt_allocs", NB_EV_host_hwpt_nested}, {"nested_hwpt_destroys", NB_EV_host_hwpt_nested_destroy},
-		{"s1_invalidations", NB_EV_drv_inv_user},	 {"translations", NB_EV_hw_translate},
-		{"tlb_hits", NB_EV_hw_tlb_hit},			 {"tlb_misses", NB_EV_hw_tlb_miss},
-		{"dma_faults", NB_EV_hw_fault},			 {"dma_read_bytes", NB_EV_hw_dma_read},
-		{"dma_write_bytes", NB_EV_hw_dma_write},
+		{"nested_hwpt_allocs", n[NB_EV_host_hwpt_nested]},
+		{"nested_hwpt_destroys", n[NB_EV_host_hwpt_nested_destroy]},
+		{"s1_invalidations", n[NB_EV_drv_inv_user]},
+		{"translations", translations(s)},
+		{"tlb_hits", n[NB_EV_hw_tlb_hit]},
+		{"tlb_misses", n[NB_EV_hw_tlb_miss]},
+		{"dma_faults", n[NB_EV_hw_fault]},
+		{"dma_read_bytes", n[NB_EV_hw_dma_read]},
+		{"dma_write_bytes", n[NB_EV_hw_dma_write]},
 	};
 	size_t i;
 
@@ -175,7 +186,7 @@ void summary_json(const struct summary *s, FILE *f)
 		fputs("null", f);
 	fprintf(f, ",\n  \"checksum_ok\": %s", s->checksum_ok == UNKNOWN ? "null" : s->checksum_ok ? "true" : "false");
 	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
-		fprintf(f, ",\n  \"%s\": %" PRIu64, counts[i].name, s->count[counts[i].ev]);
+		fprintf(f, ",\n  \"%s\": %" PRIu64, counts[i].name, counts[i].value);
 	fprintf(f, ",\n  \"nesting_dropped\": %s,\n  \"exit_status\": %d\n}\n",
 		summary_nesting_dropped(s) ? "true" : "false", s->exit_status);
 }
