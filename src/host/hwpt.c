@@ -121,6 +121,8 @@ int hwpt_alloc_nested(struct ictx *c, struct hwpt *parent, struct idev *dev, uin
 void hwpt_free(struct hwpt *h)
 {
 	NB_TRACE(trace_of(h->obj.ctx), host_hwpt_destroy, h->obj.id, hwpt_is_nested(h));
+	if (hwpt_is_nested(h))
+		NB_TRACE(trace_of(h->obj.ctx), host_hwpt_nested_destroy, h->obj.id, h->parent->obj.id);
 	if (h->added) {
 		pthread_mutex_lock(&h->ioas->mutex);
 		ioas_remove_hwpt(h->ioas, h);
