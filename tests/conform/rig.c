@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "rig.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "uapi/iommufd.h"
+#include "uapi/vfio.h"
+
+#define RIG_FD 7
+
+static int resolve(void *opaque, int fd, struct iommufd_file **out)
+{
+	struct rig *r = opaque;
+
+	if (fd != RIG_FD)
+		return -EBADF;
+	*out = r->iommufd;
+	return 0;
+}
+
+static long ioctl_iommu(struct rig *r, unsigned int cmd, void *arg)
+{
+	return iommufd_ioctl(r->iommufd, cmd, (uintptr_t)arg);
+}
+
+bool rig_up(struct rig *r, const struct nb_desc *desc)
+{
+	struct machine_cfg cfg = {.desc = desc, .resolve_iommufd = resolve, .opaque = r};
+	struct nb_diag why = {""};
+	unsigned int i;
+	long err;
+
+	memset(r, 0, sizeof(*r));
+	err = machine_create(&cfg, &r->m, &why);
+	if (err) {
+		fprintf(stderr, "rig: no machine: %s\n", why.msg);
+		return false;
+	}
+	err = iommufd_open(machine_host(r->m), &r->iommufd);
+	r->ndevs = desc->nfunctions < RIG_DEVS ? desc->nfunctions : RIG_DEVS;
+	for (i = 0; i < r->ndevs && !err; i++) {
+		struct rig_dev *d = &r->dev[i];
+		struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = RIG_FD};
+		int n = machine_vfio_index(r->m, desc->function[i].segment, desc->function[i].rid);
+
+		d->rid = desc->function[i].rid;
+		d->hw = machine_iommu_of(r->m, desc->function[i].segment, d->rid);
+		err = n < 0 ? n : vfio_open(machine_host(r->m), (unsigned int)n, &d->vfio);
+		if (!err)
+			err = vfio_ioctl(d->vfio, VFIO_DEVICE_BIND_IOMMUFD, (uintptr_t)&bind);
+		d->id = bind.out_devid;
+	}
+	if (err) {
+		fprintf(stderr, "rig: function %u cannot be opened and bound: %s\n", i ? i - 1 : 0, strerror((int)-err));
+		rig_down(r);
+		return false;
+	}
+	return true;
+}
+
+void rig_down(struct rig *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->ndevs; i++)
+		if (r->dev[i].vfio)
+			vfio_close(r->dev[i].vfio);
+	if (r->iommufd)
+		iommufd_close(r->iommufd);
+	machine_destroy(r->m);
+	memset(r, 0, sizeof(*r));
+}
+
+long rig_destroy(struct rig *r, uint32_t id)
+{
+	struct iommu_destroy a = {.size = sizeof(a), .id = id};
+
+	return ioctl_iommu(r, IOMMU_DESTROY, &a);
+}
+
+long rig_ioas(struct rig *r, uint32_t *ioas)
+{
+	struct iommu_ioas_alloc a = {.size = sizeof(a)};
+	long err = ioctl_iommu(r, IOMMU_IOAS_ALLOC, &a);
+
+	if (!err)
+		*ioas = a.out_ioas_id;
+	return err;
+}
+
+static uint32_t map_flags(unsigned int prot)
+{
+	return (prot & HW_READ ? IOMMU_IOAS_MAP_READABLE : 0u) | (prot & HW_WRITE ? IOMMU_IOAS_MAP_WRITEABLE : 0u);
+}
+
+long rig_map(struct rig *r, uint32_t ioas, const void *va, uint64_t iova, uint64_t len, unsigned int prot)
+{
+	struct iommu_ioas_map a = {.size = sizeof(a), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | map_flags(prot),
+				   .ioas_id = ioas, .user_va = (uintptr_t)va, .length = len, .iova = iova};
+
+	return ioctl_iommu(r, IOMMU_IOAS_MAP, &a);
+}
+
+long rig_map_any(struct rig *r, uint32_t ioas, const void *va, uint64_t len, unsigned int prot, uint64_t *iova)
+{
+	struct iommu_ioas_map a = {.size = sizeof(a), .flags = map_flags(prot), .ioas_id = ioas,
+				   .user_va = (uintptr_t)va, .length = len};
+	long err = ioctl_iommu(r, IOMMU_IOAS_MAP, &a);
+
+	if (!err)
+		*iova = a.iova;
+	return err;
+}
+
+long rig_unmap(struct rig *r, uint32_t ioas, uint64_t iova, uint64_t len, uint64_t *unmapped)
+{
+	struct iommu_ioas_unmap a = {.size = sizeof(a), .ioas_id = ioas, .iova = iova, .length = len};
+	long err = ioctl_iommu(r, IOMMU_IOAS_UNMAP, &a);
+
+	if (unmapped)
+		*unmapped = err ? 0 : a.length;
+	return err;
+}
+
+long rig_hwpt(struct rig *r, unsigned int dev, uint32_t pt_id, uint32_t flags, uint32_t *hwpt)
+{
+	struct iommu_hwpt_alloc a = {.size = sizeof(a), .flags = flags, .dev_id = r->dev[dev].id, .pt_id = pt_id};
+	long err = ioctl_iommu(r, IOMMU_HWPT_ALLOC, &a);
+
+	if (!err)
+		*hwpt = a.out_hwpt_id;
+	return err;
+}
+
+long rig_hwpt_nested(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint64_t s1_root, uint32_t width,
+		     uint64_t s1_flags, uint32_t *hwpt)
+{
+	struct iommu_hwpt_vtd_s1 s1 = {.flags = s1_flags, .pgtbl_addr = s1_root, .addr_width = width};
+	struct iommu_hwpt_alloc a = {.size = sizeof(a), .flags = flags, .dev_id = r->dev[dev].id, .pt_id = parent,
+				     .data_type = IOMMU_HWPT_DATA_VTD_S1, .data_len = sizeof(s1),
+				     .data_uptr = (uintptr_t)&s1};
+	long err = ioctl_iommu(r, IOMMU_HWPT_ALLOC, &a);
+
+	if (!err)
+		*hwpt = a.out_hwpt_id;
+	return err;
+}
+
+long rig_attach(struct rig *r, unsigned int dev, uint32_t pasid, uint32_t pt_id)
+{
+	struct vfio_device_attach_iommufd_pt a = {.argsz = sizeof(a), .pt_id = pt_id};
+
+	if (pasid != NB_NO_PASID) {
+		a.flags = VFIO_DEVICE_ATTACH_PASID;
+		a.pasid = pasid;
+	}
+	return vfio_ioctl(r->dev[dev].vfio, VFIO_DEVICE_ATTACH_IOMMUFD_PT, (uintptr_t)&a);
+}
+
+long rig_detach(struct rig *r, unsigned int dev, uint32_t pasid)
+{
+	struct vfio_device_detach_iommufd_pt a = {.argsz = sizeof(a)};
+
+	if (pasid != NB_NO_PASID) {
+		a.flags = VFIO_DEVICE_DETACH_PASID;
+		a.pasid = pasid;
+	}
+	return vfio_ioctl(r->dev[dev].vfio, VFIO_DEVICE_DETACH_IOMMUFD_PT, (uintptr_t)&a);
+}
+
+long rig_invalidate(struct rig *r, uint32_t hwpt, uint64_t addr, uint64_t npages, bool leaf)
+{
+	struct iommu_hwpt_vtd_s1_invalidate inv = {.addr = addr, .npages = npages,
+						   .flags = leaf ? IOMMU_VTD_INV_FLAGS_LEAF : 0u};
+	struct iommu_hwpt_invalidate a = {.size = sizeof(a), .hwpt_id = hwpt, .data_uptr = (uintptr_t)&inv,
+					  .data_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, .entry_len = sizeof(inv),
+					  .entry_num = 1};
+
+	return ioctl_iommu(r, IOMMU_HWPT_INVALIDATE, &a);
+}
+
+int rig_read(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t iova, void *buf, size_t len)
+{
+	return hw_dma_read(r->dev[dev].hw, r->dev[dev].rid, pasid, iova, buf, len);
+}
+
+int rig_write(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t iova, const void *buf, size_t len)
+{
+	return hw_dma_write(r->dev[dev].hw, r->dev[dev].rid, pasid, iova, buf, len);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A virtual host inside a test, driven as a VMM drives it: by ioctls; and its devices as silicon: by DMA.
+ *
+ * Used by conform, prop, fuzz and bench. Calls return what the ioctl returned, ids come back through pointers. The
+ * functions are those of the description; no device model is involved in DMA, it is put onto the IOMMU's port directly.
+ */
+#ifndef NB_TESTS_RIG_H
+#define NB_TESTS_RIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "machine/machine.h"
+
+#define RIG_DEVS 8
+
+struct rig_dev {
+	struct vfio_file *vfio;
+	struct hw_iommu *hw;
+	uint16_t rid;
+	uint32_t id; /* iommufd's */
+};
+
+struct rig {
+	struct machine *m;
+	struct iommufd_file *iommufd;
+	struct rig_dev dev[RIG_DEVS];
+	unsigned int ndevs;
+};
+
+/* Build the host and bind its first functions (all, at most RIG_DEVS) to one context. False: the reason is on stderr. */
+bool rig_up(struct rig *r, const struct nb_desc *desc);
+void rig_down(struct rig *r); /* everything that was made through it goes too */
+
+long rig_destroy(struct rig *r, uint32_t id);
+long rig_ioas(struct rig *r, uint32_t *ioas);
+/* prot: HW_READ | HW_WRITE */
+long rig_map(struct rig *r, uint32_t ioas, const void *va, uint64_t iova, uint64_t len, unsigned int prot);
+long rig_map_any(struct rig *r, uint32_t ioas, const void *va, uint64_t len, unsigned int prot, uint64_t *iova);
+long rig_unmap(struct rig *r, uint32_t ioas, uint64_t iova, uint64_t len, uint64_t *unmapped);
+/* flags: IOMMU_HWPT_ALLOC_* */
+long rig_hwpt(struct rig *r, unsigned int dev, uint32_t pt_id, uint32_t flags, uint32_t *hwpt);
+/* s1_flags: IOMMU_VTD_S1_*; width 48 or 57 */
+long rig_hwpt_nested(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint64_t s1_root, uint32_t width,
+		     uint64_t s1_flags, uint32_t *hwpt);
+/* pasid may be NB_NO_PASID: the function's plain requests. pt_id: IOAS or HWPT. */
+long rig_attach(struct rig *r, unsigned int dev, uint32_t pasid, uint32_t pt_id);
+long rig_detach(struct rig *r, unsigned int dev, uint32_t pasid);
+long rig_invalidate(struct rig *r, uint32_t hwpt, uint64_t addr, uint64_t npages, bool leaf);
+
+int rig_read(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t iova, void *buf, size_t len);
+int rig_write(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t iova, const void *buf, size_t len);
+
+#endif

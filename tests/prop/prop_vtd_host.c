@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* prop_vtd: what the VMM asks of the host: areas, domains, attachments. */
+#include "prop_vtd.h"
+
+/* ---- steps: IOAS ---- */
+
+uint64_t pick_iova(struct world *w, uint64_t *room)
+{
+	uint64_t base = iova_window[rnd(w, ARRAY_SIZE(iova_window))], off = 0;
+
+	if (rnd(w, 3))
+		off = rnd(w, 4) ? rnd(w, 24) : rnd(w, WPAGES);
+	*room = WPAGES - off;
+	return base + off * PAGE;
+}
+
+void do_map(struct world *w)
+{
+	unsigned int k = (unsigned int)rnd(w, NIOAS), i, prot = 1 + (unsigned int)rnd(w, 3);
+	struct ioas *s = &w->ioas[k];
+	uint64_t room, iova = pick_iova(w, &room), n, len;
+	bool overlap = false;
+	uint32_t page;
+	long err;
+
+	if (prot == HW_WRITE && rnd(w, 4))
+		prot = HW_READ | HW_WRITE;
+	if (nb_aligned(iova, WPAGES * PAGE) && rnd(w, 2) == 0) {
+		n = WPAGES; /* what a large page may hold, when the data is aligned too */
+		page = (uint32_t)rnd(w, NPAGES / WPAGES) * WPAGES;
+		if (rnd(w, 4) == 0 && page)
+			page -= 1;
+	} else {
+		n = 1 + rnd(w, rnd(w, 4) ? 8 : room);
+		if (n > room)
+			n = room;
+		page = (uint32_t)rnd(w, NPAGES - n);
+	}
+	len = n * PAGE;
+	for (i = 0; i < s->n; i++)
+		if (iova < s->area[i].iova + s->area[i].len && s->area[i].iova < iova + len)
+			overlap = true;
+	if (s->n == NAREAS)
+		return;
+	err = rig_map(&w->rig, s->id, w->data + page * (PAGE / 8), iova, len, prot);
+	SAY(w, "map ioas %u iova %#" PRIx64 " pages %" PRIu64 " of data %u prot %u: %ld\n", k, iova, n, page, prot, err);
+	if (overlap ? err != -17 : err != 0)
+		FAIL(w, "IOAS_MAP of %#" PRIx64 "+%#" PRIx64 " returned %ld, expected %s", iova, len, err,
+		     overlap ? "EEXIST" : "success");
+	if (!err)
+		s->area[s->n++] = (struct area){.iova = iova, .len = len, .page = page, .prot = (uint8_t)prot};
+}
+
+void do_unmap(struct world *w)
+{
+	unsigned int k = (unsigned int)rnd(w, NIOAS), i;
+	struct ioas *s = &w->ioas[k];
+	uint64_t gone = 0;
+	struct area a;
+	long err;
+
+	if (s->n == 0)
+		return;
+	i = (unsigned int)rnd(w, s->n);
+	a = s->area[i];
+	if (a.tables && rnd(w, 8))
+		return;
+	err = rig_unmap(&w->rig, s->id, a.iova, a.len, &gone);
+	SAY(w, "unmap ioas %u iova %#" PRIx64 " len %#" PRIx64 ": %ld\n", k, a.iova, a.len, err);
+	if (err || gone != a.len)
+		FAIL(w, "IOAS_UNMAP of %#" PRIx64 "+%#" PRIx64 " returned %ld, %#" PRIx64 " bytes", a.iova, a.len, err, gone);
+	s->area[i] = s->area[--s->n];
+}
+
+void map_tables(struct world *w, unsigned int k)
+{
+	struct ioas *s = &w->ioas[k];
+	uint64_t len = (uint64_t)NSPACES * SPACE_PAGES * PAGE;
+	long err;
+
+	if (area_at(s, TABLE_GPA) || s->n == NAREAS)
+		return;
+	err = rig_map(&w->rig, s->id, w->tables, TABLE_GPA, len, HW_READ | HW_WRITE);
+	SAY(w, "map the guest's tables into ioas %u: %ld\n", k, err);
+	if (err)
+		FAIL(w, "mapping the guest's tables returned %ld", err);
+	else
+		s->area[s->n++] = (struct area){.iova = TABLE_GPA, .len = len, .prot = HW_READ | HW_WRITE, .tables = true};
+}
+
+/* ---- steps: domains ---- */
+
+void free_old(struct hwpt *h)
+{
+	free(h->old);
+	h->old = NULL;
+}
+
+void alloc_hwpt(struct world *w, enum kind kind, unsigned int ioas)
+{
+	static const uint32_t flags[] = {[FS_PAGING] = IOMMU_HWPT_ALLOC_PASID,
+					 [SS_PAGING] = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+					 [PARENT] = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT};
+	unsigned int i, p, dev = (unsigned int)rnd(w, w->rig.ndevs);
+	struct hwpt *h;
+	long err;
+
+	for (i = 0; i < NHWPTS && w->hwpt[i].kind != FREE; i++)
+		;
+	if (i == NHWPTS)
+		return;
+	h = &w->hwpt[i];
+	*h = (struct hwpt){.ioas = ioas};
+	if (kind == NESTED) {
+		for (p = 0; p < NHWPTS && w->hwpt[p].kind != PARENT; p++)
+			;
+		if (p == NHWPTS)
+			return;
+		if (rnd(w, 2)) /* another one, if there is */
+			for (unsigned int q = p + 1; q < NHWPTS; q++)
+				if (w->hwpt[q].kind == PARENT)
+					p = q;
+		h->parent = p;
+		h->ioas = w->hwpt[p].ioas;
+		h->space = (unsigned int)rnd(w, NSPACES);
+		h->old = calloc(NWINDOWS, sizeof(*h->old));
+		if (!h->old)
+			abort();
+		err = rig_hwpt_nested(&w->rig, dev, w->hwpt[p].id, IOMMU_HWPT_ALLOC_PASID, w->space[h->space].gpa, 48, 0,
+				      &h->id);
+	} else {
+		err = rig_hwpt(&w->rig, dev, w->ioas[h->ioas].id, flags[kind], &h->id);
+	}
+	SAY(w, "hwpt %u: kind %d on ioas %u space %u for device %u: %ld\n", i, kind, h->ioas, h->space, dev, err);
+	if (err) {
+		FAIL(w, "HWPT_ALLOC of kind %d returned %ld", kind, err);
+		free_old(h);
+		return;
+	}
+	h->kind = kind;
+	if (kind == NESTED)
+		w->hwpt[h->parent].users++;
+}
+
+void do_alloc(struct world *w)
+{
+	enum kind kind = FS_PAGING + (enum kind)rnd(w, 5);
+
+	if (kind > NESTED)
+		kind = NESTED;
+	alloc_hwpt(w, kind, (unsigned int)rnd(w, NIOAS));
+}
+
+void do_destroy(struct world *w)
+{
+	unsigned int i = (unsigned int)rnd(w, NHWPTS);
+	struct hwpt *h = &w->hwpt[i];
+	long err;
+
+	if (h->kind == FREE)
+		return;
+	err = rig_destroy(&w->rig, h->id);
+	SAY(w, "destroy hwpt %u: %ld\n", i, err);
+	if (h->users ? err != -16 : err != 0)
+		FAIL(w, "DESTROY of a domain with %u users returned %ld", h->users, err);
+	if (err)
+		return;
+	if (h->kind == NESTED) {
+		w->hwpt[h->parent].users--;
+		free_old(h);
+	}
+	h->kind = FREE;
+}
+
+static void drop_att(struct world *w, unsigned int dev, unsigned int p)
+{
+	int at = w->att[dev][p];
+
+	if (at >= 0 && at < NHWPTS)
+		w->hwpt[at].users--;
+	w->att[dev][p] = -1;
+}
+
+bool has_pasids(const struct world *w, unsigned int dev)
+{
+	return (w->rig.dev[dev].rid & 0x7f00) == 0x0200; /* the test engines */
+}
+
+void do_attach(struct world *w)
+{
+	unsigned int dev = (unsigned int)rnd(w, w->rig.ndevs), p = 0;
+	int at = (int)rnd(w, NHWPTS), i;
+	uint32_t id;
+	long err;
+
+	if (has_pasids(w, dev))
+		p = (unsigned int)rnd(w, NPASIDS);
+	else if (rnd(w, 6) == 0)
+		at = NHWPTS + (int)rnd(w, NIOAS);
+	for (i = 0; i < 3 && at < NHWPTS && w->hwpt[at].kind != NESTED; i++)
+		at = (int)rnd(w, NHWPTS);
+	if (at < NHWPTS && w->hwpt[at].kind == FREE)
+		return;
+	id = at < NHWPTS ? w->hwpt[at].id : w->ioas[at - NHWPTS].id;
+	err = rig_attach(&w->rig, dev, pasids[p], id);
+	SAY(w, "attach device %u pasid %d to %s %d: %ld\n", dev, (int)pasids[p], at < NHWPTS ? "hwpt" : "ioas",
+	    at < NHWPTS ? at : at - NHWPTS, err);
+	if (err) {
+		FAIL(w, "attach of device %u pasid %d to a domain of kind %d returned %ld", dev, (int)pasids[p],
+		     at < NHWPTS ? (int)w->hwpt[at].kind : -1, err);
+		return;
+	}
+	drop_att(w, dev, p);
+	w->att[dev][p] = at;
+	if (at < NHWPTS)
+		w->hwpt[at].users++;
+}
+
+void do_detach(struct world *w)
+{
+	unsigned int dev = (unsigned int)rnd(w, w->rig.ndevs);
+	unsigned int p = has_pasids(w, dev) ? (unsigned int)rnd(w, NPASIDS) : 0;
+	long err;
+
+	if (w->att[dev][p] < 0)
+		return;
+	err = rig_detach(&w->rig, dev, pasids[p]);
+	SAY(w, "detach device %u pasid %d: %ld\n", dev, (int)pasids[p], err);
+	if (err)
+		FAIL(w, "detach returned %ld", err);
+	else
+		drop_att(w, dev, p);
+}
