@@ -200,7 +200,9 @@ static void test_bad_prps(void **state)
 	assert_int_equal(drv_sc(d, 1, &c), 0x04);
 	/* pages that meet at the end of the address space are no neighbours */
 	c = drv_rw(false, 0, 16, UINT64_MAX - 4095, 0);
+	d->b->calls = 0;
 	assert_int_equal(drv_sc(d, 1, &c), 0x04);
+	assert_int_equal(d->b->calls, 3); /* the first page was tried by itself */
 }
 
 static void test_io_refusals(void **state)
@@ -478,6 +480,16 @@ static void test_async_events(void **state)
 	assert_int_equal(result & 1, 1);
 	assert_int_equal(drv_do(d, 0, &(struct cmd){.opcode = 8, .cdw10 = 1u << 16 | 1}, &result), 0);
 	assert_int_equal(result & 1, 1);
+
+	/* without a request an event waits for the next one */
+	assert_int_equal(drv_sc(d, 0, &(struct cmd){.opcode = 2, .prp1 = DATA, .cdw10 = 0x000f0001}), 0);
+	w32(b, 0x1000 + 8 * 4, 1);
+	assert_false(drv_poll(d, 0, &e, false));
+	first = drv_queue(d, 0, &(struct cmd){.opcode = 0x0c});
+	drv_ring(d, 0);
+	assert_true(drv_poll(d, 0, &e, true));
+	assert_int_equal(e.cid, first);
+	assert_int_equal(e.result, 0x00010000);
 }
 
 static void test_doorbell_values(void **state)
@@ -486,9 +498,13 @@ static void test_doorbell_values(void **state)
 	struct bus *b = d->b;
 	struct cqe e;
 
+	drv_queue(d, 0, &(struct cmd){.opcode = 0x0c});
+	drv_ring(d, 0);
+	w32(b, 0x100c, 5); /* head past what was posted */
+	assert_true(drv_poll(d, 0, &e, true));
+	assert_int_equal(e.result, 0x00010100);
 	b->calls = 0;
 	w32(b, 0x1008, 0xffff);
-	w32(b, 0x100c, 5); /* head past what was posted */
 	w32(b, 0x100c, 0xffff);
 	w32(b, 0x1000 + 8 * 63, 1);
 	w32(b, 0x3ffc, 1);
@@ -595,11 +611,15 @@ static void test_resets(void **state)
 	struct drv *d = *state;
 	struct bus *b = d->b;
 	struct cmd c = drv_rw(true, 5, 8, DATA, 0);
+	uint32_t result;
 	struct cqe e;
 
 	pattern(b, DATA, 4096, 3);
 	assert_int_equal(drv_do(d, 1, &c, NULL), 0);
 	for (int how = 0; how < 3; how++) {
+		assert_int_equal(drv_do(d, 0, &(struct cmd){.opcode = 10, .cdw10 = 6}, &result), 0);
+		assert_int_equal(result, 1); /* features are back to their default too */
+		assert_int_equal(drv_do(d, 0, &(struct cmd){.opcode = 9, .cdw10 = 6, .cdw11 = 0}, NULL), 0);
 		drv_queue(d, 0, &(struct cmd){.opcode = 0x0c});
 		drv_ring(d, 0);
 		drv_queue(d, 1, &c);

@@ -2,7 +2,7 @@
 /* Configuration space, capabilities, reset and interrupts, seen through dmatest (and the NVMe's identity). */
 #include "test_dev_bus.h"
 
-#include <sys/mman.h>
+#include <pthread.h>
 
 #include "base/alloc.h"
 #include "dev/dmatest_regs.h"
@@ -276,6 +276,45 @@ static void test_intx(void **state)
 	assert_false(b->intx);
 }
 
+/* The level changes while the bus is still being told: nobody may overtake, and the last word is the last level. */
+static void *clear_interrupt(void *b)
+{
+	w32(b, DMATEST_INT, 1);
+	return NULL;
+}
+
+static unsigned int telling, told[2];
+
+static void slow_irq(void *opaque, enum dev_irq kind, unsigned int vector, bool level)
+{
+	pthread_t t;
+
+	(void)kind;
+	(void)vector;
+	assert_int_equal(telling++, 0);
+	told[level]++;
+	if (level) {
+		assert_int_equal(pthread_create(&t, NULL, clear_interrupt, opaque), 0);
+		assert_int_equal(pthread_join(t, NULL), 0);
+	}
+	telling--;
+}
+
+static void test_intx_order(void **state)
+{
+	struct bus b = {0};
+	struct dev_bus db = {&b, bus_read, bus_write, slow_irq};
+
+	(void)state;
+	assert_int_equal(dev_model_find("dmatest")->create(NULL, 0, &db, NULL, &b.fn, NULL), 0);
+	bus_turn_on(&b);
+	nop_with_irq(&b, 0);
+	assert_int_equal(told[1], 1);
+	assert_int_equal(told[0], 1);
+	assert_false(dev_intx_pending(b.fn));
+	dev_destroy(b.fn);
+}
+
 static void test_irq_enable(void **state)
 {
 	struct bus *b = *state;
@@ -405,6 +444,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_intx, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_irq_enable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flr, setup, teardown),
+		cmocka_unit_test(test_intx_order),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_create_fails),
 	};
