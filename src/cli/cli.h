@@ -6,6 +6,7 @@
  *   0    done; for `run`, the command's own status
  *   1    refused or failed, with one sentence on stderr
  *   2    the command line is wrong
+ *   123  `run`: the command ended well, but the nesting that it asked for was dropped
  *   125  `run`: the virtual host could not be set up
  *   126  `run`: the command cannot be run on the virtual host
  *   127  `run`: the command was not found
@@ -23,6 +24,7 @@ enum {
 	CLI_OK = 0,
 	CLI_FAILED = 1,
 	CLI_USAGE = 2,
+	CLI_NOT_NESTED = 123,
 	CLI_NO_HOST = 125,
 	CLI_CANNOT_RUN = 126,
 	CLI_NOT_FOUND = 127,

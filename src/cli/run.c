@@ -36,8 +36,9 @@ static const char help[] =
 	"  --log PATTERNS     log events to stderr, e.g. 'hw.fault,host.*'; also why calls were refused\n"
 	"  --summary FILE     write the run's figures as JSON\n"
 	"  --guest-log FILE   the guest's console: lines \"NB: key=value\" in it go into the summary\n"
-	"  --force            run a QEMU that is too old\n\n"
-	"The exit status is the command's; 128 + N when signal N ended it; 125, 126 or 127 when it did not start.\n"
+	"  --force            run a QEMU that is too old; no failure when nesting is dropped\n\n"
+	"The exit status is the command's; 128 + N when signal N ended it; 125, 126 or 127 when it did not start;\n"
+	"123 when all went well but the nesting that was asked for was dropped.\n"
 	"The manual is nestbox-run(1).\n";
 
 struct options {
@@ -342,7 +343,8 @@ static int run(const struct options *o, struct nb_desc *desc)
 	}
 	report(o, &s, &r, &sf);
 	rundir_remove(&r);
-	return s.exit_status;
+	/* A run that was to test nesting and did not must not look like a success. */
+	return s.exit_status == 0 && summary_nesting_dropped(&s) && !o->force ? CLI_NOT_NESTED : s.exit_status;
 }
 
 int cmd_run(int argc, char **argv)

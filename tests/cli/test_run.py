@@ -245,6 +245,11 @@ class Run(CliTest):
         qemu = self.file("qemu-system-x86_64", (FAKE_QEMU % ("11.1.3", "11.1.3")) + fill, 0o755)
         got, s = self.summary(command=(qemu, "-device", "vfio-pci,host=0", "-device", "intel-iommu,fsts=on"))
         self.assertTrue(s["nesting_dropped"])
+        self.assertEqual((got.returncode, s["exit_status"]), (123, 0))
+        command = (qemu, "-device", "intel-iommu,fsts=off", "-device", "vfio-pci,host=0")
+        self.assertEqual(self.summary(command=command)[0].returncode, 0)
+        forced = self.run_("--force", qemu, "-device", "vfio-pci,host=0", "-device", "intel-iommu,fsts=on")
+        self.assertEqual(forced.returncode, 0)
         self.assertEqual(s["qemu_version"], "11.1.3")
         self.assertIn("nesting was dropped", got.stderr)
 

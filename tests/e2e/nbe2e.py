@@ -232,14 +232,14 @@ class Guest:
         if time.monotonic() > self.deadline:
             raise Failure(text + " in time")
 
-    def wait_exit(self):
+    def wait_exit(self, status=0):
         """Until nestbox (or a plain QEMU) is gone; then the summary can be read."""
         while self.process.poll() is None:
             # A guest that failed may hang on its way out.
             check(not self._verdict().startswith("fail"), "the guest says: " + self._verdict())
             self._check_time("QEMU did not end")
             time.sleep(0.05)
-        check(self.process.returncode == 0, "exit status %d" % self.process.returncode)
+        check(self.process.returncode == status, "exit status %d" % self.process.returncode)
         if not PLAIN:
             with open(self.path("summary.json")) as f:
                 self.summary = json.load(f)
