@@ -383,6 +383,33 @@ class Walk(CliTest):
         self.refused(self.nestbox("walk", "--pid", "x", "01:00.0", "0"), 2, '"x"')
         self.assertEqual(self.nestbox("walk").returncode, 2)
 
+    USER = ("import fcntl, os, struct; fd = os.open('/dev/iommu', os.O_RDWR);"
+            "fcntl.ioctl(fd, 0x3b81, struct.pack('III', 12, 0, 0)); print(os.getpid(), flush=True); input()")
+
+    def start(self, *options):
+        p = subprocess.Popen([clitest.NESTBOX, "run", *options, "python3", "-c", self.USER], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env)
+        self.addCleanup(lambda: (p.kill(), p.stdin.close(), p.stdout.close(), p.stderr.close(), p.wait()))
+        return p, p.stdout.readline().strip()
+
+    def test_running_program(self):
+        p, pid = self.start()
+        for how in ([], ["--pid", pid], ["--run", os.path.join(self.tmp, os.listdir(self.tmp)[0])]):
+            got = self.nestbox("walk", *how, "0000:01:00.0", "0x1000", "w")
+            self.assertEqual(got.returncode, 0, got.stderr)
+            self.assertIn("0000:01:00.0 wants to write 0x1000", got.stdout)
+            self.assertIn("verdict: refused by the configuration", got.stdout)
+        self.refused(self.nestbox("walk", "0000:07:00.0", "0x1000"), 1)
+        self.refused(self.nestbox("walk", "--pid", "1", "0000:01:00.0", "0x1000"), 1, "process 1 ")
+        other, other_pid = self.start("--host", "spr-fixed")
+        self.refused(self.nestbox("walk", "0000:01:00.0", "0x1000"), 1, "several", pid, other_pid)
+        self.assertEqual(self.nestbox("walk", "--pid", other_pid, "0000:01:00.0", "0x1000").returncode, 0)
+        _, err = other.communicate("\n", timeout=20)
+        self.assertEqual(other.returncode, 0)
+        self.assertIn("nestbox: the run on host spr-fixed", err)
+        _, err = p.communicate("\n", timeout=20)
+        self.assertIn("nestbox: the run on host spr (", err)
+
     def test_unknown_commands(self):
         self.refused(self.nestbox("fly"), 2, '"fly"')
         got = self.nestbox()
