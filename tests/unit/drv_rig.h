@@ -30,12 +30,20 @@
 
 struct rig {
 	struct mem mem;
+	/* With `split` the units have a memory of their own, and see what the driver wrote only after a flush. */
+	bool split;
+	struct mem hw_mem;
+	uint8_t *cpu_side, *hw_side, *hw_before;
 	struct mem_pool *pool;
 	struct nb_trace *tr;
 	struct rig_unit {
 		struct vtd_caps caps;
 		struct hw_iommu *hw;
 		struct drv_iommu *drv;
+		struct rig *rig;
+		unsigned int wbf;	/* write-buffer flushes asked for */
+		bool deaf;		/* the tail register is not heard */
+		bool corrupt;		/* the next descriptor is spoilt before the unit reads it */
 	} unit[NUNITS];
 	struct drv_dev dev[NDEVS];
 	uint8_t *ram;
@@ -43,18 +51,76 @@ struct rig {
 	struct nb_diag diag;
 };
 
+#define SPLIT_PA  UINT64_C(0x10000000)
+#define SPLIT_LEN (UINT64_C(1) << 20)
+
 static inline uint64_t rig_mmio_read(void *opaque, uint64_t off, unsigned int size)
 {
-	struct hw_iommu *hw = opaque;
+	struct rig_unit *u = opaque;
 
-	return hw->ops->mmio_read(hw, off, size);
+	return u->hw->ops->mmio_read(u->hw, off, size);
+}
+
+static inline void rig_flush(void *opaque, const void *p, size_t len)
+{
+	struct rig *r = opaque;
+	size_t off = (size_t)((const uint8_t *)p - r->cpu_side);
+
+	if (!r->split)
+		return;
+	assert_true(off < SPLIT_LEN && len <= SPLIT_LEN - off);
+	memcpy(r->hw_side + off, p, len);
+}
+
+/*
+ * The wait descriptor before the tail says where the status goes. Make what lies there differ from all that the unit may
+ * write, or the next function could not tell that it was written.
+ */
+static inline void rig_expect_status(struct rig_unit *u, uint64_t tail)
+{
+	struct rig *r = u->rig;
+	uint64_t iqa = rig_mmio_read(u, 0x90, 8), slot = iqa & BIT(11) ? 32 : 16;
+	uint64_t ring = (iqa & ~UINT64_C(0xfff)) - SPLIT_PA, status, len = slot * 256;
+
+	if (ring >= SPLIT_LEN)
+		return; /* no queue yet */
+	memcpy(&status, r->hw_side + ring + (tail + len - slot) % len + 8, 8);
+	if (status - SPLIT_PA < SPLIT_LEN)
+		memset(r->hw_side + (status - SPLIT_PA), 0x5a, 4);
+}
+
+/* What the unit writes (status words) the CPU sees at once: writes of a device do snoop. */
+static inline void rig_hw_wrote(struct rig *r)
+{
+	size_t i;
+
+	for (i = 0; i < SPLIT_LEN; i += 4)
+		if (memcmp(r->hw_side + i, r->hw_before + i, 4) != 0)
+			memcpy(r->cpu_side + i, r->hw_side + i, 4);
 }
 
 static inline void rig_mmio_write(void *opaque, uint64_t off, unsigned int size, uint64_t v)
 {
-	struct hw_iommu *hw = opaque;
+	struct rig_unit *u = opaque;
+	struct rig *r = u->rig;
 
-	hw->ops->mmio_write(hw, off, size, v);
+	if (off == 0x18 && (v & BIT(27)))
+		u->wbf++;
+	if (off == 0x88 && u->deaf)
+		return;
+	if (off == 0x88 && u->corrupt) {
+		uint64_t ring = rig_mmio_read(u, 0x90, 8) & ~UINT64_C(0xfff);
+
+		*(uint64_t *)(uintptr_t)(ring + rig_mmio_read(u, 0x80, 8)) = 0xf; /* no such type */
+		u->corrupt = false;
+	}
+	if (r->split && off == 0x88)
+		rig_expect_status(u, v);
+	if (r->split)
+		memcpy(r->hw_before, r->hw_side, SPLIT_LEN);
+	u->hw->ops->mmio_write(u->hw, off, size, v);
+	if (r->split)
+		rig_hw_wrote(r);
 }
 
 static inline void rig_msi(void *opaque, uint64_t addr, uint32_t data)
@@ -83,33 +149,52 @@ static inline void rig_unit_up(struct rig *r, unsigned int i, const struct vtd_c
 		.errata = errata,
 		.msi_addr = 0xfee00000,
 		.msi_data = 0x40 + i,
+		.flush = rig_flush,
+		.flush_opaque = r,
 	};
 
 	u->caps = *caps;
-	OK(r, vtd_create(caps, &r->mem, r->tr, &u->hw, &r->diag));
+	u->rig = r;
+	OK(r, vtd_create(caps, r->split ? &r->hw_mem : &r->mem, r->tr, &u->hw, &r->diag));
 	u->hw->msi = rig_msi;
 	u->hw->msi_opaque = u;
-	cfg.mmio.opaque = u->hw;
+	cfg.mmio.opaque = u;
 	cfg.mmio.read = rig_mmio_read;
 	cfg.mmio.write = rig_mmio_write;
 	OK(r, drv_vtd_ops.probe(&cfg, &u->drv, &r->diag));
 }
 
-/* Two units; the second may have other capabilities. */
-static inline void rig_up2(struct rig *r, const struct vtd_caps *caps0, const struct vtd_caps *caps1, uint32_t errata)
+/* Memory, trace and counters: what there is before any unit. */
+static inline void rig_memory(struct rig *r, bool split)
 {
-	unsigned int i;
-
 	memset(r, 0, sizeof(*r));
 	assert_int_equal(guard_init(), 0);
-	assert_int_equal(mem_init_process(&r->mem), 0);
-	r->pool = mem_pool_new(&r->mem);
+	r->split = split;
+	if (split) {
+		r->cpu_side = aligned_alloc(K4, SPLIT_LEN);
+		r->hw_side = aligned_alloc(K4, SPLIT_LEN);
+		r->hw_before = malloc(SPLIT_LEN);
+		assert_true(r->cpu_side && r->hw_side && r->hw_before);
+		/* Garbage where nothing was flushed to: a forgotten flush is no empty table. */
+		memset(r->hw_side, 0xa5, SPLIT_LEN);
+		assert_int_equal(mem_init_regions(&r->mem) | mem_init_regions(&r->hw_mem), 0);
+		assert_int_equal(mem_add_region(&r->mem, hpa(SPLIT_PA), r->cpu_side, SPLIT_LEN), 0);
+		assert_int_equal(mem_add_region(&r->hw_mem, hpa(SPLIT_PA), r->hw_side, SPLIT_LEN), 0);
+		r->pool = mem_pool_new_at(&r->mem, hpa(SPLIT_PA), SPLIT_LEN);
+	} else {
+		assert_int_equal(mem_init_process(&r->mem), 0);
+		r->pool = mem_pool_new(&r->mem);
+	}
 	r->tr = nb_trace_new(NULL);
 	r->ram = aligned_alloc(K4, RAM);
 	assert_true(r->pool && r->tr && r->ram);
 	memset(r->ram, 0, RAM);
-	rig_unit_up(r, 0, caps0, errata);
-	rig_unit_up(r, 1, caps1, 0);
+}
+
+static inline void rig_devices(struct rig *r)
+{
+	unsigned int i;
+
 	for (i = 0; i < NDEVS; i++) {
 		r->dev[i] = (struct drv_dev){
 			.iommu = r->unit[i == 2].drv,
@@ -119,6 +204,15 @@ static inline void rig_up2(struct rig *r, const struct vtd_caps *caps0, const st
 		};
 		OK(r, drv_vtd_ops.probe_device(&r->dev[i], &r->diag));
 	}
+}
+
+/* Two units; the second may have other capabilities. */
+static inline void rig_up2(struct rig *r, const struct vtd_caps *caps0, const struct vtd_caps *caps1, uint32_t errata)
+{
+	rig_memory(r, false);
+	rig_unit_up(r, 0, caps0, errata);
+	rig_unit_up(r, 1, caps1, 0);
+	rig_devices(r);
 }
 
 static inline void rig_up(struct rig *r)
@@ -141,6 +235,11 @@ static inline void rig_down(struct rig *r)
 	}
 	mem_pool_free(r->pool); /* asserts that every page came back */
 	mem_fini(&r->mem);
+	if (r->split)
+		mem_fini(&r->hw_mem);
+	free(r->cpu_side);
+	free(r->hw_side);
+	free(r->hw_before);
 	nb_trace_free(r->tr);
 	free(r->ram);
 }

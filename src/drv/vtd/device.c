@@ -165,16 +165,11 @@ void dvtd_release_device(struct drv_dev *dev)
 			for (k = 0; vdev->tables[i] && k < 64; k++)
 				if (vdev->tables[i]->att[k])
 					dvtd_block(dev, i * 64 + k);
+		/* No PASID entry is left, in memory or cached: this takes the way to them. */
 		dvtd_sctx_unpublish(live);
 		dvtd_flush(u, live, sizeof(*live));
 		dvtd_queue_begin(u);
 		dvtd_queue_push(u, dvtd_desc_context(VTD_INV_CC_DEVICE, 0, dev->rid));
-		dvtd_queue_end(u);
-		/* The directory and its tables are freed below: nothing may remember where they were. */
-		dvtd_queue_begin(u);
-		dvtd_queue_push(u, dvtd_desc_pasid_cache(VTD_INV_PC_GLOBAL, 0, 0));
-		if (vdev->ats)
-			dvtd_queue_push(u, dvtd_desc_devtlb(dev->rid, 0, 0, 52));
 		dvtd_queue_end(u);
 		dvtd_sctx_zero(live);
 		dvtd_flush(u, live, sizeof(*live));
