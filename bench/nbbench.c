@@ -23,12 +23,8 @@ struct bench {
 
 static const struct bench_case *const rooms[] = {
 	bench_pt,
-#ifdef BENCH_HW
 	bench_hw,
-#endif
-#ifdef BENCH_HOST
 	bench_host,
-#endif
 };
 
 bool bench_quick(const struct bench *b)
