@@ -41,8 +41,8 @@ static bool bools_ok(const struct nb_desc_vtd *v)
 	return true;
 }
 
-/* VT-d 10.4.2, 10.4.3: what the fields can say, and which capability presupposes which. */
-static int check_vtd(const struct nb_desc_vtd *v, struct nb_diag *diag)
+/* Which capability presupposes which, in the words of the description. */
+static int check_vtd_rules(const struct nb_desc_vtd *v, struct nb_diag *diag)
 {
 	const struct {
 		bool has, needs;
@@ -67,8 +67,19 @@ static int check_vtd(const struct nb_desc_vtd *v, struct nb_diag *diag)
 		{true, v->first_stage || v->second_stage, "a unit needs first-stage or second-stage"},
 		{v->erratum_772415, v->nested, "erratum 772415 needs nested"},
 	};
-	struct vtd_caps caps;
 	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rules); i++)
+		if (rules[i].has && !rules[i].needs)
+			return nb_fail(diag, -EINVAL, "%s", rules[i].why);
+	return 0;
+}
+
+/* VT-d 10.4.2, 10.4.3: what the fields can say. */
+static int check_vtd(const struct nb_desc_vtd *v, struct nb_diag *diag)
+{
+	struct vtd_caps caps;
+	int err;
 
 	if (!bools_ok(v))
 		return nb_fail(diag, -EINVAL, "the description is damaged: a switch is neither on nor off");
@@ -83,9 +94,9 @@ static int check_vtd(const struct nb_desc_vtd *v, struct nb_diag *diag)
 		return nb_fail(diag, -EINVAL, "pasid-bits is %u, must be 0 to 20", v->pasid_bits);
 	if (v->fault_records < 1 || v->fault_records > 64)
 		return nb_fail(diag, -EINVAL, "fault-records is %u, must be 1 to 64", v->fault_records);
-	for (i = 0; i < ARRAY_SIZE(rules); i++)
-		if (rules[i].has && !rules[i].needs)
-			return nb_fail(diag, -EINVAL, "%s", rules[i].why);
+	err = check_vtd_rules(v, diag);
+	if (err)
+		return err;
 	/* The model has the last word, so that what passes here can be built. */
 	desc_vtd_caps(v, &caps);
 	return vtd_caps_check(&caps, diag);

@@ -148,7 +148,7 @@ static void damaged_bytes(void **state)
 	unsigned int seed = 1, round, passed = 0;
 
 	(void)state;
-	for (round = 0; round < 20000; round++) {
+	for (round = 0; round < 6000; round++) {
 		unsigned int flips = 1 + rand_r(&seed) % 3, i;
 		uint32_t f;
 
@@ -171,7 +171,7 @@ static void damaged_bytes(void **state)
 			assert_int_equal(vtd_caps_check(&caps, NULL), 0);
 		}
 	}
-	assert_true(passed > 100 && passed < round);
+	assert_true(passed > 30 && passed < round);
 	nb_free(d);
 }
 
