@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "machine/api.h"
@@ -190,6 +191,67 @@ static void descriptors_under_threads(void **state)
 	nb_host_destroy(r.host);
 }
 
+/* An ioctl that hangs in a full log, and a close of its descriptor, which must wait for it. */
+struct slow_call {
+	struct nb_host *host;
+	int fd;
+	_Atomic bool done;
+};
+
+static void *slow_ioctl(void *opaque)
+{
+	struct slow_call *c = opaque;
+	struct iommu_ioas_alloc ioas = {.size = sizeof(ioas)};
+
+	nb_host_ioctl(c->host, c->fd, IOMMU_IOAS_ALLOC, &ioas);
+	atomic_store(&c->done, true);
+	return NULL;
+}
+
+static void *slow_close(void *opaque)
+{
+	struct slow_call *c = opaque;
+
+	assert_int_equal(nb_host_close(c->host, c->fd), 0);
+	atomic_store(&c->done, true);
+	return NULL;
+}
+
+static void close_waits_for_calls(void **state)
+{
+	struct nb_host_opts opts = {.size = sizeof(opts), .log = "host.ioctl"};
+	struct slow_call call = {.done = false}, closing = {.done = false};
+	static char junk[65536];
+	pthread_t a, b;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	while (write(fds[1], junk, sizeof(junk)) > 0 || write(fds[1], junk, 1) > 0)
+		;
+	assert_int_equal(fcntl(fds[1], F_SETFL, 0), 0);
+	opts.log_fd = fds[1];
+	assert_int_equal(nb_host_create("spr", &opts, &call.host, NULL, 0), 0);
+	closing.host = call.host;
+	closing.fd = call.fd = nb_host_open(call.host, "/dev/iommu", O_RDWR);
+	assert_int_equal(pthread_create(&a, NULL, slow_ioctl, &call), 0);
+	usleep(100000);
+	assert_false(atomic_load(&call.done));
+	assert_int_equal(pthread_create(&b, NULL, slow_close, &closing), 0);
+	usleep(100000);
+	assert_false(atomic_load(&closing.done));
+	assert_int_equal(nb_host_close(call.host, call.fd), -EBADF); /* it is being closed */
+	assert_int_equal(nb_host_ioctl(call.host, call.fd, IOMMU_IOAS_ALLOC, NULL), -EBADF);
+	while (read(fds[0], junk, sizeof(junk)) > 0)
+		;
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+	assert_true(atomic_load(&closing.done));
+	nb_host_destroy(call.host);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void mapped_bar(void **state)
 {
 	struct vfio_region_info region = {.argsz = sizeof(region), .index = 2};
@@ -235,6 +297,7 @@ int main(void)
 		cmocka_unit_test(every_allocation_fails_once),
 		cmocka_unit_test(tree_refusals),
 		cmocka_unit_test(descriptors_under_threads),
+		cmocka_unit_test(close_waits_for_calls),
 		cmocka_unit_test(mapped_bar),
 	};
 
