@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A bench for the host's core alone: a driver that only remembers what it was asked, and two dmatest functions in two groups plus
+ * one more in the second group. (The real driver and the real hardware are behind test_host_vtd.c.)
+ */
+#ifndef NB_TESTS_HOST_RIG_H
+#define NB_TESTS_HOST_RIG_H
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/bits.h"
+#include "base/trace.h"
+#include "dev/dev.h"
+#include "host/host.h"
+#include "uapi/iommufd.h"
+#include "uapi/vfio.h"
+
+#define PG UINT64_C(0x1000)
+#define RW (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
+#define FIXED IOMMU_IOAS_MAP_FIXED_IOVA
+
+struct fake_map {
+	uint64_t ia, pa, len;
+	unsigned int prot;
+};
+
+struct fake_domain {
+	struct drv_domain base;
+	struct fake_map map[512];
+	unsigned int n;
+	bool unsynced; /* something was unmapped and not yet invalidated */
+	bool tracking;
+	uint64_t dirty_ia[8];
+	unsigned int ndirty, cleared;
+	uint32_t inv_calls;
+};
+
+struct fake_unit {
+	struct drv_iommu base;
+	/* what to be like */
+	uint64_t pgsizes, aperture_first, aperture_last;
+	unsigned int no_caps; /* bits of enum drv_cap */
+	struct drv_resv resv[4];
+	unsigned int nresv;
+	int attach_err, map_err;
+	unsigned int map_err_after; /* successful maps before map_err */
+	uint16_t attach_err_rid;
+	/* what happened */
+	int domains;
+	unsigned int attaches, blocks;
+	bool block_saw_unsynced;
+};
+
+static struct drv_domain *rig_attached[0x10000]; /* by RID, requests without PASID */
+static struct drv_domain *rig_pasid5[0x10000];
+
+static inline struct fake_domain *fake(struct drv_domain *d)
+{
+	return (struct fake_domain *)(void *)d;
+}
+static inline struct fake_unit *fake_unit(struct drv_iommu *i)
+{
+	return (struct fake_unit *)(void *)i;
+}
+
+static void fake_free(struct drv_domain *d)
+{
+	fake_unit(d->iommu)->domains--;
+	nb_free(d);
+}
+
+static int fake_map(struct drv_domain *d, uint64_t ia, hpa_t pa, uint64_t len, unsigned int prot, struct nb_diag *diag)
+{
+	struct fake_unit *u = fake_unit(d->iommu);
+	struct fake_domain *f = fake(d);
+
+	assert_true(len && nb_aligned(ia | pa.v | len, FIELD_LSB(d->pgsizes)));
+	assert_true(ia >= d->aperture_first && ia + (len - 1) <= d->aperture_last);
+	if (u->map_err && u->map_err_after-- == 0)
+		return nb_fail(diag, u->map_err, "as ordered");
+	for (unsigned int i = 0; i < f->n; i++)
+		assert_false(f->map[i].ia <= ia + (len - 1) && ia <= f->map[i].ia + (f->map[i].len - 1));
+	assert_in_range(f->n, 0, ARRAY_SIZE(f->map) - 1);
+	f->map[f->n++] = (struct fake_map){ia, pa.v, len, prot};
+	return 0;
+}
+
+static int fake_unmap(struct drv_domain *d, uint64_t ia, uint64_t len, struct drv_gather *g)
+{
+	struct fake_domain *f = fake(d);
+	uint64_t last = ia + (len - 1);
+	unsigned int n = f->n;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct fake_map m = f->map[i];
+		uint64_t mlast = m.ia + (m.len - 1);
+
+		if (m.len == 0 || m.ia > last || mlast < ia)
+			continue;
+		f->map[i].len = 0;
+		if (m.ia < ia)
+			f->map[f->n++] = (struct fake_map){m.ia, m.pa, ia - m.ia, m.prot};
+		if (mlast > last)
+			f->map[f->n++] = (struct fake_map){last + 1, m.pa + (last + 1 - m.ia), mlast - last, m.prot};
+		drv_gather_add(g, ia, last);
+		f->unsynced = true;
+	}
+	n = 0;
+	for (unsigned int i = 0; i < f->n; i++) {
+		if (f->map[i].len)
+			f->map[n++] = f->map[i];
+	}
+	f->n = n;
+	return 0;
+}
+
+static void fake_sync(struct drv_domain *d, struct drv_gather *g)
+{
+	if (g->any)
+		fake(d)->unsynced = false;
+	*g = (struct drv_gather){0};
+}
+
+static int fake_set_dirty(struct drv_domain *d, bool on, struct nb_diag *diag)
+{
+	(void)diag;
+	fake(d)->tracking = on;
+	return 0;
+}
+
+static int fake_read_dirty(struct drv_domain *d, uint64_t ia, uint64_t len, bool no_clear, pt_dirty_fn *fn, void *opaque,
+			   struct drv_gather *g)
+{
+	struct fake_domain *f = fake(d);
+
+	for (unsigned int i = 0; i < f->ndirty; i++) {
+		if (f->dirty_ia[i] < ia || f->dirty_ia[i] > ia + (len - 1))
+			continue;
+		fn(opaque, f->dirty_ia[i], PG);
+		if (!no_clear) {
+			f->cleared++;
+			f->unsynced = true;
+			drv_gather_add(g, f->dirty_ia[i], f->dirty_ia[i] + PG - 1);
+		}
+	}
+	return 0;
+}
+
+static bool fake_enforce(struct drv_domain *d)
+{
+	(void)d;
+	return true;
+}
+
+static int fake_inval(struct drv_domain *d, struct drv_user_array *a, struct nb_diag *diag)
+{
+	uint32_t want = a->entry_num;
+
+	a->entry_num = 0;
+	if (a->type != IOMMU_HWPT_INVALIDATE_DATA_VTD_S1)
+		return nb_fail(diag, -EINVAL, "type");
+	if (want && a->entry_len != 24)
+		return nb_fail(diag, -EINVAL, "length");
+	fake(d)->inv_calls++;
+	a->entry_num = want > 2 ? 2 : want; /* the third entry is always bad */
+	return want > 2 ? -EOPNOTSUPP : 0;
+}
+
+static const struct drv_domain_ops fake_paging_ops = {
+	.free = fake_free,
+	.map = fake_map,
+	.unmap = fake_unmap,
+	.iotlb_sync = fake_sync,
+	.set_dirty_tracking = fake_set_dirty,
+	.read_and_clear_dirty = fake_read_dirty,
+	.enforce_cache_coherency = fake_enforce,
+};
+static const struct drv_domain_ops fake_nested_ops = {.free = fake_free, .cache_invalidate_user = fake_inval};
+
+static struct drv_domain *fake_new(struct drv_dev *dev, const struct drv_domain_ops *ops, uint32_t flags)
+{
+	struct fake_unit *u = fake_unit(dev->iommu);
+	struct fake_domain *f = nb_zalloc(sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->base = (struct drv_domain){.ops = ops,
+				      .iommu = dev->iommu,
+				      .type = ops == &fake_paging_ops ? DRV_DOMAIN_PAGING : DRV_DOMAIN_NESTED,
+				      .flags = flags,
+				      .aperture_first = u->aperture_first,
+				      .aperture_last = u->aperture_last,
+				      .pgsizes = u->pgsizes};
+	u->domains++;
+	return &f->base;
+}
+
+static int fake_alloc_paging(struct drv_dev *dev, uint32_t flags, struct drv_domain **out, struct nb_diag *diag)
+{
+	(void)diag;
+	*out = fake_new(dev, &fake_paging_ops, flags);
+	return *out ? 0 : -ENOMEM;
+}
+
+static int fake_alloc_nested(struct drv_dev *dev, struct drv_domain *parent, uint32_t flags,
+			     const struct drv_user_data *data, struct drv_domain **out, struct nb_diag *diag)
+{
+	(void)diag;
+	if (data->type != IOMMU_HWPT_DATA_VTD_S1)
+		return -EOPNOTSUPP;
+	if (data->len != 24)
+		return -EINVAL;
+	*out = fake_new(dev, &fake_nested_ops, flags);
+	if (!*out)
+		return -ENOMEM;
+	(*out)->parent = parent;
+	return 0;
+}
+
+static int fake_hw_info(struct drv_iommu *iommu, uint32_t type, void *buf, uint32_t *len)
+{
+	(void)iommu;
+	if (type != 0 && type != IOMMU_HW_INFO_TYPE_INTEL_VTD)
+		return -EOPNOTSUPP;
+	memset(buf, 0xab, 24);
+	*len = 24;
+	return 0;
+}
+
+static bool fake_capable(struct drv_dev *dev, enum drv_cap cap)
+{
+	return !(fake_unit(dev->iommu)->no_caps & (1u << cap));
+}
+
+static unsigned int fake_resv(struct drv_dev *dev, struct drv_resv *r, unsigned int max)
+{
+	struct fake_unit *u = fake_unit(dev->iommu);
+
+	assert_true(u->nresv <= max);
+	memcpy(r, u->resv, sizeof(u->resv));
+	return u->nresv;
+}
+
+static int fake_probe(struct drv_dev *dev, struct nb_diag *diag)
+{
+	(void)diag;
+	dev->priv = dev;
+	return 0;
+}
+
+static void fake_release(struct drv_dev *dev)
+{
+	dev->priv = NULL;
+}
+
+static int fake_attach(struct drv_dev *dev, uint32_t pasid, struct drv_domain *d, struct nb_diag *diag)
+{
+	struct fake_unit *u = fake_unit(dev->iommu);
+
+	if (u->attach_err && (!u->attach_err_rid || u->attach_err_rid == dev->rid))
+		return nb_fail(diag, u->attach_err, "as ordered");
+	u->attaches++;
+	if (pasid == NB_NO_PASID)
+		rig_attached[dev->rid] = d;
+	else if (pasid == 5)
+		rig_pasid5[dev->rid] = d;
+	return 0;
+}
+
+static void fake_block(struct drv_dev *dev, uint32_t pasid)
+{
+	fake_unit(dev->iommu)->blocks++;
+	if (pasid == NB_NO_PASID)
+		rig_attached[dev->rid] = NULL;
+	else if (pasid == 5)
+		rig_pasid5[dev->rid] = NULL;
+}
+
+static const struct drv_ops fake_ops = {
+	.vendor = "fake",
+	.hw_info_type = IOMMU_HW_INFO_TYPE_INTEL_VTD,
+	.hw_info = fake_hw_info,
+	.capable = fake_capable,
+	.resv_regions = fake_resv,
+	.probe_device = fake_probe,
+	.release_device = fake_release,
+	.domain_alloc_paging = fake_alloc_paging,
+	.domain_alloc_nested = fake_alloc_nested,
+	.attach = fake_attach,
+	.block = fake_block,
+};
+
+#define NFN 3
+#define RID(i) ((uint16_t)(0x100 * ((i) + 1)))
+
+struct rig {
+	struct mem mem;
+	struct nb_trace *tr;
+	struct host *host;
+	struct fake_unit unit;
+	struct drv_dev dev[NFN];
+	struct dev_fn *fn[NFN];
+	struct host_function *hf[NFN];
+	struct vfio_file *vf[NFN];
+	uint32_t devid[NFN];
+	struct iommufd_file *fd, *fd2; /* descriptors 10 and 11 */
+	char log[512];
+	unsigned int nlog;
+};
+
+static inline int rig_dma(void *opaque, uint32_t pasid, uint64_t addr, void *buf, size_t len)
+{
+	(void)opaque, (void)pasid, (void)addr, (void)buf, (void)len;
+	return -EFAULT;
+}
+static inline int rig_dma_w(void *opaque, uint32_t pasid, uint64_t addr, const void *buf, size_t len)
+{
+	(void)opaque, (void)pasid, (void)addr, (void)buf, (void)len;
+	return -EFAULT;
+}
+
+struct rig_slot {
+	struct rig *r;
+	unsigned int i;
+};
+static struct rig_slot rig_slots[NFN];
+
+static inline void rig_irq(void *opaque, enum dev_irq kind, unsigned int vector, bool level)
+{
+	struct rig_slot *s = opaque;
+
+	if (s->r->hf[s->i])
+		host_function_irq(s->r->hf[s->i], kind, vector, level);
+}
+
+static inline int rig_resolve(void *opaque, int fd, struct iommufd_file **out)
+{
+	struct rig *r = opaque;
+
+	if (fd == 10)
+		*out = r->fd;
+	else if (fd == 11)
+		*out = r->fd2;
+	else
+		return fd == 12 ? -EBADFD : -EBADF;
+	return 0;
+}
+
+static inline void rig_log(void *opaque, const char *line)
+{
+	struct rig *r = opaque;
+
+	r->nlog++;
+	strncpy(r->log, line, sizeof(r->log) - 1);
+}
+
+/* The parts, with nothing bound. */
+static inline struct rig *rig_new(void)
+{
+	const struct dev_model *model = dev_model_find("dmatest");
+	struct rig *r = calloc(1, sizeof(*r));
+
+	memset(rig_attached, 0, sizeof(rig_attached));
+	memset(rig_pasid5, 0, sizeof(rig_pasid5));
+	assert_non_null(model);
+	assert_int_equal(mem_init_process(&r->mem), 0);
+	r->tr = nb_trace_new(NULL);
+	r->unit = (struct fake_unit){.base.ops = &fake_ops,
+				     .pgsizes = PG | BIT(21),
+				     .aperture_last = BIT(48) - 1,
+				     .resv = {{0xfee00000, 0xfeefffff, DRV_RESV_MSI}},
+				     .nresv = 1};
+	assert_int_equal(host_create(&(struct host_cfg){.mem = &r->mem,
+							.tr = r->tr,
+							.resolve_iommufd = rig_resolve,
+							.log = rig_log,
+							.opaque = r},
+				     &r->host),
+			 0);
+	for (unsigned int i = 0; i < NFN; i++) {
+		rig_slots[i] = (struct rig_slot){r, i};
+		assert_int_equal(model->create(NULL, 0,
+					       &(struct dev_bus){.opaque = &rig_slots[i],
+								 .dma_read = rig_dma,
+								 .dma_write = rig_dma_w,
+								 .irq = rig_irq},
+					       r->tr, &r->fn[i], NULL),
+				 0);
+		r->dev[i] = (struct drv_dev){.iommu = &r->unit.base, .rid = RID(i), .ats = true, .max_pasids = 1u << 20};
+		assert_int_equal(host_add_function(r->host,
+						   &(struct host_function_cfg){.rid = RID(i),
+									       .group = i ? 2 : 1,
+									       .fn = r->fn[i],
+									       .dev = &r->dev[i]},
+						   &r->hf[i]),
+				 0);
+	}
+	assert_int_equal(iommufd_open(r->host, &r->fd), 0);
+	assert_int_equal(iommufd_open(r->host, &r->fd2), 0);
+	return r;
+}
+
+static inline void rig_free(struct rig *r)
+{
+	for (unsigned int i = 0; i < NFN; i++) {
+		if (r->vf[i])
+			vfio_close(r->vf[i]);
+	}
+	if (r->fd)
+		iommufd_close(r->fd);
+	if (r->fd2)
+		iommufd_close(r->fd2);
+	assert_int_equal(r->unit.domains, 0);
+	for (unsigned int i = 0; i < NFN; i++)
+		assert_null(rig_attached[RID(i)]);
+	host_destroy(r->host);
+	for (unsigned int i = 0; i < NFN; i++) {
+		assert_null(r->dev[i].priv);
+		dev_destroy(r->fn[i]);
+	}
+	nb_trace_free(r->tr);
+	mem_fini(&r->mem);
+	free(r);
+}
+
+/* First in every test: cmocka puts its own signal handlers in front for each. */
+static inline struct rig *rig_of(void **state)
+{
+	assert_int_equal(guard_init(), 0);
+	return *state;
+}
+
+static inline long rig_ioctl(struct rig *r, unsigned int cmd, void *arg)
+{
+	return iommufd_ioctl(r->fd, cmd, (uintptr_t)arg);
+}
+
+static inline void rig_bind(struct rig *r, unsigned int i)
+{
+	struct vfio_device_bind_iommufd b = {.argsz = sizeof(b), .iommufd = 10};
+
+	assert_int_equal(vfio_open(r->host, i, &r->vf[i]), 0);
+	assert_int_equal(vfio_ioctl(r->vf[i], VFIO_DEVICE_BIND_IOMMUFD, (uintptr_t)&b), 0);
+	r->devid[i] = b.out_devid;
+}
+
+static inline uint32_t rig_ioas(struct rig *r)
+{
+	struct iommu_ioas_alloc a = {.size = sizeof(a)};
+
+	assert_int_equal(rig_ioctl(r, IOMMU_IOAS_ALLOC, &a), 0);
+	return a.out_ioas_id;
+}
+
+static inline long rig_hwpt_try(struct rig *r, unsigned int i, uint32_t pt, uint32_t flags, uint32_t *id)
+{
+	struct iommu_hwpt_alloc a = {.size = sizeof(a), .dev_id = r->devid[i], .pt_id = pt, .flags = flags};
+	long err = rig_ioctl(r, IOMMU_HWPT_ALLOC, &a);
+
+	*id = a.out_hwpt_id;
+	return err;
+}
+
+static inline uint32_t rig_hwpt(struct rig *r, unsigned int i, uint32_t pt, uint32_t flags)
+{
+	uint32_t id;
+
+	assert_int_equal(rig_hwpt_try(r, i, pt, flags, &id), 0);
+	return id;
+}
+
+static inline long rig_nested_try(struct rig *r, unsigned int i, uint32_t parent, uint32_t flags, uint32_t *id)
+{
+	struct iommu_hwpt_vtd_s1 s1 = {.addr_width = 48};
+	struct iommu_hwpt_alloc a = {.size = sizeof(a),
+				     .dev_id = r->devid[i],
+				     .pt_id = parent,
+				     .flags = flags,
+				     .data_type = IOMMU_HWPT_DATA_VTD_S1,
+				     .data_len = sizeof(s1),
+				     .data_uptr = (uintptr_t)&s1};
+	long err = rig_ioctl(r, IOMMU_HWPT_ALLOC, &a);
+
+	*id = a.out_hwpt_id;
+	return err;
+}
+
+static inline long rig_attach(struct rig *r, unsigned int i, uint32_t pt)
+{
+	struct vfio_device_attach_iommufd_pt a = {.argsz = sizeof(a), .pt_id = pt};
+
+	return vfio_ioctl(r->vf[i], VFIO_DEVICE_ATTACH_IOMMUFD_PT, (uintptr_t)&a);
+}
+static inline long rig_attach_pasid(struct rig *r, unsigned int i, uint32_t pt, uint32_t pasid)
+{
+	struct vfio_device_attach_iommufd_pt a = {.argsz = sizeof(a), .flags = 1, .pt_id = pt, .pasid = pasid};
+
+	return vfio_ioctl(r->vf[i], VFIO_DEVICE_ATTACH_IOMMUFD_PT, (uintptr_t)&a);
+}
+static inline long rig_detach(struct rig *r, unsigned int i)
+{
+	struct vfio_device_detach_iommufd_pt d = {.argsz = sizeof(d)};
+
+	return vfio_ioctl(r->vf[i], VFIO_DEVICE_DETACH_IOMMUFD_PT, (uintptr_t)&d);
+}
+static inline long rig_detach_pasid(struct rig *r, unsigned int i, uint32_t pasid)
+{
+	struct vfio_device_detach_iommufd_pt d = {.argsz = sizeof(d), .flags = 1, .pasid = pasid};
+
+	return vfio_ioctl(r->vf[i], VFIO_DEVICE_DETACH_IOMMUFD_PT, (uintptr_t)&d);
+}
+
+static inline long rig_map(struct rig *r, uint32_t ioas, uint32_t flags, const void *va, uint64_t len, uint64_t *iova)
+{
+	struct iommu_ioas_map m = {.size = sizeof(m),
+				   .flags = flags,
+				   .ioas_id = ioas,
+				   .user_va = (uintptr_t)va,
+				   .length = len,
+				   .iova = *iova};
+	long err = rig_ioctl(r, IOMMU_IOAS_MAP, &m);
+
+	if (!err)
+		*iova = m.iova;
+	return err;
+}
+static inline long rig_map_at(struct rig *r, uint32_t ioas, const void *va, uint64_t len, uint64_t iova)
+{
+	return rig_map(r, ioas, FIXED | RW, va, len, &iova);
+}
+
+static inline long rig_unmap(struct rig *r, uint32_t ioas, uint64_t iova, uint64_t len, uint64_t *done)
+{
+	struct iommu_ioas_unmap m = {.size = sizeof(m), .ioas_id = ioas, .iova = iova, .length = len};
+	long err = rig_ioctl(r, IOMMU_IOAS_UNMAP, &m);
+
+	if (done)
+		*done = m.length;
+	return err;
+}
+
+static inline long rig_destroy(struct rig *r, uint32_t id)
+{
+	struct iommu_destroy d = {.size = sizeof(d), .id = id};
+
+	return rig_ioctl(r, IOMMU_DESTROY, &d);
+}
+
+/* What the domain of function i says about ia: 0 or the process address. */
+static inline uint64_t rig_pa(unsigned int i, uint64_t ia)
+{
+	struct fake_domain *f = fake(rig_attached[RID(i)]);
+
+	assert_non_null(f);
+	assert_false(f->unsynced);
+	for (unsigned int k = 0; k < f->n; k++) {
+		if (ia - f->map[k].ia < f->map[k].len)
+			return f->map[k].pa + (ia - f->map[k].ia);
+	}
+	return 0;
+}
+
+#endif
