@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Grace periods by a two-phase flip.
+ * Grace periods by counting: each reader has a counter that is odd inside a section. A writer looks at every counter once
+ * and waits for those that were odd to change. A reader that enters later is not waited for, so no
+ * reader can hold a writer up by being busy.
  *
- * A reader publishes the phase it entered in. A writer flips the phase and waits
- * for the readers of the old one, twice: one flip alone misses a reader that
- * had loaded the old phase but not yet stored it. Readers use no fence; the writer
- * makes every thread of the process execute one with membarrier(2), before it
- * looks at the readers and after.
+ * Readers use no fence; the writer makes every thread of the process execute one with membarrier(2): after it, a
+ * reader whose section began before has its counter visibly odd, and one that begins after sees what the
+ * writer had published.
  */
 #include "base/rcu.h"
 #include "base/cpu.h"
@@ -14,16 +14,13 @@
 #include <assert.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stddef.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-#define PHASE (UINT64_C(1) << 32)
-
 __thread struct nb_rcu_reader nb_rcu_self;
-_Atomic uint64_t nb_rcu_gp = 1;
-_Atomic bool nb_rcu_fenced;
+static _Atomic bool fenced; /* readers fence for themselves; written under registry_lock */
 
 /* Registry lock: `readers` and their links. Grace-period lock: one writer at a time.
  * Order: gp_lock, then registry_lock. */
@@ -46,7 +43,7 @@ static void reader_exit(void *arg)
 	for (link = &readers; *link != self; link = &(*link)->next)
 		assert(*link);
 	*link = self->next;
-	self->registered = false;
+	atomic_store_explicit(&self->state, NB_RCU_NEW, memory_order_relaxed);
 	pthread_mutex_unlock(&registry_lock);
 }
 
@@ -62,109 +59,126 @@ static void fork_parent(void)
 	pthread_mutex_unlock(&gp_lock);
 }
 
+/* No membarrier(2): from now on readers fence for themselves. Registry lock. */
+static void use_fences_locked(void)
+{
+	struct nb_rcu_reader *r;
+
+	atomic_store(&fenced, true);
+	for (r = readers; r; r = r->next)
+		atomic_store_explicit(&r->state, NB_RCU_FENCED, memory_order_relaxed);
+}
+
 /* Only the forking thread lives on in the child. */
 static void fork_child(void)
 {
-	readers = nb_rcu_self.registered ? &nb_rcu_self : NULL;
+	readers = atomic_load(&nb_rcu_self.state) != NB_RCU_NEW ? &nb_rcu_self : NULL;
 	nb_rcu_self.next = NULL;
-	if (!atomic_load(&nb_rcu_fenced) && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
-		atomic_store(&nb_rcu_fenced, true);
+	if (!atomic_load(&fenced) && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
+		use_fences_locked();
 	fork_parent();
 }
 
 static void rcu_init(void)
 {
-	/* A sandbox may refuse the call later, so it is tried now as well as registered. */
+	bool tsan = false;
+
 #if defined(__SANITIZE_THREAD__)
-	atomic_store(&nb_rcu_fenced, true);
+	tsan = true; /* it does not know what membarrier(2) does */
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-	atomic_store(&nb_rcu_fenced, true);
+	tsan = true;
 #endif
 #endif
-	if (!atomic_load(&nb_rcu_fenced) &&
-	    (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)))
-		atomic_store(&nb_rcu_fenced, true);
+	/* A sandbox may refuse the call itself, so it is tried now as well as registered. */
+	if (tsan || membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ||
+	    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+		atomic_store(&fenced, true);
 	pthread_key_create(&exit_key, reader_exit);
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
-void nb_rcu_register(void)
+static void reader_register(struct nb_rcu_reader *self)
 {
-	struct nb_rcu_reader *self = &nb_rcu_self;
-
 	pthread_once(&once, rcu_init);
 	pthread_mutex_lock(&registry_lock);
+	self->seen = 0;
 	self->next = readers;
 	readers = self;
-	self->registered = true;
+	atomic_store_explicit(&self->state, atomic_load(&fenced) ? NB_RCU_FENCED : NB_RCU_LIGHT, memory_order_relaxed);
 	pthread_mutex_unlock(&registry_lock);
 	pthread_setspecific(exit_key, self);
 }
 
-/* Everyone executes a full fence, or has executed one at each read_lock. */
-static void fence_all(void)
+void nb_rcu_read_lock_slow(void)
 {
-	if (atomic_load_explicit(&nb_rcu_fenced, memory_order_relaxed)) {
-		atomic_thread_fence(memory_order_seq_cst);
-		return;
-	}
-	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) {
-		/*
-		 * A sandbox closed the call after we registered. Readers fence for
-		 * themselves from now on; those already inside are waited for
-		 * long enough that their stores have reached everyone.
-		 */
-		atomic_store(&nb_rcu_fenced, true);
-		usleep(10000);
-		atomic_thread_fence(memory_order_seq_cst);
-	}
+	struct nb_rcu_reader *r = &nb_rcu_self;
+
+	if (atomic_load_explicit(&r->state, memory_order_relaxed) == NB_RCU_NEW)
+		reader_register(r);
+	atomic_store_explicit(&r->ctr, atomic_load_explicit(&r->ctr, memory_order_relaxed) + 1, memory_order_relaxed);
+	/* Pairs with the fence in fence_all(). */
+	atomic_thread_fence(memory_order_seq_cst);
 }
 
-/* Called with both locks; drops the registry lock while it waits, so threads may come and go. */
-static void wait_for_phase(uint64_t old)
+/* Everyone executes a full fence now, or has executed one at each read_lock. Registry lock. */
+static void fence_all_locked(void)
 {
-	unsigned int spins = 0;
-
-	for (;;) {
-		struct nb_rcu_reader *r;
-
-		for (r = readers; r; r = r->next) {
-			uint64_t ctr = atomic_load_explicit(&r->ctr, memory_order_acquire);
-
-			if ((uint32_t)ctr != 0 && (ctr & PHASE) == old)
-				break;
-		}
-		if (!r)
+	if (!atomic_load_explicit(&fenced, memory_order_relaxed)) {
+		if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0)
 			return;
-		pthread_mutex_unlock(&registry_lock);
-		if (++spins < 64)
-			nb_cpu_relax();
-		else
-			sched_yield();
-		pthread_mutex_lock(&registry_lock);
+		/*
+		 * A sandbox closed the call after we registered. Sections under way had no fence: they get the time in which
+		 * any processor's stores have long reached the others.
+		 */
+		use_fences_locked();
+		usleep(10000);
 	}
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/*
+ * Spin briefly: a section lasts well under a microsecond. Then sleep, not yield: the reader we wait for may be
+ * preempted, perhaps by us, and a yield could give it, and take from us, a whole time slice.
+ */
+static void pause_for_reader(unsigned int *spins)
+{
+	static const struct timespec nap = {.tv_nsec = 5000};
+
+	if (++*spins < 256)
+		nb_cpu_relax();
+	else
+		nanosleep(&nap, NULL);
 }
 
 void nb_rcu_synchronize(void)
 {
-	unsigned int pass;
+	struct nb_rcu_reader *r;
+	unsigned int spins = 0;
 
 	assert(!nb_rcu_in_section());
 	pthread_once(&once, rcu_init);
 	pthread_mutex_lock(&gp_lock);
 	pthread_mutex_lock(&registry_lock);
-	/* Alone in the process of readers: nobody to wait for. */
-	if (readers && (readers != &nb_rcu_self || readers->next)) {
-		fence_all();
-		for (pass = 0; pass < 2; pass++) {
-			uint64_t old = atomic_load_explicit(&nb_rcu_gp, memory_order_relaxed) & PHASE;
-
-			atomic_store_explicit(&nb_rcu_gp, (old ^ PHASE) | 1, memory_order_release);
-			wait_for_phase(old);
-		}
-		fence_all();
+	/* No other reader in the process: nobody to wait for. */
+	if (!readers || (readers == &nb_rcu_self && !readers->next))
+		goto out_unlock;
+	fence_all_locked();
+	for (r = readers; r; r = r->next)
+		r->seen = atomic_load_explicit(&r->ctr, memory_order_acquire);
+	for (;;) {
+		/* Threads may come and go while we wait, so the list is read afresh; who comes is not waited for. */
+		for (r = readers; r; r = r->next)
+			if ((r->seen & 1) && atomic_load_explicit(&r->ctr, memory_order_acquire) == r->seen)
+				break;
+		if (!r)
+			break;
+		pthread_mutex_unlock(&registry_lock);
+		pause_for_reader(&spins);
+		pthread_mutex_lock(&registry_lock);
 	}
+	fence_all_locked();
+out_unlock:
 	pthread_mutex_unlock(&registry_lock);
 	pthread_mutex_unlock(&gp_lock);
 }

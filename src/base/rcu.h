@@ -18,53 +18,60 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One per thread. `ctr` is 0 outside read sections; inside, it holds the grace-period
- * phase (bit 32) that was current at entry and the nesting depth in the low half. */
+enum nb_rcu_state {
+	NB_RCU_NEW,	/* not registered */
+	NB_RCU_LIGHT,	/* registered; writers fence for everyone with membarrier(2) */
+	NB_RCU_FENCED,	/* registered; there is no membarrier(2): fences for itself */
+};
+
+/* One per thread. */
 struct nb_rcu_reader {
+	/* Odd inside a read section, one more at each end of one: a writer that saw it odd waits for any other value. */
 	_Atomic uint64_t ctr;
-	struct nb_rcu_reader *next; /* registry, under its mutex */
-	bool registered;
+	uint32_t depth;	       /* sections beyond the outermost; the thread's own */
+	_Atomic uint32_t state; /* enum nb_rcu_state; written under the registry lock */
+	/* under the registry lock */
+	uint64_t seen; /* ctr as the writer of the current grace period saw it */
+	struct nb_rcu_reader *next;
 } __attribute__((aligned(64)));
 
 extern __thread struct nb_rcu_reader nb_rcu_self __attribute__((tls_model("initial-exec")));
-extern _Atomic uint64_t nb_rcu_gp;  /* phase | 1: what an outermost reader stores */
-extern _Atomic bool nb_rcu_fenced; /* true: no membarrier(2), readers fence for themselves */
 
-void nb_rcu_register(void); /* cold half of the first nb_rcu_read_lock() of a thread */
+void nb_rcu_read_lock_slow(void); /* first section of a thread, or a thread that fences */
 
 static inline void nb_rcu_read_lock(void)
 {
 	struct nb_rcu_reader *r = &nb_rcu_self;
-	uint64_t ctr;
+	uint64_t ctr = atomic_load_explicit(&r->ctr, memory_order_relaxed);
 
-	if (__builtin_expect(!r->registered, 0))
-		nb_rcu_register();
-	ctr = atomic_load_explicit(&r->ctr, memory_order_relaxed);
-	if (__builtin_expect((uint32_t)ctr == 0, 1)) {
-		atomic_store_explicit(&r->ctr, atomic_load_explicit(&nb_rcu_gp, memory_order_acquire),
-				      memory_order_relaxed);
-		/* Pairs with the membarrier (or fence) in nb_rcu_synchronize(). */
-		if (__builtin_expect(atomic_load_explicit(&nb_rcu_fenced, memory_order_relaxed), 0))
-			atomic_thread_fence(memory_order_seq_cst);
-		else
-			atomic_signal_fence(memory_order_seq_cst);
-	} else {
-		atomic_store_explicit(&r->ctr, ctr + 1, memory_order_relaxed);
+	if (__builtin_expect(ctr & 1, 0)) {
+		r->depth++;
+		return;
 	}
+	if (__builtin_expect(atomic_load_explicit(&r->state, memory_order_relaxed) != NB_RCU_LIGHT, 0)) {
+		nb_rcu_read_lock_slow();
+		return;
+	}
+	atomic_store_explicit(&r->ctr, ctr + 1, memory_order_relaxed);
+	/* Pairs with the membarrier in nb_rcu_synchronize(). */
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 static inline void nb_rcu_read_unlock(void)
 {
 	struct nb_rcu_reader *r = &nb_rcu_self;
-	uint64_t ctr = atomic_load_explicit(&r->ctr, memory_order_relaxed);
 
+	if (__builtin_expect(r->depth != 0, 0)) {
+		r->depth--;
+		return;
+	}
 	/* Release: what the section did is done before a waiter sees it closed. */
-	atomic_store_explicit(&r->ctr, (uint32_t)ctr == 1 ? 0 : ctr - 1, memory_order_release);
+	atomic_store_explicit(&r->ctr, atomic_load_explicit(&r->ctr, memory_order_relaxed) + 1, memory_order_release);
 }
 
 static inline bool nb_rcu_in_section(void)
 {
-	return (uint32_t)atomic_load_explicit(&nb_rcu_self.ctr, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&nb_rcu_self.ctr, memory_order_relaxed) & 1;
 }
 
 /* Wait until every read section that is open now has been left. May block. */
