@@ -14,6 +14,8 @@
 
 #include "base/alloc.h"
 
+#define FS_ALL (VTD_FSPTE_P | VTD_FSPTE_RW | VTD_FSPTE_US | VTD_FSPTE_A)
+
 /* Read n words of an entry, word by word: that is how far hardware promises atomicity. */
 static bool fetch(struct vtd *v, uint64_t pa, uint64_t *w, unsigned int n)
 {
@@ -54,6 +56,18 @@ static uint8_t gpa_width(const struct vtd *v, uint64_t aw)
 	return w < v->caps.mgaw ? w : v->caps.mgaw;
 }
 
+static void make_plain(const struct vtd *v, struct vtd_proc *p)
+{
+	uint64_t rights = VTD_SSPTE_R | VTD_SSPTE_W | (p->ssade ? VTD_SSPTE_A : 0);
+
+	p->ss_plain = rights;
+	p->ss_plain_mask = rights | VTD_SSPTE_PS | v->ss_node_rsvd[4];
+	rights = FS_ALL | (p->eafe ? VTD_FSPTE_EA : 0);
+	p->fs_plain = rights;
+	p->fs_plain_mask = rights | VTD_FSPTE_PS | v->fs_node_rsvd[4] | (p->nxe ? VTD_FSPTE_XD : 0) |
+			   (p->kind == VTD_K_NESTED ? VTD_FSPTE_ADDR & ~nb_low_mask(p->gpa_bits) : 0);
+}
+
 /* ---- legacy context entry, 9.3 ---- */
 
 static bool decode_ctx(struct vtd *v, const uint64_t q[2], struct vtd_dev *d, struct vtd_bad *bad)
@@ -87,6 +101,7 @@ static bool decode_ctx(struct vtd *v, const uint64_t q[2], struct vtd_dev *d, st
 	p->rid = d->rid;
 	p->pasid = NB_NO_PASID;
 	p->ss_root = q[0] & VTD_CTX_0_SSPTPTR;
+	make_plain(v, p);
 	return true;
 }
 
@@ -200,6 +215,7 @@ static bool decode_pasid(struct vtd *v, const uint64_t q[8], const struct vtd_de
 	}
 	if (pgtt == VTD_PGTT_NESTED && p->fs_root >> p->gpa_bits != 0)
 		return bad_is(bad, VTD_FR_PASID_INV, fpd);
+	make_plain(v, p);
 	return true;
 }
 
@@ -413,6 +429,17 @@ static bool mode_ok(struct vtd *v, const struct hw_request *req, unsigned int tt
 	if (pasid && req->pasid >> (v->caps.pasid_bits ? v->caps.pasid_bits : 1) != 0)
 		return bad_is(bad, VTD_FR_PSS, false);
 	return true;
+}
+
+const struct vtd_proc *vtd_config_cached(struct vtd *v, const struct hw_request *req)
+{
+	struct vtd_slot *slot = vtd_slot_of(v, req->rid, false);
+	const struct vtd_dev *d = slot ? nb_rcu_dereference(slot->dev) : NULL;
+
+	if (!d || !d->paside || req->pasid >> (d->pdts + 13) != 0 || req->pasid == d->rid_pasid ||
+	    req->pasid >> v->caps.pasid_bits != 0)
+		return NULL;
+	return pc_find(v, req->rid, req->pasid);
 }
 
 const struct vtd_proc *vtd_config(struct vtd *v, const struct hw_request *req, uint64_t seq, struct vtd_box *box,

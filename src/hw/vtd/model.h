@@ -41,6 +41,9 @@ struct vtd_proc {
 	uint16_t did, rid;
 	uint32_t pasid;	      /* of the table entry; legacy: NB_NO_PASID */
 	uint64_t fs_root, ss_root;
+	/* An entry with (e & mask) == want references a table and asks for no further look: present, all rights, accessed
+	 * where that counts, nothing reserved. */
+	uint64_t fs_plain_mask, fs_plain, ss_plain_mask, ss_plain;
 	struct vtd_tag *tag;  /* of the request's translations */
 	struct vtd_dom *dom;
 	struct vtd_proc *_Atomic next; /* chain of the PASID cache */
@@ -167,6 +170,9 @@ struct vtd_box {
 };
 const struct vtd_proc *vtd_config(struct vtd *v, const struct hw_request *req, uint64_t seq, struct vtd_box *box,
 				  const struct vtd_steps *st, bool observe, struct vtd_bad *bad);
+
+/* For requests with PASID: the cached function, if every entry on the way is cached and lets the request through. */
+const struct vtd_proc *vtd_config_cached(struct vtd *v, const struct hw_request *req);
 
 /* The context-cache slot of a source-id; null: none yet, or out of memory. */
 struct vtd_slot *vtd_slot_of(struct vtd *v, uint16_t rid, bool create);

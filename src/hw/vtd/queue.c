@@ -204,6 +204,7 @@ void vtd_queue_run(struct vtd *v, struct vtd_msis *q)
 		if (vtd_event_queue_stopped(v)) /* ITE */
 			break;
 	}
-	if (v->ndead > 1024) /* software that never waits; not read under the lock: any value will do */
+	/* Software that never waits. Both change under mmio_lock, or are hints. */
+	if (v->ndead > 1024 || atomic_load_explicit(&v->tlb.want_reset, memory_order_relaxed))
 		vtd_sync(v);
 }

@@ -188,7 +188,7 @@ void vtd_tlb_restart_locked(struct vtd_tlb *t)
 /* ---- entries ---- */
 
 /* Count odd before, even after; the pair's own stores are releases so that they cannot be seen before it is odd. */
-static void bucket_put(struct vtd_bucket *b, unsigned int way, uint64_t key, uint64_t val)
+static inline void bucket_put(struct vtd_bucket *b, unsigned int way, uint64_t key, uint64_t val)
 {
 	uint32_t s = atomic_load_explicit(&b->seq, memory_order_relaxed);
 
@@ -203,28 +203,24 @@ static void bucket_erase(struct vtd_bucket *b, unsigned int way)
 	bucket_put(b, way, 0, 0);
 }
 
-static void put(struct vtd_tlb *t, const struct vtd_fill *f)
+static inline void put(struct vtd_tlb *t, const struct vtd_fill *f)
 {
-	struct vtd_bucket *b = f->psc ? vtd_bucket(t->psc, VTD_PSC_LG2, f->key) :
-					 vtd_bucket(t->leaf, VTD_TLB_LG2, f->key);
-	unsigned int way, at = VTD_WAYS;
+	struct vtd_bucket *b = f->bucket;
+	uint64_t k[VTD_WAYS], key = f->key;
+	unsigned int way;
 
-	for (way = 0; way < VTD_WAYS; way++) {
-		uint64_t k = atomic_load_explicit(&b->key[way], memory_order_relaxed);
-
-		if (k == f->key) {
-			at = way;
-			break;
+	for (way = 0; way < VTD_WAYS; way++)
+		k[way] = atomic_load_explicit(&b->key[way], memory_order_relaxed);
+	way = k[0] == key ? 0 : k[1] == key ? 1 : k[2] == key ? 2 : VTD_WAYS;
+	if (likely(way == VTD_WAYS)) {
+		way = !k[0] ? 0 : !k[1] ? 1 : !k[2] ? 2 : VTD_WAYS;
+		if (way == VTD_WAYS) {
+			way = b->hand;
+			b->hand = way == VTD_WAYS - 1 ? 0 : way + 1;
+			NB_TRACE(t->tr, hw_tlb_evict, k[way] >> 48, k[way] & (BIT(48) - 1));
 		}
-		if (k == 0 && at == VTD_WAYS)
-			at = way;
 	}
-	if (at == VTD_WAYS) {
-		at = b->hand++ % VTD_WAYS;
-		NB_TRACE(t->tr, hw_tlb_evict, atomic_load_explicit(&b->key[at], memory_order_relaxed) >> 48,
-			 atomic_load_explicit(&b->key[at], memory_order_relaxed) & (BIT(48) - 1));
-	}
-	bucket_put(b, at, f->key, f->val);
+	bucket_put(b, way, key, f->val);
 }
 
 void vtd_tlb_fill(struct vtd_tlb *t, uint64_t seq, const struct vtd_fill *f, unsigned int n)
@@ -238,15 +234,14 @@ void vtd_tlb_fill(struct vtd_tlb *t, uint64_t seq, const struct vtd_fill *f, uns
 	}
 	if (likely(atomic_load_explicit(&t->inv_seq, memory_order_relaxed) == seq)) {
 		for (i = 0; i < n; i++, f++) {
-			_Atomic uint32_t *w = f->psc ? &f->tag->psc : &f->tag->leaf;
-			uint32_t word = atomic_load_explicit(w, memory_order_relaxed);
+			uint32_t word = atomic_load_explicit(f->word, memory_order_relaxed);
 			uint32_t bit = 1u << (f->key >> 46 & 3);
 
-			if (word >> 8 != f->key >> 48 || word >> 8 == 0)
+			if (unlikely(word >> 8 != f->key >> 48))
 				continue;
 			put(t, f);
 			if (!(word & bit)) /* release: whoever sees the bit finds the entry */
-				atomic_store_explicit(w, word | bit, memory_order_release);
+				atomic_store_explicit(f->word, word | bit, memory_order_release);
 		}
 	}
 	vtd_spin_unlock(&t->lock);

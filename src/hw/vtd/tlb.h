@@ -136,8 +136,8 @@ _Static_assert(sizeof(struct vtd_bucket) == 64, "one cache line");
 
 struct vtd_fill {
 	uint64_t key, val;
-	struct vtd_tag *tag;
-	bool psc;
+	struct vtd_bucket *bucket;
+	_Atomic uint32_t *word; /* the tag's */
 };
 
 struct vtd_tlb {
@@ -146,7 +146,7 @@ struct vtd_tlb {
 	/* the rest under the lock */
 	uint32_t next_id;
 	uint32_t ntags;
-	bool want_reset;	  /* ids or tags ran out: vtd_drop_caches() soon */
+	_Atomic bool want_reset;  /* ids or tags ran out: vtd_drop_caches() soon */
 	struct vtd_dom *doms[VTD_DOM_HASH];
 	struct vtd_tag *tags[VTD_TAG_HASH];
 	struct vtd_tag none;	  /* caches nothing: out of memory or tags */
@@ -193,7 +193,7 @@ static inline struct vtd_bucket *vtd_bucket(struct vtd_bucket *b, unsigned int l
  * Acquire loads keep the order count, key, value, count without a fence; the writer's release stores are
  * their pairs (tlb.c, bucket_put()).
  */
-static inline bool vtd_probe(struct vtd_bucket *table, unsigned int lg2, uint64_t key, uint64_t *val)
+static inline __attribute__((always_inline)) bool vtd_probe(struct vtd_bucket *table, unsigned int lg2, uint64_t key, uint64_t *val)
 {
 	struct vtd_bucket *b = vtd_bucket(table, lg2, key);
 	uint32_t s = atomic_load_explicit(&b->seq, memory_order_acquire);
@@ -203,7 +203,7 @@ static inline bool vtd_probe(struct vtd_bucket *table, unsigned int lg2, uint64_
 	unsigned int way = k0 == key ? 0 : k1 == key ? 1 : 2;
 	uint64_t v = atomic_load_explicit(&b->val[way], memory_order_acquire);
 
-	if (k0 != key && k1 != key && k2 != key)
+	if ((k0 != key) & (k1 != key) & (k2 != key))
 		return false;
 	if (unlikely((s & 1) != 0 || atomic_load_explicit(&b->seq, memory_order_relaxed) != s))
 		return false;
@@ -211,8 +211,8 @@ static inline bool vtd_probe(struct vtd_bucket *table, unsigned int lg2, uint64_
 	return true;
 }
 
-/* `word` is the tag's leaf word. True: *val, *size. */
-static inline bool vtd_tlb_probe(struct vtd_tlb *t, uint32_t word, uint64_t addr, uint64_t *val, unsigned int *lg2)
+/* `word` is the tag's leaf word. True: *val, *lg2 of its size. */
+static inline __attribute__((always_inline)) bool vtd_tlb_probe(struct vtd_tlb *t, uint32_t word, uint64_t addr, uint64_t *val, unsigned int *lg2)
 {
 	uint64_t vpn = vtd_vpn(addr);
 	uint32_t id = word >> 8;

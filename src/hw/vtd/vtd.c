@@ -97,7 +97,7 @@ static inline __attribute__((always_inline)) void translate_with(struct vtd *v, 
 								 struct hw_result *res, uint64_t seq, bool plain)
 {
 	uint32_t word = atomic_load_explicit(&p->tag->leaf, memory_order_acquire);
-	unsigned int lg2;
+	unsigned int lg2 = 12;
 	uint64_t val;
 
 	if (unlikely(!addr_ok(p, req->addr))) {
@@ -111,7 +111,7 @@ static inline __attribute__((always_inline)) void translate_with(struct vtd *v, 
 	if (vtd_tlb_probe(&v->tlb, word, req->addr, &val, &lg2)) {
 		res->kind = HW_OK;
 		res->lg2 = (uint8_t)lg2;
-		res->pa = hpa((val & VTD_V_ADDR) | (req->addr & nb_low_mask(lg2)));
+		res->pa = hpa((val & VTD_V_ADDR) | (req->addr & (BIT(lg2) - 1)));
 		if (likely(plain && !(req->access & ~val & (HW_READ | HW_WRITE)))) {
 			res->perm = (uint8_t)((val & VTD_V_UR) | (val & VTD_V_UWP) / (VTD_V_UWP / VTD_V_UW));
 			NB_TRACE(v->hw.tr, hw_tlb_hit, req->rid, req->pasid, req->addr, res->pa.v);
@@ -164,27 +164,32 @@ static void translate(struct hw_iommu *hw, const struct hw_request *req, struct 
 	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire);
 	uint32_t mode = atomic_load_explicit(&v->mode, memory_order_acquire);
 
+	const struct vtd_proc *p = NULL;
+
+	if (unlikely(!(mode & VTD_MODE_TE))) {
+		if (req->pasid == NB_NO_PASID && req->addr >> 20 == VTD_INTR_RANGE)
+			interrupt_range(v, req, res, mode);
+		else
+			pass(res, req->addr, 52, HW_READ | HW_WRITE | HW_EXEC);
+		return;
+	}
 	if (likely(req->pasid == NB_NO_PASID)) {
 		const struct vtd_bus *b;
-		const struct vtd_proc *p;
 
 		if (unlikely(req->addr >> 20 == VTD_INTR_RANGE)) {
 			interrupt_range(v, req, res, mode);
 			return;
 		}
-		if (unlikely(!(mode & VTD_MODE_TE))) {
-			pass(res, req->addr, 52, HW_READ | HW_WRITE | HW_EXEC);
-			return;
-		}
 		b = atomic_load_explicit(&v->bus[req->rid >> 8], memory_order_acquire);
 		p = b ? nb_rcu_dereference(b->slot[req->rid & 0xff].fast) : NULL;
-		if (likely(p && !p->priv_rid && (req->access & (HW_READ | HW_WRITE)) &&
-			   !(req->access & HW_EXEC) && !(req->flags & HW_OBSERVE))) {
-			translate_with(v, p, req, res, seq, true);
-			return;
-		}
-	} else if (!(mode & VTD_MODE_TE)) {
-		pass(res, req->addr, 52, HW_READ | HW_WRITE | HW_EXEC);
+		if (unlikely(p && p->priv_rid))
+			p = NULL;
+	} else if (!(req->flags & HW_PRIV)) {
+		p = vtd_config_cached(v, req);
+	}
+	if (likely(p && (req->access & (HW_READ | HW_WRITE)) && !(req->access & HW_EXEC) &&
+		   !(req->flags & HW_OBSERVE))) {
+		translate_with(v, p, req, res, seq, true);
 		return;
 	}
 	translate_slow(v, req, res, seq);

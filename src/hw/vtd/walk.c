@@ -28,6 +28,9 @@ struct walk {
 	unsigned int retries;
 	unsigned int nfill;
 	uint32_t ss_psc, gpa_leaf; /* words of the domain's tags */
+	/* The last SS-PDE of this very walk: the tables of one address space tend to lie together. */
+	uint64_t pde_page, pde_table;
+	unsigned int pde_perm;
 	struct vtd_fill fill[MAX_FILLS];
 };
 
@@ -74,10 +77,10 @@ INLINE void enter(struct walk *w, struct vtd_tag *tag, bool psc, uint32_t word, 
 	w->nfill++;
 	f->key = vtd_key(word >> 8, size, page);
 	f->val = val;
-	f->tag = tag;
-	f->psc = psc;
-	__builtin_prefetch(psc ? vtd_bucket(w->v->tlb.psc, VTD_PSC_LG2, f->key) :
-				 vtd_bucket(w->v->tlb.leaf, VTD_TLB_LG2, f->key), 1);
+	f->word = psc ? &tag->psc : &tag->leaf;
+	f->bucket = psc ? vtd_bucket(w->v->tlb.psc, VTD_PSC_LG2, f->key) :
+			  vtd_bucket(w->v->tlb.leaf, VTD_TLB_LG2, f->key);
+	__builtin_prefetch(f->bucket, 1);
 }
 
 /* A translation of 2^lg2 bytes around addr. Output in the interrupt range faults, so it is never cached. */
@@ -136,15 +139,22 @@ INLINE int ss_walk(struct walk *w, uint64_t in, unsigned int need, enum ss_for w
 	struct vtd *v = w->v;
 	unsigned int level = p->ss_levels, perm = HW_READ | HW_WRITE;
 	uint64_t table = p->ss_root, e, val, due;
+	const uint64_t plain_mask = p->ss_plain_mask, plain = p->ss_plain;
 	bool leaf;
 
 	if (!obs) {
-		unsigned int l = vtd_psc_probe(&v->tlb, w->ss_psc, in, &val);
+		if (w->pde_page == in >> 21) {
+			level = 1;
+			table = w->pde_table;
+			perm = w->pde_perm;
+		} else if (w->ss_psc & 0xff) {
+			unsigned int l = vtd_psc_probe(&v->tlb, w->ss_psc, in, &val);
 
-		if (l) {
-			level = l - 1;
-			table = val & VTD_V_ADDR;
-			perm = (unsigned int)(val / VTD_V_SSR & 3);
+			if (l) {
+				level = l - 1;
+				table = val & VTD_V_ADDR;
+				perm = (unsigned int)(val / VTD_V_SSR & 3);
+			}
 		}
 	}
 	for (;;) {
@@ -161,6 +171,10 @@ INLINE int ss_walk(struct walk *w, uint64_t in, unsigned int need, enum ss_for w
 		}
 		if (obs)
 			vtd_step_pte(w->st, 2, level, pa, true, in, true, e);
+		if (likely(level > 1 && (e & plain_mask) == plain)) {
+			leaf = false;
+			goto node;
+		}
 		if (unlikely(!(e & (VTD_SSPTE_R | VTD_SSPTE_W)))) {
 			if (p->legacy)
 				return refuse_gpa(w, need & HW_WRITE ? VTD_FR_NO_WRITE : VTD_FR_NO_READ, in);
@@ -194,10 +208,16 @@ INLINE int ss_walk(struct walk *w, uint64_t in, unsigned int need, enum ss_for w
 		if (leaf)
 			break;
 		perm &= (unsigned int)e & 3;
+node:
 		table = e & VTD_SSPTE_ADDR;
-		if (!obs && level <= 3)
-			enter(w, &p->dom->ss, true, w->ss_psc, level - VTD_PSC_FIRST, vtd_vpn(in) >> (9 * (level - 1)),
-			      table | perm * VTD_V_SSR);
+		if (!obs && level == 2) {
+			w->pde_page = in >> 21;
+			w->pde_table = table;
+			w->pde_perm = perm;
+			enter(w, &p->dom->ss, true, w->ss_psc, 0, vtd_vpn(in) >> 9, table | perm * VTD_V_SSR);
+		} else if (!obs && level == 3 && (w->ss_psc & 1)) { /* not the domain's first region of 2 MiB */
+			enter(w, &p->dom->ss, true, w->ss_psc, 1, vtd_vpn(in) >> 18, table | perm * VTD_V_SSR);
+		}
 		level--;
 	}
 	o->lg2 = 3 + 9 * level;
@@ -206,12 +226,17 @@ INLINE int ss_walk(struct walk *w, uint64_t in, unsigned int need, enum ss_for w
 	return 0;
 }
 
-/* Second stage of a nested translation: translations of guest-physical pages are kept under the domain. */
+/*
+ * Second stage of a nested translation. Those of pages are kept under the domain; those of first-stage tables are not, as
+ * the first stage's paging-structure caches hold the outcome.
+ */
 INLINE int gpa_to_hpa(struct walk *w, uint64_t in, unsigned int need, enum ss_for what, struct ss_out *o,
 		      const bool obs)
 {
 	uint64_t val;
 
+	if (what != SS_PAGE)
+		return ss_walk(w, in, need, what, o, obs);
 	if (!obs && vtd_tlb_probe(&w->v->tlb, w->gpa_leaf, in, &val, &o->lg2) &&
 	    (!(need & HW_WRITE) || (val & VTD_V_D) || !(val & VTD_V_SSW))) {
 		if (ss_rights(w, in, (unsigned int)(val / VTD_V_SSR & 3), need, what))
@@ -282,6 +307,7 @@ INLINE int fs_walk(struct walk *w, uint64_t in, unsigned int need, bool priv, st
 	struct vtd *v = w->v;
 	const uint64_t accessed = VTD_FSPTE_A | (p->eafe ? VTD_FSPTE_EA : 0);
 	const bool nested = p->kind == VTD_K_NESTED;
+	const uint64_t plain_mask = p->fs_plain_mask, plain = p->fs_plain;
 	uint32_t psc = 0;
 	unsigned int level = p->fs_levels, lg2;
 	uint64_t facts = VTD_V_RW | VTD_V_US | VTD_V_X, table, ssw, gtable, pa, e, val, due, out;
@@ -314,6 +340,8 @@ have_table:
 		}
 		if (obs)
 			vtd_step_pte(w->st, 1, level, pa, nested, gtable | (pa & 0xff8), true, e);
+		if (likely(level > 1 && (e & plain_mask) == plain))
+			goto node;
 		if (unlikely(!(e & VTD_FSPTE_P)))
 			return refuse(w, VTD_FR_FS_NP, 1);
 		leaf = level == 1 || (level <= 3 && (e & VTD_FSPTE_PS));
@@ -337,10 +365,11 @@ have_table:
 			facts &= ~VTD_V_US;
 		if (unlikely(p->nxe && (e & VTD_FSPTE_XD)))
 			facts &= ~VTD_V_X;
+node:
 		gtable = e & VTD_FSPTE_ADDR;
 		if (fs_table(w, gtable, SS_FS_TABLE, &table, &ssw, obs))
 			return -1;
-		if (!obs && level <= 3)
+		if (!obs && (level == 2 || (level == 3 && (psc & 1))))
 			enter(w, p->tag, true, psc, level - VTD_PSC_FIRST, vtd_vpn(in) >> (9 * (level - 1)),
 			      table | facts | ssw);
 		level--;
@@ -413,6 +442,8 @@ INLINE void walk_body(struct walk *w, uint64_t seq, const bool obs)
 
 	w->retries = 0;
 	w->nfill = 0;
+	w->pde_page = UINT64_MAX;
+	w->pde_table = w->pde_perm = 0;
 	if (!obs) {
 		word = atomic_load_explicit(&p->tag->leaf, memory_order_acquire);
 		w->ss_psc = atomic_load_explicit(&p->dom->ss.psc, memory_order_acquire);
