@@ -26,11 +26,13 @@ static struct {
 	struct run_file *bucket[BUCKETS]; /* table_lock */
 	_Atomic unsigned int nfiles;	  /* written under table_lock */
 	_Atomic bool busy;
+	pthread_once_t first;
 	_Atomic unsigned int epoch; /* number of forks */
 	_Atomic uint8_t mark[FD_MARKS];
 } tab = {
 	.table_lock = PTHREAD_MUTEX_INITIALIZER,
 	.claim_lock = PTHREAD_MUTEX_INITIALIZER,
+	.first = PTHREAD_ONCE_INIT,
 };
 
 void fdtable_init(const struct node_id *id, const struct state_ops *ops)
@@ -101,6 +103,7 @@ static struct run_file *adopt_fd(int fd, const struct stat *st)
 		nb_free(f);
 		return NULL;
 	}
+	pthread_once(&tab.first, tab.ops->first);
 	owner_self(); /* known from now on: see fdtable_elsewhere() */
 	f->dev = st->st_dev;
 	f->ino = st->st_ino;

@@ -61,6 +61,8 @@ struct run_file {
 
 /* Where the state comes from: vhost.c, or a test. All are called under claim_lock but close(). */
 struct state_ops {
+	/* Once, before the first file is entered. */
+	void (*first)(void);
 	/* The machine to make state in, made if need be, in *host. */
 	int (*host)(const void **host);
 	/* Continue with a machine that was copied by fork from a process that is no more. False: it cannot be used. */

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "mem/guard.h"
 #include "run/hook.h"
 #include "run/next.h"
 #include "run/sys.h"
@@ -94,15 +95,20 @@ static long transfer_vector(struct run_file *f, int fd, const struct iovec *iov,
 
 	if (n < 0 || n > IOV_MAX)
 		return -EINVAL;
-	for (i = 0; i < n; i++) {
-		r = transfer(f, fd, iov[i].iov_base, iov[i].iov_len, off < 0 ? off : off + sum, write);
-		if (r < 0)
-			return sum ? sum : r;
-		sum += r;
-		if ((size_t)r < iov[i].iov_len)
+	/* Makes the machine if there is none: guarded access needs it. */
+	r = transfer(f, fd, NULL, 0, off, write);
+	for (i = 0; i < n && r >= 0; i++) {
+		struct iovec v;
+
+		if (guard_copy(&v, iov + i, sizeof(v)))
+			return sum ? sum : -EFAULT;
+		r = transfer(f, fd, v.iov_base, v.iov_len, off < 0 ? off : off + sum, write);
+		if (r > 0)
+			sum += r;
+		if (r >= 0 && (size_t)r < v.iov_len)
 			break;
 	}
-	return sum;
+	return sum || r >= 0 ? sum : r;
 }
 
 HOOK(ssize_t, read, (int fd, void *buf, size_t len))
@@ -350,6 +356,10 @@ HOOK(void, closefrom, (int first))
 {
 	int saved = errno;
 
+	if (!fdtable_busy()) {
+		NEXT(closefrom)(first);
+		return;
+	}
 	hook_close_range(first < 0 ? 0 : (unsigned int)first, UINT_MAX, 0);
 	errno = saved;
 }
@@ -365,7 +375,11 @@ static void each_passed(const struct msghdr *msg, int delta)
 
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(0))
 			continue;
-		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		/* A program may claim any length; the kernel will tell it so. */
+		n = (size_t)((const char *)m.msg_control + m.msg_controllen - (const char *)CMSG_DATA(c));
+		if (n > c->cmsg_len - CMSG_LEN(0))
+			n = c->cmsg_len - CMSG_LEN(0);
+		n /= sizeof(int);
 		for (i = 0; i < n; i++) {
 			struct run_file *f;
 			int fd;

@@ -40,6 +40,7 @@
 	X(int, dup2, (int, int))                                                                              \
 	X(int, dup3, (int, int, int))                                                                         \
 	X(int, close_range, (unsigned int, unsigned int, int))                                                \
+	X(void, closefrom, (int))                                                                             \
 	X(void *, mmap, (void *, size_t, int, int, int, off_t))                                               \
 	X(int, munmap, (void *, size_t))                                                                      \
 	X(int, stat, (const char *, struct stat *))                                                           \

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/rcu.h"
 #include "machine/machine.h"
 #include "mem/guard.h"
 #include "run/next.h"
@@ -343,7 +344,33 @@ static void on_opened(const struct run_file *f)
 	NB_TRACE(machine_trace(atomic_load(&vhost_machine)), run_open, f->fd, f->kind);
 }
 
+static void fork_prepare(void)
+{
+	fdtable_fork_prepare();
+	vh.inside_at_fork = atomic_load(&vh.inside) - (run_self.depth != 0);
+}
+
+static void fork_child(void)
+{
+	fdtable_fork_child();
+	if (vh.inside_at_fork)
+		vh.poisoned = true;
+	atomic_store(&vh.inside, run_self.depth != 0);
+	control_forget();
+}
+
+/*
+ * Handlers of fork run in reverse order of registration, and our locks are outside those of the rooms below: theirs come
+ * first, so that ours are taken first.
+ */
+static void on_first(void)
+{
+	nb_rcu_synchronize();
+	pthread_atfork(fork_prepare, fdtable_fork_parent, fork_child);
+}
+
 static const struct state_ops state_ops = {
+	.first = on_first,
 	.host = get_host,
 	.adopt = adopt_host,
 	.open = open_state,
@@ -478,21 +505,6 @@ void vhost_revoke_slow(uint64_t va, uint64_t len)
 	vhost_leave();
 }
 
-static void fork_prepare(void)
-{
-	fdtable_fork_prepare();
-	vh.inside_at_fork = atomic_load(&vh.inside) - (run_self.depth != 0);
-}
-
-static void fork_child(void)
-{
-	fdtable_fork_child();
-	if (vh.inside_at_fork)
-		vh.poisoned = true;
-	atomic_store(&vh.inside, run_self.depth != 0);
-	control_forget();
-}
-
 void vhost_init(void)
 {
 	const char *dir = getenv(NB_RUN_ENV_DIR), *log = getenv(NB_RUN_ENV_LOG);
@@ -514,7 +526,6 @@ void vhost_init(void)
 			      .ino = st.st_ino,
 			      .ctime_ns = (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec};
 	fdtable_init(&id, &state_ops);
-	pthread_atfork(fork_prepare, fdtable_fork_parent, fork_child);
 	memcpy(run_dir, dir, len); /* last: the hooks look at it */
 	run_dir[len] = 0;
 }

@@ -89,6 +89,25 @@ static int take(int sock)
 	return fd;
 }
 
+static int pass_lie(int sock, int fd)
+{
+	char byte = 0;
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_controllen = CMSG_SPACE(sizeof(int))};
+	struct cmsghdr *c;
+	/* the last bytes before unmapped memory */
+	char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(p != MAP_FAILED && munmap(p + 4096, 4096) == 0);
+	msg.msg_control = p + 4096 - CMSG_SPACE(sizeof(int));
+	c = CMSG_FIRSTHDR(&msg);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = 1 << 20;
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) == 1 ? 0 : -1;
+}
+
 static void scm_rights_to_self(void)
 {
 	int iommu = open_iommu(), dev = open_device(1), sock[2], far;
@@ -104,6 +123,8 @@ static void scm_rights_to_self(void)
 	CHECK(pread(far, &w, 4, 0) == 4 && w == 5); /* still bound */
 	CHECK(close(far) == 0);
 	CHECK(ioctl(iommu, FAKE_OPEN) == 1); /* it arrived, so it can go */
+	/* A message whose inner length is a lie is the kernel's to refuse. */
+	CHECK(pass_lie(sock[0], iommu) == -1 && errno == EINVAL);
 	/* Unused before it is sent: no state, nothing to keep. */
 	dev = open_device(1);
 	CHECK(pass(sock[0], dev) == 0 && close(dev) == 0);
@@ -156,6 +177,9 @@ static void transfers(void)
 	CHECK(write(dev, &a, 8) == 8 && pread(dev, &d, 8, 48) == 8 && d == 1);
 	CHECK_ERR(pread(dev, &a, 8, -1), EINVAL);
 	CHECK_ERR(pread(dev, bad, 8, 0), EFAULT);
+	CHECK_ERR(preadv(dev, (struct iovec *)(void *)bad, 1, 0), EFAULT);
+	CHECK_ERR(preadv(dev, iov, 2000, 0), EINVAL);
+	CHECK(preadv(dev, iov, 0, 0) == 0);
 	CHECK_ERR(read(iommu, &a, 8), EINVAL);
 	CHECK_ERR(ioctl(dev, 0x3bff, 0), ENOTTY);
 	CHECK_ERR(mmap(NULL, 4096, PROT_READ, MAP_SHARED, iommu, 0) == MAP_FAILED ? -1 : 0, ENXIO);

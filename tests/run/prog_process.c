@@ -395,6 +395,34 @@ static void threads(void)
 	CHECK(ioctl(dev, FAKE_OPEN) == 1);
 }
 
+/* Without /proc, as in a bare chroot: descriptors are looked for one by one. */
+static void no_proc(void)
+{
+	int iommu = open_iommu(), dev = open_device(0), spare = open_device(0), copy, i;
+	char dir[] = "/tmp/nestbox-test-XXXXXX";
+
+	CHECK(ioctl(iommu, FAKE_GET) == 0 && ioctl(dev, FAKE_SET, 4) == 0);
+	CHECK(mkdtemp(dir) && chdir(dir) == 0 && rmdir(dir) == 0);
+	if (chroot(".")) {
+		CHECK(errno == EPERM); /* not root: nothing to be seen here */
+		return;
+	}
+	CHECK_ERR(access("/proc", F_OK), ENOENT);
+	copy = fcntl(dev, F_DUPFD, 900);
+	CHECK(copy >= 900 && close(dev) == 0 && ioctl(copy, FAKE_GET) == 4 && ioctl(iommu, FAKE_OPEN) == 2);
+	CHECK(close(copy) == 0 && ioctl(iommu, FAKE_OPEN) == 1);
+	CHECK(do_bind(spare, iommu) == 0);
+	for (i = 0; i < 2; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			CHECK_ERR(ioctl(iommu, FAKE_GET), EPERM);
+			_exit(0);
+		}
+		wait_for(pid, 0);
+	}
+}
+
 const struct prog_case process_cases[] = {
 	{"use-inherited", use_inherited},
 	{"opened-by-launcher", opened_by_launcher},
@@ -410,6 +438,7 @@ const struct prog_case process_cases[] = {
 	{"sandbox-after", sandbox_after},
 	{"control", control},
 	{"counters", counters},
+	{"no-proc", no_proc},
 	{"threads", threads},
 	{0},
 };

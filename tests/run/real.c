@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "dev/dmatest_regs.h"
 #include "uapi/iommufd.h"
@@ -174,8 +175,11 @@ static void peer(void)
 {
 	struct setup s = start();
 	char *bar = mmap(NULL, DMATEST_BAR_LOCAL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, s.dev, BAR(2));
-	char byte = 0;
+	char byte = 0, two[2][2];
+	struct iovec iov[2] = {{two[0], 2}, {two[1], 2}};
 
+	CHECK(preadv(s.dev, iov, 2, CONFIG) == 4 && (uint8_t)two[0][0] == (DMATEST_PCI_VENDOR & 0xff) &&
+	      (uint8_t)two[1][0] == (DMATEST_PCI_DEVICE & 0xff));
 	CHECK(bar != MAP_FAILED);
 	map(&s, bar, DMATEST_BAR_LOCAL_SIZE, IOVA);
 	CHECK(fill(&s, IOVA + PAGE, PAGE, 0x5a) == DMATEST_ERROR_NONE && all(bar + PAGE, 0x5a));

@@ -16,10 +16,15 @@
 #include "run/owner.h"
 
 static struct {
-	unsigned int opened, closed, refused;
+	unsigned int first, opened, closed, refused;
 	int fail; /* what the next open gives */
 	char obj[16];
 } stub;
+
+static void stub_first(void)
+{
+	stub.first++;
+}
 
 static int stub_host(const void **host)
 {
@@ -58,7 +63,7 @@ static void stub_opened(const struct run_file *f)
 	(void)f;
 }
 
-static const struct state_ops ops = {stub_host, stub_adopt, stub_open, stub_close, stub_refused, stub_opened};
+static const struct state_ops ops = {stub_first, stub_host, stub_adopt, stub_open, stub_close, stub_refused, stub_opened};
 static const struct node_id id = {1, 2, 3}, other_id = {1, 2, 4};
 
 static int use(int fd)
@@ -128,7 +133,7 @@ static void claims(void **state)
 	uint64_t me = owner_self(), parent;
 
 	(void)state;
-	assert_true(fd >= 0 && fdtable_busy());
+	assert_true(fd >= 0 && fdtable_busy() && stub.first == 1);
 	page = page_of(fd);
 	assert_int_equal(page->owner, 0); /* no state before it is used */
 	stub.fail = -ENOMEM;
