@@ -48,6 +48,32 @@ static int check_file(const struct nb_desc_function *f, const char *path, bool m
 	return access(path, R_OK) ? REFUSE(f, diag, -errno, path, strerror(errno)) : 0;
 }
 
+static const char *option(const struct nb_desc_function *f, const char *key)
+{
+	unsigned int i;
+
+	for (i = 0; i < f->noptions; i++)
+		if (strcmp(f->option[i].key, key) == 0)
+			return f->option[i].value;
+	return NULL;
+}
+
+/* Two disks on one file would write over each other. Links to one file under two names are the user's own doing. */
+static int check_shared(const struct nb_desc *d, uint32_t n, struct nb_diag *diag)
+{
+	const struct nb_desc_function *f = &d->function[n];
+	const char *file = option(f, "file");
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		const char *other = option(&d->function[i], "file");
+
+		if (other && strcmp(other, file) == 0 && !(option(f, "readonly") && option(&d->function[i], "readonly")))
+			return REFUSE(f, diag, -EBUSY, file, "another function has this file");
+	}
+	return 0;
+}
+
 int disk_files(struct nb_desc *d, struct nb_diag *diag)
 {
 	uint32_t i;
@@ -69,6 +95,8 @@ int disk_files(struct nb_desc *d, struct nb_diag *diag)
 		err = make_absolute(f, file->value, diag);
 		if (!err)
 			err = check_file(f, file->value, sized, diag);
+		if (!err)
+			err = check_shared(d, i, diag);
 		if (err)
 			return err;
 	}

@@ -177,6 +177,10 @@ class Run(CliTest):
         self.assertRegex(text("sys/class/iommu/dmar0/intel-iommu/ecap"), "^[0-9a-f]+\n$")
         self.assertTrue(os.path.exists(os.path.join(top, "dev/iommu")))
 
+    def test_inside_another(self):
+        got = self.run_(clitest.NESTBOX, "run", "--host", "legacy", "sh", "-c", "ls $NESTBOX_RUN/sys/bus/pci/devices | wc -l; exit 5")
+        self.assertEqual((got.returncode, got.stdout.strip()), (5, "4"))
+
     def test_host_is_the_one_asked_for(self):
         path = self.file("h.yaml", "name: h\niommus:\n  - name: a\nfunctions:\n  - {address: '05:00.0', iommu: a, model: dmatest}\n")
         show = 'ls "$NESTBOX_RUN/sys/bus/pci/devices"'
@@ -196,6 +200,10 @@ class Run(CliTest):
         self.file("none.img", bytes(1 << 20))
         self.assertEqual(run("file: none.img").stdout, none + "\n")
         self.refused(run("file: " + "x" * 220), 125, "223")
+        two = text % "file: none.img" + "  - {address: '06:00.0', iommu: a, model: nvme, options: {file: %s}}\n" % none
+        self.refused(self.run_("--host", self.file("h.yaml", two), "true", cwd=self.dir), 125, "0000:06:00.0", "another function")
+        two = two.replace(".img}", ".img, readonly: on}")
+        self.assertEqual(self.run_("--host", self.file("h.yaml", two), "true", cwd=self.dir).returncode, 0)
 
     def test_options(self):
         self.refused(self.run_(), 2, "needs a command")
