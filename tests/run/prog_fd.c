@@ -160,6 +160,7 @@ static void transfers(void)
 {
 	int iommu = open_iommu(), dev = open_device(0);
 	struct iovec iov[2];
+	volatile int many = 2000;
 	uint64_t a = 1, b = 2, c = 0, d = 0;
 	char *bad = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -178,7 +179,7 @@ static void transfers(void)
 	CHECK_ERR(pread(dev, &a, 8, -1), EINVAL);
 	CHECK_ERR(pread(dev, bad, 8, 0), EFAULT);
 	CHECK_ERR(preadv(dev, (struct iovec *)(void *)bad, 1, 0), EFAULT);
-	CHECK_ERR(preadv(dev, iov, 2000, 0), EINVAL);
+	CHECK_ERR(preadv(dev, iov, many, 0), EINVAL);
 	CHECK(preadv(dev, iov, 0, 0) == 0);
 	CHECK_ERR(read(iommu, &a, 8), EINVAL);
 	CHECK_ERR(ioctl(dev, 0x3bff, 0), ENOTTY);
