@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
 #include "run/owner.h"
 
 static struct {
-	unsigned int first, opened, closed, refused;
+	_Atomic unsigned int first, opened, closed, refused; /* files are closed by whoever was last */
 	int fail; /* what the next open gives */
 	char obj[16];
 } stub;
@@ -232,11 +233,45 @@ static void no_memory(void **state)
 	drop(fd);
 }
 
+static void *racer(void *arg)
+{
+	int shared = *(int *)arg, i;
+
+	for (i = 0; i < 300; i++) {
+		int fd = i & 1 ? dup(shared) : file_open_node(NODE_VFIO, 1, O_CLOEXEC);
+
+		if (fd < 0 || use(fd) != 0 || use(shared) != 0)
+			return arg;
+		drop(fd);
+	}
+	return NULL;
+}
+
+static void racing(void **state)
+{
+	int shared = file_open_node(NODE_IOMMU, 0, O_CLOEXEC);
+	unsigned int before = stub.closed, opened = stub.opened;
+	pthread_t thread[4];
+	void *bad;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, racer, &shared), 0);
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(thread[i], &bad), 0);
+		assert_null(bad);
+	}
+	drop(shared);
+	assert_int_equal(stub.closed - before, 4 * 150 + 1);
+	assert_int_equal(stub.opened - opened, 4 * 150 + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(owners),   cmocka_unit_test(claims),	 cmocka_unit_test(foreigners),
-		cmocka_unit_test(sweeping), cmocka_unit_test(no_memory),
+		cmocka_unit_test(sweeping), cmocka_unit_test(no_memory), cmocka_unit_test(racing),
 	};
 
 	fdtable_init(&id, &ops);
