@@ -232,7 +232,9 @@ size_t guard_copy(void *dst, const void *src, size_t len)
 		for (i = 0; i < len; i += 8) {
 			uint64_t w;
 
-			if (!guard_load64((const char *)src + i, &w) || !guard_store64((char *)dst + i, w))
+			/* as numbers: a caller's address may be null, and arithmetic on that is undefined */
+			if (!guard_load64((const void *)((uintptr_t)src + i), &w) ||
+			    !guard_store64((void *)((uintptr_t)dst + i), w))
 				return len - i;
 		}
 		return 0;
