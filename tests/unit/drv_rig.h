@@ -30,6 +30,12 @@
 
 struct rig {
 	struct mem mem;
+	/*
+	 * Device 0 does not wait for the driver: it goes to busy_addr, by RID and as PASID busy_pasid, whenever the unit is
+	 * told something. So caches are filled again between any two steps of the driver. 0: it rests.
+	 */
+	uint64_t busy_addr;
+	uint32_t busy_pasid;
 	/* With `split` the units have a memory of their own, and see what the driver wrote only after a flush. */
 	bool split;
 	struct mem hw_mem;
@@ -121,6 +127,15 @@ static inline void rig_mmio_write(void *opaque, uint64_t off, unsigned int size,
 	u->hw->ops->mmio_write(u->hw, off, size, v);
 	if (r->split)
 		rig_hw_wrote(r);
+	if (off == 0x88 && r->busy_addr) {
+		struct hw_request req = {.addr = r->busy_addr, .rid = r->dev[0].rid, .access = HW_READ};
+		struct hw_result res;
+
+		req.pasid = NB_NO_PASID;
+		hw_translate(r->unit[0].hw, &req, &res);
+		req.pasid = r->busy_pasid;
+		hw_translate(r->unit[0].hw, &req, &res);
+	}
 }
 
 static inline void rig_msi(void *opaque, uint64_t addr, uint32_t data)

@@ -69,12 +69,17 @@ static void replace_every_pair(void **state)
 {
 	static const uint32_t pasids[] = {NB_NO_PASID, 5, 65535};
 	struct drv_domain *d[NKINDS], *par;
-	unsigned int a, b, p, dev;
+	unsigned int a, b, p, i, dev;
 	struct rig r;
 
 	(void)state;
 	rig_up(&r);
-	for (dev = 0; dev < NDEVS; dev++) {
+	for (i = 0; i < NDEVS + 1; i++) {
+		dev = i % NDEVS;
+		if (i == NDEVS) { /* once more, with requests between all steps */
+			r.busy_addr = X;
+			r.busy_pasid = 5;
+		}
 		par = par_up(&r, dev);
 		for (a = 0; a < NKINDS; a++)
 			d[a] = make(&r, dev, a, par, target(a));
@@ -93,6 +98,7 @@ static void replace_every_pair(void **state)
 			d[a]->ops->free(d[a]);
 		par->ops->free(par);
 	}
+	r.busy_addr = 0;
 	rig_down(&r);
 }
 
@@ -102,7 +108,7 @@ static void replace_every_pair(void **state)
  */
 static void domain_id_reuse(void **state)
 {
-	static const uint32_t pasids[] = {NB_NO_PASID, 7};
+	static const uint32_t pasids[] = {NB_NO_PASID, 7, NB_NO_PASID, 7};
 	struct drv_domain *par;
 	unsigned int a, b, p, i;
 	struct rig r;
@@ -110,7 +116,9 @@ static void domain_id_reuse(void **state)
 	(void)state;
 	rig_up(&r);
 	par = par_up(&r, 0);
-	for (p = 0; p < 2; p++) {
+	for (p = 0; p < 4; p++) {
+		r.busy_addr = p >= 2 ? X : 0;
+		r.busy_pasid = 7;
 		for (a = FIRST; a < NKINDS; a++) {
 			for (b = FIRST; b < NKINDS; b++) {
 				for (i = 0; i < 2; i++) {
@@ -128,6 +136,7 @@ static void domain_id_reuse(void **state)
 			}
 		}
 	}
+	r.busy_addr = 0;
 	par->ops->free(par);
 	rig_down(&r);
 }

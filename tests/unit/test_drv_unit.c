@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "drv_rig.h"
+#include "spec/vtd/faults.h"
 
 #define X UINT64_C(0x40200000)
 #define H BIT(40)
@@ -232,18 +233,32 @@ static void walks_that_do_not_snoop(void **state)
 		rig_unit_up(&r, 0, &c, 0);
 		rig_unit_up(&r, 1, &c, 0);
 		rig_devices(&r);
-		life(&r, 0);
-		assert_int_equal(nb_trace_count(r.tr, NB_EV_drv_queue_error), 0);
 		if (i == 0) { /* a PASID: its table is made at the first attach */
 			struct drv_domain *d = paging(&r, 2, 0);
 
 			OK(&r, map(&r, d, X, H, K4, RW));
 			OK(&r, attach(&r, 2, 700, d));
 			GO(&r, 2, 700, X, H);
+			GO(&r, 2, 701, X, FAULT | VTD_FR_PASID_NP);
 			block(&r, 2, 700);
 			GO(&r, 2, 700, X, FAULT);
 			d->ops->free(d);
 		}
+		life(&r, 0);
+		r.busy_addr = X;
+		life(&r, 0);
+		r.busy_addr = 0;
+		assert_int_equal(nb_trace_count(r.tr, NB_EV_drv_queue_error), 0);
+		/* Nothing but zeros beside what was written: no neighbour of a device, none of a PASID. */
+		{
+			struct hw_request req = {.addr = X, .pasid = NB_NO_PASID, .rid = 0x1ff, .access = HW_READ};
+			struct hw_result res;
+
+			hw_translate(r.unit[0].hw, &req, &res);
+			assert_int_equal(res.fault.reason, i == 2 ? VTD_FR_CTX_NP : VTD_FR_SCTX_NP);
+		}
+		if (i < 2)
+			GO(&r, 0, 9999, X, FAULT | VTD_FR_PDIR_NP);
 		rig_down(&r);
 	}
 }
@@ -631,6 +646,7 @@ static void running_unit_is_taken_over(void **state)
 	for (legacy = 0; legacy < 2; legacy++) {
 		struct drv_dev again;
 		struct vtd_caps c;
+		struct told t;
 		struct rig r;
 
 		if (legacy)
@@ -647,7 +663,12 @@ static void running_unit_is_taken_over(void **state)
 			OK(&r, attach(&r, 0, 5, fs));
 		GO(&r, 0, NB_NO_PASID, X, H);
 		cfg = r.unit[0].drv->cfg;
+		listen_begin(&t, &r);
 		OK(&r, drv_vtd_ops.probe(&cfg, &second, &r.diag));
+		listen_end(&t);
+		assert_int_equal(heard(&t, 0x3f, 0x11, 0), 1);
+		assert_int_equal(heard(&t, 0x3f, 0x37, 0), legacy ? 0 : 1);
+		assert_int_equal(heard(&t, 0x3f, 0x12, 0), 1);
 		GO(&r, 0, NB_NO_PASID, X, FAULT);
 		if (!legacy)
 			GO(&r, 0, 5, X, FAULT);
