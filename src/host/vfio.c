@@ -129,10 +129,12 @@ static int read_pt_struct(void *dst, uint64_t uarg, uint32_t min, uint32_t pasid
 	return user_read((char *)dst + min, uarg + min, pasid_end - min);
 }
 
-/* PASID 0 is how Linux spells "requests without PASID". */
+/* PASID 0 is how Linux spells "requests without PASID". What is too wide is one that nobody has, and never our own word for "none". */
 static uint32_t pasid_of(uint32_t flags, uint32_t pasid)
 {
-	return flags & VFIO_DEVICE_ATTACH_PASID && pasid ? pasid : NB_NO_PASID;
+	if (!(flags & VFIO_DEVICE_ATTACH_PASID) || pasid == 0)
+		return NB_NO_PASID;
+	return pasid > NB_PASID_MAX ? NB_PASID_MAX + 1 : pasid;
 }
 
 static long vfio_attach(struct host_function *f, uint64_t uarg, struct nb_diag *diag)
@@ -145,7 +147,7 @@ static long vfio_attach(struct host_function *f, uint64_t uarg, struct nb_diag *
 		return err;
 	pasid = pasid_of(c.flags, c.pasid);
 	if (pasid != NB_NO_PASID && pasid > NB_PASID_MAX)
-		return nb_fail(diag, -EINVAL, "PASID %#" PRIx32 " is wider than 20 bits", pasid);
+		return nb_fail(diag, -EINVAL, "PASID %#" PRIx32 " is wider than 20 bits", c.pasid);
 	pthread_mutex_lock(&f->lock);
 	/* A second attach is a replace. */
 	err = idev_attach(f->dev, pasid, &c.pt_id, idev_is_attached(f->dev, pasid), diag);
