@@ -94,6 +94,29 @@ static int check_inv(const struct iommu_hwpt_vtd_s1_invalidate *inv, struct nb_d
 	return 0;
 }
 
+/* A block of entries to one tag of the unit's own TLB: all words of a descriptor but the address are the same. */
+static void push_iotlb(const struct vtd_tag *t, const struct iommu_hwpt_vtd_s1_invalidate *inv, uint32_t n)
+{
+	const struct vtd_desc all = dvtd_desc_piotlb(VTD_INV_PIOTLB_PASID, t->did, t->pasid, 0, 0, false);
+	const struct vtd_desc page = dvtd_desc_piotlb(VTD_INV_PIOTLB_PAGE, t->did, t->pasid, 0, 0, false);
+	int max_am = dvtd_max_am(t->unit);
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		uint64_t first, last;
+		unsigned int am;
+
+		inv_range(&inv[i], &first, &last);
+		am = dvtd_cover_lg2(first, last);
+		if (likely((int)am <= max_am))
+			dvtd_queue_push(t->unit, (struct vtd_desc){
+				page.lo, page.hi | (first & ~nb_low_mask(12 + am)) | am |
+					 (inv[i].flags & IOMMU_VTD_INV_FLAGS_LEAF ? VTD_INV_PIOTLB_1_IH : 0)});
+		else
+			dvtd_queue_push(t->unit, all);
+	}
+}
+
 /* Entries [0, n) of a block, checked, to every tag. */
 static void run_block(struct vtd_domain *d, const struct iommu_hwpt_vtd_s1_invalidate *inv, uint32_t n)
 {
@@ -108,6 +131,10 @@ static void run_block(struct vtd_domain *d, const struct iommu_hwpt_vtd_s1_inval
 				dvtd_queue_end(open);
 			open = t->unit;
 			dvtd_queue_begin(open);
+		}
+		if (likely(t->kind == VTD_TAG_IOTLB)) {
+			push_iotlb(t, inv, n);
+			continue;
 		}
 		for (i = 0; i < n; i++) {
 			uint64_t first, last;

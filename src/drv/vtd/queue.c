@@ -29,6 +29,7 @@ int dvtd_queue_init(struct vtd_unit *u, struct nb_diag *diag)
 	_Static_assert(VTD_QUEUE_SLOTS * 32 == 2 * 4096, "256 wide descriptors are two pages");
 	pthread_mutex_init(&q->lock, NULL);
 	q->slot_words = u->scalable ? 4 : 2;
+	q->full = VTD_QUEUE_BATCH;
 	q->status = mem_page_alloc(u->base.cfg.pool, 0, &q->status_pa);
 	q->ring = mem_page_alloc(u->base.cfg.pool, order, &pa);
 	if (!q->ring || !q->status)
@@ -58,33 +59,13 @@ void dvtd_queue_fini(struct vtd_unit *u)
 	pthread_mutex_destroy(&q->lock);
 }
 
-static le64_t *slot_ptr(const struct vtd_queue *q, uint32_t slot)
+static struct vtd_desc desc_wait(const struct vtd_queue *q)
 {
-	return &q->ring[(size_t)slot * q->slot_words];
-}
-
-/* Queue lock. */
-static void put_slot(struct vtd_unit *u, uint32_t slot, const struct vtd_inv_desc *d)
-{
-	le64_t *s = slot_ptr(&u->queue, slot);
-
-	s[0] = d->q[0];
-	s[1] = d->q[1];
-	if (u->queue.slot_words == 4) {
-		s[2] = d->q[2];
-		s[3] = d->q[3];
-	}
-	if (!u->coherent)
-		dvtd_flush(u, s, (size_t)u->queue.slot_words * 8);
-}
-
-static struct vtd_inv_desc desc_wait(const struct vtd_queue *q)
-{
-	return (struct vtd_inv_desc){ .q = {
-		le64(FIELD_C(VTD_INV_0_TYPE, VTD_INV_WAIT) | VTD_INV_WAIT_0_SW |
-		     FIELD_C(VTD_INV_WAIT_0_DATA, STATUS_DONE)),
-		le64(q->status_pa.v),
-	} };
+	return (struct vtd_desc){
+		.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_WAIT) | VTD_INV_WAIT_0_SW |
+		      FIELD_C(VTD_INV_WAIT_0_DATA, STATUS_DONE),
+		.hi = q->status_pa.v,
+	};
 }
 
 static uint32_t slots_from(uint32_t from, uint32_t to)
@@ -107,12 +88,11 @@ static int skip_bad_descriptor(struct vtd_unit *u)
 {
 	struct vtd_queue *q = &u->queue;
 	uint32_t head = (uint32_t)(dvtd_read64(u, VTD_REG_IQH) / (q->slot_words * 8u)) & (VTD_QUEUE_SLOTS - 1);
-	struct vtd_inv_desc wait = desc_wait(q);
 
 	NB_TRACE(u->base.cfg.tr, drv_queue_error, VTD_FSTS_IQE, head);
 	if (slots_from(q->start, head) >= slots_from(q->start, q->tail))
 		return -EIO; /* not a descriptor of ours */
-	put_slot(u, head, &wait);
+	dvtd_queue_put(u, head, desc_wait(q));
 	dvtd_write32(u, VTD_REG_FSTS, VTD_FSTS_IQE);
 	return -EINVAL;
 }
@@ -128,14 +108,9 @@ static void resend(struct vtd_unit *u)
 
 	q->start = q->tail;
 	for (i = 0; i < n; i++) {
-		le64_t *s = slot_ptr(q, (from + i) & (VTD_QUEUE_SLOTS - 1));
-		struct vtd_inv_desc d = { .q = { s[0], s[1] } };
+		const le64_t *s = &q->ring[(size_t)((from + i) & (VTD_QUEUE_SLOTS - 1)) * q->slot_words];
 
-		if (q->slot_words == 4) {
-			d.q[2] = s[2];
-			d.q[3] = s[3];
-		}
-		put_slot(u, q->tail, &d);
+		dvtd_queue_put(u, q->tail, (struct vtd_desc){cpu64(s[0]), cpu64(s[1])});
 		q->tail = (q->tail + 1) & (VTD_QUEUE_SLOTS - 1);
 	}
 	ring_doorbell(u);
@@ -189,20 +164,25 @@ dead:
 	return -EIO;
 }
 
+static void start_at_tail(struct vtd_queue *q)
+{
+	q->start = q->tail;
+	q->full = (q->tail + VTD_QUEUE_BATCH) & (VTD_QUEUE_SLOTS - 1);
+}
+
 /* Have what was pushed executed. Queue lock. */
 static int submit(struct vtd_unit *u)
 {
 	struct vtd_queue *q = &u->queue;
-	struct vtd_inv_desc wait = desc_wait(q);
 	int err;
 
 	if (q->start == q->tail)
 		return 0;
-	put_slot(u, q->tail, &wait);
+	dvtd_queue_put(u, q->tail, desc_wait(q));
 	q->tail = (q->tail + 1) & (VTD_QUEUE_SLOTS - 1);
 	ring_doorbell(u);
 	err = wait_done(u);
-	q->start = q->tail;
+	start_at_tail(q);
 	return err;
 }
 
@@ -212,85 +192,82 @@ void dvtd_queue_begin(struct vtd_unit *u)
 	assert(u->queue.start == u->queue.tail);
 }
 
-void dvtd_queue_push(struct vtd_unit *u, struct vtd_inv_desc d)
+/* The ring is full. An error is traced, and kept in `dead` when it lasts; a dead queue is written but never sent. */
+void dvtd_queue_full(struct vtd_unit *u)
 {
-	struct vtd_queue *q = &u->queue;
-
-	if (unlikely(q->dead))
-		return;
-	put_slot(u, q->tail, &d);
-	q->tail = (q->tail + 1) & (VTD_QUEUE_SLOTS - 1);
-	if (unlikely(slots_from(q->start, q->tail) == VTD_QUEUE_BATCH))
-		submit(u); /* an error is traced, and kept in `dead` when it lasts */
+	if (u->queue.dead)
+		start_at_tail(&u->queue);
+	else
+		submit(u);
 }
 
 int dvtd_queue_end(struct vtd_unit *u)
 {
 	int err = u->queue.dead ? -EIO : submit(u);
 
-	u->queue.start = u->queue.tail;
+	start_at_tail(&u->queue);
 	pthread_mutex_unlock(&u->queue.lock);
 	return err;
 }
 
 /* ---- descriptors ---- */
 
-struct vtd_inv_desc dvtd_desc_context(unsigned int granularity, uint16_t did, uint16_t sid)
+struct vtd_desc dvtd_desc_context(unsigned int granularity, uint16_t did, uint16_t sid)
 {
-	return (struct vtd_inv_desc){ .q = {
-		le64(FIELD_C(VTD_INV_0_TYPE, VTD_INV_CC) | FIELD(VTD_INV_CC_0_G, granularity) |
-		     FIELD(VTD_INV_CC_0_DID, did) | FIELD(VTD_INV_CC_0_SID, sid)),
-	} };
+	return (struct vtd_desc){
+		.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_CC) | FIELD(VTD_INV_CC_0_G, granularity) |
+		      FIELD(VTD_INV_CC_0_DID, did) | FIELD(VTD_INV_CC_0_SID, sid),
+	};
 }
 
-struct vtd_inv_desc dvtd_desc_pasid_cache(unsigned int granularity, uint16_t did, uint32_t pasid)
+struct vtd_desc dvtd_desc_pasid_cache(unsigned int granularity, uint16_t did, uint32_t pasid)
 {
-	return (struct vtd_inv_desc){ .q = {
-		le64(FIELD_C(VTD_INV_0_TYPE, VTD_INV_PC) | FIELD(VTD_INV_PC_0_G, granularity) |
-		     FIELD(VTD_INV_PC_0_DID, did) | FIELD(VTD_INV_PC_0_PASID, pasid)),
-	} };
+	return (struct vtd_desc){
+		.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_PC) | FIELD(VTD_INV_PC_0_G, granularity) |
+		      FIELD(VTD_INV_PC_0_DID, did) | FIELD(VTD_INV_PC_0_PASID, pasid),
+	};
 }
 
-struct vtd_inv_desc dvtd_desc_iotlb(const struct vtd_unit *u, unsigned int granularity, uint16_t did, uint64_t addr,
-				   unsigned int am, bool ih)
+struct vtd_desc dvtd_desc_iotlb(const struct vtd_unit *u, unsigned int granularity, uint16_t did, uint64_t addr,
+				unsigned int am, bool ih)
 {
-	return (struct vtd_inv_desc){ .q = {
-		le64(FIELD_C(VTD_INV_0_TYPE, VTD_INV_IOTLB) | FIELD(VTD_INV_IOTLB_0_G, granularity) |
-		     (u->cap & VTD_CAP_DRD ? VTD_INV_IOTLB_0_DR : 0) |
-		     (u->cap & VTD_CAP_DWD ? VTD_INV_IOTLB_0_DW : 0) | FIELD(VTD_INV_IOTLB_0_DID, did)),
-		le64((addr & VTD_INV_IOTLB_1_ADDR) | FIELD(VTD_INV_IOTLB_1_AM, am) | (ih ? VTD_INV_IOTLB_1_IH : 0)),
-	} };
+	return (struct vtd_desc){
+		.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_IOTLB) | FIELD(VTD_INV_IOTLB_0_G, granularity) |
+		      (u->cap & VTD_CAP_DRD ? VTD_INV_IOTLB_0_DR : 0) |
+		      (u->cap & VTD_CAP_DWD ? VTD_INV_IOTLB_0_DW : 0) | FIELD(VTD_INV_IOTLB_0_DID, did),
+		.hi = (addr & VTD_INV_IOTLB_1_ADDR) | FIELD(VTD_INV_IOTLB_1_AM, am) | (ih ? VTD_INV_IOTLB_1_IH : 0),
+	};
 }
 
-struct vtd_inv_desc dvtd_desc_piotlb(unsigned int granularity, uint16_t did, uint32_t pasid, uint64_t addr,
-				    unsigned int am, bool ih)
+struct vtd_desc dvtd_desc_piotlb(unsigned int granularity, uint16_t did, uint32_t pasid, uint64_t addr,
+				 unsigned int am, bool ih)
 {
-	return (struct vtd_inv_desc){ .q = {
-		le64(FIELD_C(VTD_INV_0_TYPE, VTD_INV_PIOTLB) | FIELD(VTD_INV_PIOTLB_0_G, granularity) |
-		     FIELD(VTD_INV_PIOTLB_0_DID, did) | FIELD(VTD_INV_PIOTLB_0_PASID, pasid)),
-		le64((addr & VTD_INV_PIOTLB_1_ADDR) | FIELD(VTD_INV_PIOTLB_1_AM, am) |
-		     (ih ? VTD_INV_PIOTLB_1_IH : 0)),
-	} };
+	return (struct vtd_desc){
+		.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_PIOTLB) | FIELD(VTD_INV_PIOTLB_0_G, granularity) |
+		      FIELD(VTD_INV_PIOTLB_0_DID, did) | FIELD(VTD_INV_PIOTLB_0_PASID, pasid),
+		.hi = (addr & VTD_INV_PIOTLB_1_ADDR) | FIELD(VTD_INV_PIOTLB_1_AM, am) |
+		      (ih ? VTD_INV_PIOTLB_1_IH : 0),
+	};
 }
 
 /*
  * The size lies in the address: with S, the lowest zero bit of ADDR says where the range's own bits begin. One page is S = 0;
  * everything is all ones below bit 63.
  */
-struct vtd_inv_desc dvtd_desc_devtlb(uint16_t sid, uint32_t pasid, uint64_t addr, unsigned int am)
+struct vtd_desc dvtd_desc_devtlb(uint16_t sid, uint32_t pasid, uint64_t addr, unsigned int am)
 {
 	uint64_t range = addr & ~nb_low_mask(12 + am);
 
 	if (am > 0)
 		range |= nb_low_mask(12 + am - 1) & ~nb_low_mask(12);
 	if (pasid == 0)
-		return (struct vtd_inv_desc){ .q = {
-			le64(FIELD_C(VTD_INV_0_TYPE, VTD_INV_DEVTLB) | FIELD(VTD_INV_DEVTLB_0_SID, sid)),
-			le64(range | (am > 0 ? VTD_INV_DEVTLB_1_S : 0)),
-		} };
-	return (struct vtd_inv_desc){ .q = {
-		le64(FIELD_C(VTD_INV_0_TYPE, VTD_INV_PDEVTLB) | FIELD(VTD_INV_PDEVTLB_0_SID, sid) |
-		     FIELD(VTD_INV_PDEVTLB_0_PASID, pasid)),
-		le64(range | (am > 0 ? VTD_INV_PDEVTLB_1_S : 0)),
-	} };
+		return (struct vtd_desc){
+			.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_DEVTLB) | FIELD(VTD_INV_DEVTLB_0_SID, sid),
+			.hi = range | (am > 0 ? VTD_INV_DEVTLB_1_S : 0),
+		};
+	return (struct vtd_desc){
+		.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_PDEVTLB) | FIELD(VTD_INV_PDEVTLB_0_SID, sid) |
+		      FIELD(VTD_INV_PDEVTLB_0_PASID, pasid),
+		.hi = range | (am > 0 ? VTD_INV_PDEVTLB_1_S : 0),
+	};
 }

@@ -212,17 +212,10 @@ void dvtd_tags_del(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, u
 
 /* ---- invalidation ---- */
 
-unsigned int dvtd_cover_lg2(uint64_t first, uint64_t last)
-{
-	uint64_t differ = first ^ last;
-
-	return differ >> 12 ? nb_ilog2(differ) + 1 - 12 : 0;
-}
-
 /* One second-stage range under a DID, or the whole DID where hardware has nothing finer. */
 static void push_second_stage(struct vtd_unit *u, uint16_t did, uint64_t addr, unsigned int am, bool ih)
 {
-	if ((u->cap & VTD_CAP_PSI) && am <= FIELD_GET(VTD_CAP_MAMV, u->cap))
+	if ((int)am <= dvtd_max_am(u))
 		dvtd_queue_push(u, dvtd_desc_iotlb(u, VTD_INV_IOTLB_PAGE, did, addr & ~nb_low_mask(12 + am), am, ih));
 	else
 		dvtd_queue_push(u, dvtd_desc_iotlb(u, VTD_INV_IOTLB_DOMAIN, did, 0, 0, false));
@@ -230,7 +223,7 @@ static void push_second_stage(struct vtd_unit *u, uint16_t did, uint64_t addr, u
 
 static void push_first_stage(struct vtd_unit *u, uint16_t did, uint32_t pasid, uint64_t addr, unsigned int am, bool ih)
 {
-	if ((u->cap & VTD_CAP_PSI) && am <= FIELD_GET(VTD_CAP_MAMV, u->cap))
+	if ((int)am <= dvtd_max_am(u))
 		dvtd_queue_push(u, dvtd_desc_piotlb(VTD_INV_PIOTLB_PAGE, did, pasid, addr & ~nb_low_mask(12 + am), am,
 						  ih));
 	else

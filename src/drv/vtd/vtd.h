@@ -39,6 +39,11 @@ struct vtd_dev;
 /* Descriptors between two waits; one more slot for the wait, one that keeps tail off head. */
 #define VTD_QUEUE_BATCH (VTD_QUEUE_SLOTS - 16)
 
+/* What we send fits the two words of a 128-bit descriptor; the rest of a 256-bit slot is 0 and stays so. */
+struct vtd_desc {
+	uint64_t lo, hi;
+};
+
 struct vtd_queue {
 	pthread_mutex_t lock;	/* everything below, and the order of submissions */
 	le64_t *ring;
@@ -46,6 +51,7 @@ struct vtd_queue {
 	bool dead;		/* stopped for good: nothing more is sent */
 	uint32_t tail;		/* next free slot */
 	uint32_t start;		/* first slot of the submission that is being built */
+	uint32_t full;		/* tail here: time to submit */
 	uint32_t *status;	/* written by the wait descriptor */
 	hpa_t status_pa;
 };
@@ -60,18 +66,19 @@ void dvtd_queue_fini(struct vtd_unit *u);
  * end returns 0, -EINVAL when the unit refused a descriptor, -EIO when it stopped answering.
  */
 void dvtd_queue_begin(struct vtd_unit *u);
-void dvtd_queue_push(struct vtd_unit *u, struct vtd_inv_desc d);
+static inline void dvtd_queue_push(struct vtd_unit *u, struct vtd_desc d);
 int dvtd_queue_end(struct vtd_unit *u);
+void dvtd_queue_full(struct vtd_unit *u); /* cold half of push */
 
 /* Descriptors, made from zero. */
-struct vtd_inv_desc dvtd_desc_context(unsigned int granularity, uint16_t did, uint16_t sid);
-struct vtd_inv_desc dvtd_desc_pasid_cache(unsigned int granularity, uint16_t did, uint32_t pasid);
-struct vtd_inv_desc dvtd_desc_iotlb(const struct vtd_unit *u, unsigned int granularity, uint16_t did, uint64_t addr,
-				   unsigned int am, bool ih);
-struct vtd_inv_desc dvtd_desc_piotlb(unsigned int granularity, uint16_t did, uint32_t pasid, uint64_t addr,
-				    unsigned int am, bool ih);
+struct vtd_desc dvtd_desc_context(unsigned int granularity, uint16_t did, uint16_t sid);
+struct vtd_desc dvtd_desc_pasid_cache(unsigned int granularity, uint16_t did, uint32_t pasid);
+struct vtd_desc dvtd_desc_iotlb(const struct vtd_unit *u, unsigned int granularity, uint16_t did, uint64_t addr,
+				unsigned int am, bool ih);
+struct vtd_desc dvtd_desc_piotlb(unsigned int granularity, uint16_t did, uint32_t pasid, uint64_t addr,
+				 unsigned int am, bool ih);
 /* am: log2 of the number of pages; 52 is everything. */
-struct vtd_inv_desc dvtd_desc_devtlb(uint16_t sid, uint32_t pasid, uint64_t addr, unsigned int am);
+struct vtd_desc dvtd_desc_devtlb(uint16_t sid, uint32_t pasid, uint64_t addr, unsigned int am);
 
 /* ---- the unit ---- */
 
@@ -102,13 +109,35 @@ static inline struct vtd_unit *dvtd_unit(struct drv_iommu *iommu)
 	return container_of(iommu, struct vtd_unit, base);
 }
 
+/* Make the unit see what was written: for units whose walks do not snoop. */
+void dvtd_flush(const struct vtd_unit *u, const void *p, size_t len);
+
+/* Queue lock. */
+static inline void dvtd_queue_put(struct vtd_unit *u, uint32_t slot, struct vtd_desc d)
+{
+	le64_t *s = &u->queue.ring[(size_t)slot * u->queue.slot_words];
+
+	s[0] = le64(d.lo);
+	s[1] = le64(d.hi);
+	if (unlikely(!u->coherent))
+		dvtd_flush(u, s, 2 * sizeof(*s));
+}
+
+static inline void dvtd_queue_push(struct vtd_unit *u, struct vtd_desc d)
+{
+	struct vtd_queue *q = &u->queue;
+
+	dvtd_queue_put(u, q->tail, d);
+	q->tail = (q->tail + 1) & (VTD_QUEUE_SLOTS - 1);
+	if (unlikely(q->tail == q->full))
+		dvtd_queue_full(u);
+}
+
 /* ---- probe.c ---- */
 uint32_t dvtd_read32(const struct vtd_unit *u, uint64_t off);
 uint64_t dvtd_read64(const struct vtd_unit *u, uint64_t off);
 void dvtd_write32(const struct vtd_unit *u, uint64_t off, uint32_t v);
 void dvtd_write64(const struct vtd_unit *u, uint64_t off, uint64_t v);
-/* Make the unit see tables that were written: for units whose walks do not snoop. */
-void dvtd_flush(const struct vtd_unit *u, const void *p, size_t len);
 void dvtd_flush_write_buffer(struct vtd_unit *u); /* when CAP.RWBF asks for it */
 int dvtd_did_alloc(struct vtd_unit *u, uint16_t *did);
 void dvtd_did_free(struct vtd_unit *u, uint16_t did);
@@ -227,8 +256,18 @@ void dvtd_tags_del(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, u
 void dvtd_push_tag(const struct vtd_domain *d, const struct vtd_tag *t, uint64_t first, uint64_t last, bool ih);
 /* Invalidate [first, last] of a domain everywhere, nested domains over it included; wait. */
 void dvtd_flush_range(struct vtd_domain *d, uint64_t first, uint64_t last, bool ih);
-/* The smallest naturally aligned power of two of pages that covers both addresses; 52: everything. */
-unsigned int dvtd_cover_lg2(uint64_t first, uint64_t last);
+/* log2 of the pages in the smallest naturally aligned power of two that covers both addresses; 52: everything. */
+static inline unsigned int dvtd_cover_lg2(uint64_t first, uint64_t last)
+{
+	uint64_t differ = first ^ last;
+
+	return differ >> 12 ? nb_ilog2(differ) + 1 - 12 : 0;
+}
+/* Largest such value that a page-selective invalidation of this unit takes; -1: it has none. */
+static inline int dvtd_max_am(const struct vtd_unit *u)
+{
+	return u->cap & VTD_CAP_PSI ? (int)FIELD_GET(VTD_CAP_MAMV, u->cap) : -1;
+}
 /* After a map, for units that want it. */
 void dvtd_flush_mapped(struct vtd_domain *d, uint64_t first, uint64_t last);
 
