@@ -29,6 +29,7 @@ GUEST_DIR = os.environ.get("NB_GUEST_DIR") or os.path.join(TREE, "build", "guest
 CACHE = os.environ.get("NESTBOX_CACHE") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"), "nestbox")
 
+NESTING_DROPPED = 123  # exit status of nestbox run
 SKIP = 77  # meson's and automake's exit status for "cannot run here"
 
 # The functions of the built-in host "spr", two behind each of its IOMMUs.
@@ -181,11 +182,15 @@ class Guest:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def _kill(self):
-        # The whole session: nestbox's child must not outlive a nestbox that was killed.
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        """The whole session, kindly first: nestbox has a folder to remove."""
+        for signo in signal.SIGTERM, signal.SIGKILL:
+            try:
+                os.killpg(self.process.pid, signo)
+                self.process.wait(timeout=10)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                pass
         self.process.wait()
 
     def _show(self):
