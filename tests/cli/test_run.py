@@ -3,6 +3,7 @@
 """nestbox run: what it starts, what it refuses, what it leaves (nothing)."""
 import json
 import os
+import pty
 import pwd
 import shutil
 import signal
@@ -309,6 +310,30 @@ class Run(CliTest):
         p.stdout.readline()
         p.send_signal(signal.SIGTERM)
         self.assertEqual(p.wait(20), 143)
+
+    def test_interrupt_key_is_the_terminals_business(self):
+        # The terminal tells the whole group; the launcher must not tell the program a second time. Two signals that
+        # come close together are one, so count in a program that has left the group: it gets none.
+        script = ("import os, signal; %s signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]); print('up', flush=True)\n"
+                  "print('got', signal.sigtimedwait([signal.SIGINT], 1) is not None)")
+        for leave, want in (("", b"got True"), ("os.setpgid(0, 0);", b"got False")):
+            pid, master = pty.fork()
+            if pid == 0:
+                signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+                os.execve(clitest.NESTBOX, [clitest.NESTBOX, "run", "python3", "-c", script % leave], self.env)
+            out = b""
+            while b"up" not in out:
+                out += os.read(master, 100)
+            os.write(master, b"\x03")
+            try:
+                while True:
+                    out += os.read(master, 100)
+            except OSError:
+                pass
+            _, status = os.waitpid(pid, 0)
+            os.close(master)
+            self.assertEqual(os.waitstatus_to_exitcode(status), 0)
+            self.assertIn(want, out)
 
     def test_signals_are_as_they_were(self):
         got = self.run_("sh", "-c", "grep -E 'SigBlk|SigIgn' /proc/self/status")
