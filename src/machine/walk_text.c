@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "machine/reason_text.h"
 
 /* Two stages of five levels are (5 + 1) * 5 + 5 reads, and the configuration entries are a handful. */
 #define MAX_STEPS 96
@@ -87,9 +88,10 @@ static void put_step(struct text *t, unsigned int number, const struct hw_step *
 			    s->word[i]);
 }
 
-static void put_verdict(struct text *t, const struct hw_result *res)
+static void put_verdict(struct text *t, const char *vendor, const struct hw_result *res)
 {
 	static const char *const stages[] = {"the configuration", "stage-1", "stage-2"};
+	const char *why = reason_text(vendor, res->fault.reason);
 	char perm[32], size[16];
 
 	switch (res->kind) {
@@ -105,7 +107,7 @@ static void put_verdict(struct text *t, const struct hw_result *res)
 		    res->fault.reason);
 		if (res->fault.gpa_valid)
 			put(t, ", at guest address 0x%" PRIx64, res->fault.gpa.v);
-		put(t, "\n");
+		put(t, "%s%s\n", why ? ": " : "", why ? why : "");
 		break;
 	}
 }
@@ -144,7 +146,7 @@ int machine_walk(struct machine *m, uint16_t segment, uint16_t rid, uint32_t pas
 		put_step(&t, i + 1, &w.step[i], name_width);
 	if (w.lost)
 		put(&t, "     and %u more\n", w.lost);
-	put_verdict(&t, &res);
+	put_verdict(&t, hw->ops->vendor, &res);
 	nb_free(w.step);
 	return (int)t.len;
 }

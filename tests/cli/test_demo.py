@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """nestbox demo and nestbox walk --demo: the whole stack in one process."""
+import os
 import re
 import time
 
@@ -42,6 +43,15 @@ class Demo(CliTest):
 
 
 class WalkDemo(CliTest):
+    def test_every_reason_has_words(self):
+        with open(os.path.join(clitest.SOURCE, "src/spec/vtd/faults.h"), encoding="utf-8") as f:
+            reasons = set(re.findall(r"\b(VTD_FR_\w+) =", f.read()))
+        with open(os.path.join(clitest.SOURCE, "src/machine/reason_text.c"), encoding="utf-8") as f:
+            words = set(re.findall(r'\[(VTD_FR_\w+)\] = "\w', f.read()))
+        self.assertGreater(len(words), 50)
+        interrupts = {r for r in reasons if re.match(r"VTD_FR_IR", r)}  # there is no interrupt remapping
+        self.assertEqual(reasons - interrupts, words)
+
     def rows(self, text):
         """number, stage, level of each line of the table"""
         return re.findall(r"(?m)^ *(\d+)  (config|stage-1|stage-2) +(\S+)", text)
@@ -65,7 +75,7 @@ class WalkDemo(CliTest):
         got = self.nestbox("walk", "--demo", "0000:02:00.0", "0x7000", "w")
         self.assertEqual(got.returncode, 0, got.stderr)
         self.assertIn("wants to write 0x7000", got.stdout)
-        self.assertIn("verdict: refused by stage-1", got.stdout)
+        self.assertIn("verdict: refused by stage-1, reason 0x71: a first-stage entry is not present", got.stdout)
         got = self.nestbox("walk", "--demo", "0000:02:00.0.5", "0x550000000000")
         self.assertIn("pasid 5", got.stdout)
         self.assertIn("verdict: refused by the configuration", got.stdout)

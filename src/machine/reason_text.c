@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "machine/reason_text.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "spec/vtd/faults.h"
+
+/* VT-d 7.1.3: our words for the conditions of its tables. */
+static const char *const vtd[] = {
+	[VTD_FR_ROOT_NP] = "the root entry is not present",
+	[VTD_FR_CTX_NP] = "the context entry is not present",
+	[VTD_FR_CTX_INV] = "the context entry asks for what the unit cannot do, or its table is not readable",
+	[VTD_FR_ADDR_WIDE] = "the address is wider than the second stage",
+	[VTD_FR_NO_WRITE] = "the second stage does not permit the write",
+	[VTD_FR_NO_READ] = "the second stage does not permit the read",
+	[VTD_FR_SS_FETCH] = "a second-stage table is not readable",
+	[VTD_FR_ROOT_FETCH] = "the root table is not readable",
+	[VTD_FR_CTX_FETCH] = "the context table is not readable",
+	[VTD_FR_ROOT_RSVD] = "the root entry has reserved bits set",
+	[VTD_FR_CTX_RSVD] = "the context entry has reserved bits set",
+	[VTD_FR_SS_RSVD] = "a second-stage entry has reserved bits set",
+	[VTD_FR_ATS_BLOCKED] = "the context entry blocks translated and translation requests",
+	[VTD_FR_INTR_OUT] = "the translation leads into the interrupt address range",
+	[VTD_FR_RTADDR_INV] = "the root table address register holds a mode that the unit does not have",
+	[VTD_FR_PASID_LEGACY] = "a request with PASID in legacy mode",
+	[VTD_FR_PREQ_LEGACY] = "a page request in legacy mode",
+	[VTD_FR_ABORT_MODE] = "the unit aborts all DMA",
+	[VTD_FR_SROOT_FETCH] = "the root table is not readable",
+	[VTD_FR_SROOT_NP] = "the root entry is not present",
+	[VTD_FR_SROOT_RSVD] = "the root entry has reserved bits set",
+	[VTD_FR_SCTX_FETCH] = "the context table is not readable",
+	[VTD_FR_SCTX_NP] = "the context entry is not present",
+	[VTD_FR_SCTX_RSVD] = "the context entry has reserved bits set",
+	[VTD_FR_SCTX_INV] = "the context entry contradicts itself",
+	[VTD_FR_SCTX_DTE] = "the context entry does not enable a device TLB",
+	[VTD_FR_SCTX_PASIDE] = "the context entry does not enable PASIDs",
+	[VTD_FR_PASID_WIDE] = "the PASID is beyond the directory",
+	[VTD_FR_SCTX_PRE] = "the context entry does not enable page requests",
+	[VTD_FR_RID_PASID] = "the PASID is the one that stands for requests without",
+	[VTD_FR_PDIR_FETCH] = "the PASID directory is not readable",
+	[VTD_FR_PDIR_NP] = "the PASID directory entry is not present",
+	[VTD_FR_PDIR_RSVD] = "the PASID directory entry has reserved bits set",
+	[VTD_FR_PASID_FETCH] = "the PASID table is not readable",
+	[VTD_FR_PASID_NP] = "the PASID entry is not present: nothing is attached",
+	[VTD_FR_PASID_RSVD] = "the PASID entry has reserved bits set",
+	[VTD_FR_PASID_INV] = "the PASID entry asks for what the unit cannot do",
+	[VTD_FR_PASID_ERE] = "the PASID entry does not enable execute requests",
+	[VTD_FR_PASID_SRE] = "the PASID entry does not enable supervisor requests",
+	[VTD_FR_FS_FETCH] = "a first-stage table is not readable",
+	[VTD_FR_FS_NP] = "a first-stage entry is not present",
+	[VTD_FR_FS_RSVD] = "a first-stage entry has reserved bits set",
+	[VTD_FR_FS_ROOT_FETCH] = "the first first-stage table is not readable",
+	[VTD_FR_FS_GPA_WIDE] = "a first-stage entry leads beyond the second stage",
+	[VTD_FR_FS_ROOT_NO_READ] = "the second stage does not permit reading the first first-stage table",
+	[VTD_FR_FS_NO_READ] = "the second stage does not permit reading a first-stage table",
+	[VTD_FR_FS_NO_AD] = "the second stage does not permit marking a first-stage entry accessed or dirty",
+	[VTD_FR_FS_AD_NO_SNOOP] = "a first-stage entry cannot be marked accessed or dirty: it is not snooped",
+	[VTD_FR_FS_AD_FAILED] = "a first-stage entry could not be marked accessed or dirty",
+	[VTD_FR_SSS_FETCH] = "a second-stage table is not readable",
+	[VTD_FR_SSS_NO_PERM] = "a second-stage entry is not present: nothing is mapped there",
+	[VTD_FR_SSS_RSVD] = "a second-stage entry has reserved bits set",
+	[VTD_FR_SSS_ROOT_FETCH] = "the first second-stage table is not readable",
+	[VTD_FR_SSS_AD_NO_SNOOP] = "a second-stage entry cannot be marked accessed or dirty: it is not snooped",
+	[VTD_FR_SSS_AD_FAILED] = "a second-stage entry could not be marked accessed or dirty",
+	[VTD_FR_NOT_CANONICAL] = "the address is not canonical",
+	[VTD_FR_US] = "a user request to a supervisor page",
+	[VTD_FR_NO_EXEC] = "the page may not be executed",
+	[VTD_FR_HPA_WIDE] = "the address is wider than the host's",
+	[VTD_FR_SS_ADDR_WIDE] = "the address is wider than the second stage",
+	[VTD_FR_SNO_WRITE] = "the tables do not permit the write",
+	[VTD_FR_SNO_READ] = "the tables do not permit the read",
+	[VTD_FR_SINTR_OUT] = "the translation leads into the interrupt address range",
+	[VTD_FR_PSS] = "the PASID is wider than the unit takes",
+};
+
+const char *reason_text(const char *vendor, uint16_t reason)
+{
+	if (strcmp(vendor, "vtd") == 0 && reason < ARRAY_SIZE(vtd))
+		return vtd[reason];
+	return NULL;
+}
