@@ -3,8 +3,8 @@
  * What invalidation removes from the caches (6.5.2), grace periods, and starting over.
  *
  * Configuration: cached objects are unpublished and wait among the dead until no reader can stand on them.
- * Translations: by tag and address, see tlb.h. Each operation advances inv_seq first, so that no walk that
- * began before it can enter anything after it.
+ * Translations: by tag and address, see tlb.h. Each operation advances inv_seq first and last, so that no walk that
+ * began before or during it can enter anything after it.
  */
 #include "hw/vtd/model.h"
 
@@ -14,6 +14,16 @@ static void begin_locked(struct vtd *v)
 {
 	/* Release: a filler that reads the new count reads tables at least as new as this invalidation. */
 	atomic_fetch_add_explicit(&v->tlb.inv_seq, 1, memory_order_acq_rel);
+}
+
+/*
+ * The count moves again when everything is erased: a walk that began meanwhile may have started from an entry
+ * of the caches that was not erased yet, and must not enter what it made of it.
+ */
+static void end_unlock(struct vtd *v)
+{
+	atomic_fetch_add_explicit(&v->tlb.inv_seq, 1, memory_order_acq_rel);
+	vtd_spin_unlock(&v->tlb.lock);
 }
 
 static void dev_drop_locked(struct vtd *v, struct vtd_slot *slot)
@@ -54,7 +64,7 @@ void vtd_cc_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint16_t sid
 			dev_drop_locked(v, &b->slot[fn]);
 		}
 	}
-	vtd_spin_unlock(&v->tlb.lock);
+	end_unlock(v);
 }
 
 static void pc_drop_locked(struct vtd *v, unsigned int g, uint16_t did, uint32_t pasid)
@@ -93,7 +103,7 @@ void vtd_pc_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint32_t pas
 	vtd_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	pc_drop_locked(v, g, did, pasid);
-	vtd_spin_unlock(&v->tlb.lock);
+	end_unlock(v);
 }
 
 static void dom_drop_fs_locked(struct vtd *v, struct vtd_dom *dom)
@@ -150,7 +160,7 @@ void vtd_iotlb_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint64_t 
 		vtd_tag_psc_range_locked(&v->tlb, &dom->ss, first, last);
 	dom_drop_fs_locked(v, dom);
 out:
-	vtd_spin_unlock(&v->tlb.lock);
+	end_unlock(v);
 }
 
 /* 6.5.2.4, table "PASID-based-IOTLB Invalidation": no second-stage structures. */
@@ -195,7 +205,7 @@ void vtd_piotlb_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint32_t
 		last = (uint64_t)((int64_t)(last << 16) >> 16);
 	}
 out:
-	vtd_spin_unlock(&v->tlb.lock);
+	end_unlock(v);
 }
 
 /* ---- grace periods ---- */
@@ -266,7 +276,7 @@ void vtd_invalidate_all(struct vtd *v)
 	v->dead_devs = NULL;
 	v->dead_procs = NULL;
 	v->ndead = 0;
-	vtd_spin_unlock(&v->tlb.lock);
+	end_unlock(v);
 
 	nb_rcu_synchronize();
 
@@ -287,7 +297,7 @@ void vtd_invalidate_all(struct vtd *v)
 	begin_locked(v);
 	config_drop_locked(v); /* what was cached meanwhile has no tags */
 	vtd_tlb_restart_locked(&v->tlb);
-	vtd_spin_unlock(&v->tlb.lock);
+	end_unlock(v);
 }
 
 void vtd_config_fini(struct vtd *v)
