@@ -180,7 +180,116 @@ static void test_second_stage_under_nested(void **state)
 	assert_int_equal(fresh(&w), 005);
 	INV(&w.r, d_iotlb(VTD_INV_IOTLB_PAGE, 6), (w.a[0] + RIG_GPA) | VTD_INV_IOTLB_1_IH);
 	assert_int_equal(fresh(&w), 025);
+	at = entry_at(&w.r, w.ss, 4, 1, w.b[0] + RIG_GPA, 0, 0);
+	w64(&w.r, at, w.b[1] | SS_RW);
+	INV(&w.r, d_iotlb(VTD_INV_IOTLB_DOMAIN, 5), 0);
+	assert_int_equal(fresh(&w), 037);
+	INV(&w.r, d_iotlb(VTD_INV_IOTLB_GLOBAL, 0), 0);
+	assert_int_equal(fresh(&w), 077);
 	rig_free(&w.r);
+}
+
+/* Both ends of a range that is compared with every entry rather than looked up page by page. */
+static void test_range_ends(void **state)
+{
+	const uint64_t first = A & ~(BIT(30) - 1), last = A | (BIT(30) - 4096);
+	const struct {
+		uint64_t addr;
+		bool fresh;
+	} pages[] = {{first - 4096, false}, {first, true}, {A, true}, {last & ~4095ul, true}, {last + 4096, false}};
+	struct world w;
+	size_t i, pass;
+
+	(void)state;
+	for (pass = 0; pass < 2; pass++) {
+		world_new(&w, pass ? VTD_PGTT_SS : VTD_PGTT_NESTED);
+		for (i = 0; i < 2 * ARRAY_SIZE(pages); i++) {
+			uint64_t to = i < ARRAY_SIZE(pages) ? 0 : 1, at = pages[i % ARRAY_SIZE(pages)].addr & ~4095ul;
+
+			if (pass)
+				ss_map(&w.r, w.ss, 4, 1, at, w.a[to] | SS_RW);
+			else
+				fs_map(&w.r, w.fs, 4, 1, at, (w.a[to] + RIG_GPA) | FS_U_RW, RIG_GPA);
+			if (!to)
+				GOES(&w.r, NOP, at, HW_READ, w.a[0]);
+		}
+		INV(&w.r, pass ? d_iotlb(VTD_INV_IOTLB_PAGE, 5) : d_piotlb(VTD_INV_PIOTLB_PAGE, 5, 0), first | 18);
+		for (i = 0; i < ARRAY_SIZE(pages); i++)
+			GOES(&w.r, NOP, pages[i].addr & ~4095ul, HW_READ, w.a[pages[i].fresh]);
+		rig_free(&w.r);
+	}
+}
+
+/*
+ * A walk that an invalidation overtakes: the page table is a device that, when its entry is read, lets another thread
+ * change the entry and invalidate it, and then answers with the old one. Nothing of that walk may stay.
+ */
+struct trap {
+	struct world *w;
+	uint64_t entry, change_to, q0, q1;
+	bool armed;
+};
+static void *overtake(void *arg)
+{
+	struct trap *x = arg;
+
+	assert_true(inv(&x->w->r, x->q0, x->q1));
+	return NULL;
+}
+static uint64_t trap_read(void *opaque, uint64_t off, unsigned int size)
+{
+	struct trap *x = opaque;
+	uint64_t was = x->entry;
+	pthread_t t;
+
+	(void)off;
+	(void)size;
+	if (x->armed) {
+		x->armed = false;
+		x->entry = x->change_to;
+		assert_int_equal(pthread_create(&t, NULL, overtake, x), 0);
+		pthread_join(t, NULL);
+	}
+	return was;
+}
+static void trap_write(void *opaque, uint64_t off, unsigned int size, uint64_t v)
+{
+	(void)opaque;
+	(void)off;
+	(void)size;
+	(void)v;
+}
+
+static void test_overtaken(void **state)
+{
+	static const struct mem_mmio_ops ops = {trap_read, trap_write};
+	const uint64_t q0[] = {d_piotlb(VTD_INV_PIOTLB_PAGE, 5, 0), d_iotlb(VTD_INV_IOTLB_PAGE, 5)};
+	struct world w;
+	struct trap x;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		world_new(&w, i ? VTD_PGTT_SS : VTD_PGTT_FS);
+		x = (struct trap){&w, 0, 0, q0[i], A, true};
+		assert_int_equal(mem_add_mmio(&w.r.mem, hpa(0x10000000), 4096, &ops, &x), 0);
+		if (i) {
+			x.entry = w.a[0] | SS_RW;
+			x.change_to = w.a[1] | SS_RW;
+			w64(&w.r, entry_at(&w.r, w.ss, 4, 2, A, 0, 0), 0x10000000 | SS_RW);
+		} else {
+			uint64_t root = rig_page(&w.r);
+
+			x.entry = w.a[0] | FS_U_RW | VTD_FSPTE_A | VTD_FSPTE_D;
+			x.change_to = w.a[1] | FS_U_RW | VTD_FSPTE_A | VTD_FSPTE_D;
+			sm_pasid(&w.r, 0, PGTT(VTD_PGTT_FS), 5 | VTD_PASID_1_PWSNP, root);
+			w64(&w.r, entry_at(&w.r, root, 4, 2, A, FS_U_RW, 0), 0x10000000 | FS_U_RW);
+		}
+		GOES(&w.r, NOP, A, HW_READ, w.a[0]); /* began before: either answer is right */
+		GOES(&w.r, NOP, A, HW_READ, w.a[1]);
+		GOES(&w.r, NOP, A, HW_READ, w.a[1]);
+		rig_free(&w.r);
+	}
 }
 
 static void test_second_stage(void **state)
@@ -556,6 +665,7 @@ int main(void)
 		cmocka_unit_test(test_global_commands), cmocka_unit_test(test_ids_run_out),
 		cmocka_unit_test(test_capacity),       cmocka_unit_test(test_race),
 		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_range_ends),     cmocka_unit_test(test_overtaken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

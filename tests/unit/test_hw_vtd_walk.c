@@ -562,10 +562,26 @@ static void test_nested(void **state)
 	FAULTS(r, NOP, ia, HW_WRITE, 0x79);
 	assert_false(r64(r, pt[1]) & VTD_FSPTE_D); /* not written, not dirty */
 	w64(r, ss_of(r, ss, data), data | SS_RW);
-	w64(r, pt[1], BIT(48) | FS_U_RW);
-	flush(r);
-	FAULTS(r, NOP, ia, HW_READ, 0x74);
-	w64(r, pt[1], (data + RIG_GPA) | FS_U_RW);
+	for (l = 1; l <= 4; l++) { /* addresses that the second stage cannot take */
+		e = r64(r, pt[l]);
+		w64(r, pt[l], BIT(48) | FS_U_RW | VTD_FSPTE_A);
+		flush(r);
+		FAULTS(r, NOP, ia, HW_READ, 0x74);
+		w64(r, pt[l], e);
+		flush(r);
+	}
+	for (l = 2; l <= 4; l++) { /* rights of upper second-stage entries, which tables and page share */
+		uint64_t at = entry_at(r, ss, 4, l, data + RIG_GPA, 0, 0);
+
+		GOES(r, NOP, ia, HW_READ, data);
+		e = r64(r, at);
+		w64(r, at, e & ~2ul);
+		flush(r);
+		FAULTS(r, NOP, ia, HW_WRITE, 0x85);
+		GOES(r, NOP, ia, HW_READ, data);
+		w64(r, at, e);
+		flush(r);
+	}
 	/* second-stage A and D: table accesses count as writes */
 	w64(r, pasid_at(r, 0), q0 | VTD_PASID_0_SSADE);
 	flush(r);
@@ -688,6 +704,18 @@ static void test_fpd(void **state)
 		assert_int_equal(res.fault.recorded, i == 0);
 		assert_int_equal(res.fault.record_len, i == 0 ? 16 : 0);
 		assert_int_equal(get32(r, VTD_REG_FSTS) & 2, i == 0 ? 2 : 0);
+	}
+	for (i = 0; i < 4; i++) { /* and of everything that follows */
+		w64(r, ctx, q0 | (i == 1 ? 2 : 0));
+		w64(r, r->dir, r->table | 1 | (i == 2 ? 2 : 0));
+		sm_pasid(r, 0, PGTT(VTD_PGTT_FS) | (i == 3 ? 2 : 0), 0, rig_page(r));
+		flush(r);
+		res = ask(r, RIG_RID, NOP, VA, HW_READ, 0);
+		assert_int_equal(res.fault.reason, 0x71);
+		assert_int_equal(res.fault.record_len, i == 0 ? 16 : 0);
+		res = ask(r, RIG_RID, NOP, BIT(60), HW_READ, 0);
+		assert_int_equal(res.fault.reason, 0x80);
+		assert_int_equal(res.fault.record_len, i == 0 ? 16 : 0);
 	}
 	w64(r, ctx, 2); /* not present, FPD */
 	flush(r);
