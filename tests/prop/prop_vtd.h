@@ -88,7 +88,7 @@ struct world {
 		unsigned int dev, p;
 		uint64_t va;
 	} recent[NRECENT]; /* places where a DMA went before: where stale entries would be */
-	bool verbose;
+	bool verbose, legacy; /* legacy: a host whose units neither nest nor know PASIDs */
 	char failed[400];
 	uint64_t reads, writes, faults, nested, stale;
 };

@@ -129,7 +129,7 @@ void alloc_hwpt(struct world *w, enum kind kind, unsigned int ioas)
 		err = rig_hwpt_nested(&w->rig, dev, w->hwpt[p].id, IOMMU_HWPT_ALLOC_PASID, w->space[h->space].gpa, 48, 0,
 				      &h->id);
 	} else {
-		err = rig_hwpt(&w->rig, dev, w->ioas[h->ioas].id, flags[kind], &h->id);
+		err = rig_hwpt(&w->rig, dev, w->ioas[h->ioas].id, w->legacy ? 0 : flags[kind], &h->id);
 	}
 	SAY(w, "hwpt %u: kind %d on ioas %u space %u for device %u: %ld\n", i, kind, h->ioas, h->space, dev, err);
 	if (err) {
@@ -148,6 +148,8 @@ void do_alloc(struct world *w)
 
 	if (kind > NESTED)
 		kind = NESTED;
+	if (w->legacy)
+		kind = SS_PAGING;
 	alloc_hwpt(w, kind, (unsigned int)rnd(w, NIOAS));
 }
 
@@ -183,7 +185,7 @@ static void drop_att(struct world *w, unsigned int dev, unsigned int p)
 
 bool has_pasids(const struct world *w, unsigned int dev)
 {
-	return (w->rig.dev[dev].rid & 0x7f00) == 0x0200; /* the test engines */
+	return !w->legacy && (w->rig.dev[dev].rid & 0x7f00) == 0x0200; /* the test engines */
 }
 
 void do_attach(struct world *w)
