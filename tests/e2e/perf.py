@@ -13,6 +13,7 @@ storage is a file in memory, as is ours.
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -42,6 +43,7 @@ def main():
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     folder = tempfile.mkdtemp(prefix="nb-e2e-perf-", dir=memory)
     rows = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # by way of what follows
     try:
         nbe2e.prepare()
         image = os.path.join(folder, "peer.img")
