@@ -160,39 +160,46 @@ static void daemonise(void)
 	CHECK(do_bind(open_device(1), iommu) == 0);
 }
 
-/* The parent used the file after the fork: the child's copy is out of date for good. */
-static void stale_copy(void)
+/*
+ * The parent used the file after the fork: the child's copy is out of date for good, whether the parent has closed the file
+ * since or is gone altogether.
+ */
+static void stale_copy_of(bool parent_exits)
 {
-	int iommu = open_iommu(), go[2], back[2];
-	char byte;
-	pid_t pid, middle = fork();
+	int go[2], back[2], iommu;
+	char byte = 0;
+	pid_t pid;
 
-	if (middle > 0) {
-		wait_for(middle, 0);
-		return;
-	}
 	CHECK(pipe(go) == 0 && pipe(back) == 0);
-	CHECK(ioctl(iommu, FAKE_SET, 5) == 0);
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	pid = fork();
 	if (pid == 0) {
-		pid_t grandchild = fork();
-
-		if (grandchild == 0) {
+		iommu = open_iommu();
+		CHECK(ioctl(iommu, FAKE_SET, 5) == 0);
+		if (fork() == 0) {
 			CHECK(read(go[0], &byte, 1) == 1);
+			CHECK_ERR(ioctl(iommu, FAKE_GET), EPERM);
 			CHECK_ERR(ioctl(iommu, FAKE_GET), EPERM);
 			CHECK(ioctl(open_iommu(), FAKE_GET) == 0); /* a new one is fine */
 			CHECK(write(back[1], "k", 1) == 1);
 			_exit(0);
 		}
+		CHECK(ioctl(iommu, FAKE_SET, 6) == 0);
+		if (!parent_exits)
+			CHECK(close(iommu) == 0); /* nobody's now */
+		CHECK(write(go[1], "g", 1) == 1);
+		if (!parent_exits)
+			CHECK(wait(NULL) > 0);
 		_exit(0);
 	}
 	wait_for(pid, 0);
-	CHECK(ioctl(iommu, FAKE_SET, 6) == 0);
-	CHECK(close(iommu) == 0); /* nobody's, but not what the grandchild has */
-	CHECK(write(go[1], "g", 1) == 1);
+	close(back[1]);
 	CHECK(read(back[0], &byte, 1) == 1 && byte == 'k');
-	_exit(0);
+}
+
+static void stale_copy(void)
+{
+	stale_copy_of(false);
+	stale_copy_of(true);
 }
 
 static void *sleeper(void *arg)
