@@ -31,7 +31,7 @@ static void destroy_memory(struct object *obj)
 		break;
 	case OBJ_NONE:
 	case OBJ_ANY:
-		assert(!"object without a type");
+		assert(false && "object without a type");
 	}
 }
 

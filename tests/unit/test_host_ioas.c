@@ -255,11 +255,11 @@ static void automatic_iova(void **state)
 	uint32_t s = rig_ioas(r);
 	struct iommu_iova_range allow[] = {{0x100000, 0x1fffff}, {0x40000000, 0x4fffffff}};
 	struct iommu_ioas_allow_iovas al = {sizeof(al), s, 1, 0, (uintptr_t)allow};
-	uint8_t *v2m = mmap((void *)UINT64_C(0x600000000000), 8 << 20, PROT_READ | PROT_WRITE,
+	uint8_t *v2m = mmap((void *)UINT64_C(0x300000000000), 8 << 20, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	uint64_t at = 0;
 
-	assert_ptr_equal(v2m, (void *)UINT64_C(0x600000000000));
+	assert_ptr_equal(v2m, (void *)UINT64_C(0x300000000000));
 	assert_int_equal(rig_map(r, s, RW, v2m, PG, &at), 0);
 	assert_int_equal(at, PG); /* never 0 */
 	assert_int_equal(rig_map(r, s, RW, v2m, 3 * PG, &at), 0);
