@@ -268,8 +268,10 @@ static void *mt_meddle(void *arg)
 	return NULL;
 }
 
+static const struct dev_option mt_size = {"size", NSBYTES_STR};
+
 /* A bus without the counters that a single thread may keep. */
-static struct bus *mt_bus(void)
+static struct bus *mt_bus(const struct dev_option *opt, unsigned int nopts)
 {
 	struct bus *b = calloc(1, sizeof(*b));
 	struct dev_bus db = {b, mt_read, mt_write, mt_irq};
@@ -278,15 +280,14 @@ static struct bus *mt_bus(void)
 	assert_int_equal(guard_init(), 0);
 	b->mem = calloc(1, BUS_LEN);
 	assert_non_null(b->mem);
-	assert_int_equal(dev_model_find("nvme")->create((struct dev_option[]){{"size", NSBYTES_STR}}, 1, &db, NULL, &b->fn,
-							NULL), 0);
+	assert_int_equal(dev_model_find("nvme")->create(opt, nopts, &db, NULL, &b->fn, NULL), 0);
 	bus_turn_on(b);
 	return b;
 }
 
 static void test_threads(void **state)
 {
-	struct bus *b = mt_bus();
+	struct bus *b = mt_bus(&mt_size, 1);
 	struct drv d = {.b = b};
 	_Atomic bool stop = false;
 	struct job job[3] = {{b, 1, &stop, 0}, {b, 2, &stop, 0}, {b, 0, &stop, 0}};
@@ -313,6 +314,41 @@ static void test_threads(void **state)
 	bus_free(b);
 }
 
+/* Interrupts held back: all arrive, fewer than there are commands, and nothing is left behind at the end. */
+static void test_irq_delay(void **state)
+{
+	struct dev_option opt[] = {{"size", NSBYTES_STR}, {"irq-delay", "1000"}};
+	struct drv d = {.b = mt_bus(opt, 2)};
+	unsigned long before;
+
+	(void)state;
+	assert_int_equal(dev_irq_enable(d.b->fn, DEV_IRQ_MSIX, 9), 0);
+	restart(&d);
+	before = atomic_load(&mt_irqs); /* the admin queue's come at once */
+	assert_true(before >= 2);
+	for (int burst = 0; burst < 5; burst++) {
+		unsigned long seen = atomic_load(&mt_irqs);
+
+		for (int i = 0; i < 10; i++) {
+			struct cmd c = drv_rw(false, 0, 1, DATA, 0);
+
+			assert_int_equal(drv_do(&d, 1, &c, NULL), 0);
+		}
+		for (int ms = 0; atomic_load(&mt_irqs) == seen && ms < 5000; ms++)
+			usleep(1000);
+		assert_true(atomic_load(&mt_irqs) > seen);
+	}
+	usleep(10000);
+	assert_true(atomic_load(&mt_irqs) - before < 40);
+	bus_free(d.b); /* with the thread asleep, and once more with it holding something */
+	d.b = mt_bus(opt, 2);
+	assert_int_equal(dev_irq_enable(d.b->fn, DEV_IRQ_MSIX, 9), 0);
+	restart(&d);
+	drv_queue(&d, 1, &(struct cmd){.opcode = 0, .nsid = 1});
+	drv_ring(&d, 1);
+	bus_free(d.b);
+}
+
 /* Resets while doorbells ring: no hang, no crash, and it works afterwards. */
 static void *mt_hammer(void *arg)
 {
@@ -327,7 +363,7 @@ static void *mt_hammer(void *arg)
 
 static void test_reset_under_fire(void **state)
 {
-	struct drv d = {.b = mt_bus()};
+	struct drv d = {.b = mt_bus(&mt_size, 1)};
 	_Atomic bool stop = false;
 	struct job job[2] = {{d.b, 0, &stop, 0}, {d.b, 1, &stop, 0}};
 	struct cmd c = drv_rw(false, 0, 1, DATA, 0);
@@ -363,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_probe_faults),
 		cmocka_unit_test(test_neighbours),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_irq_delay),
 		cmocka_unit_test(test_reset_under_fire),
 	};
 

@@ -377,6 +377,7 @@ static void test_options(void **state)
 		{"queues", "1", true}, {"queues", "63", true}, {"queues", "64", false}, {"queues", "0", false},
 		{"serial", "ABC", true}, {"serial", "", false}, {"serial", "a b", false},
 		{"serial", "123456789012345678901", false}, {"readonly", "on", true}, {"readonly", "maybe", false},
+		{"irq-delay", "20", true}, {"irq-delay", "1001", false},
 		{"file", "/nonexistent/x", true}, {"file", "", false}, {"color", "red", false},
 	};
 	const struct dev_model *m = dev_model_find("nvme");
@@ -403,6 +404,7 @@ static void test_options(void **state)
 static void test_create_fails(void **state)
 {
 	static const char *const models[] = {"dmatest", "nvme"};
+	static const struct dev_option delay = {"irq-delay", "5"};
 	struct dev_bus db = {0};
 	struct nb_diag diag;
 
@@ -415,7 +417,7 @@ static void test_create_fails(void **state)
 			int err;
 
 			nb_fail_nth_arm(n);
-			err = dev_model_find(models[m])->create(NULL, 0, &db, NULL, &fn, &diag);
+			err = dev_model_find(models[m])->create(&delay, m, &db, NULL, &fn, &diag);
 			if (!nb_fail_nth_fired()) {
 				assert_int_equal(err, 0);
 				dev_destroy(fn);

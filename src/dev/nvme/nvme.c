@@ -52,6 +52,8 @@ static int parse_options(const struct dev_option *opt, unsigned int nopts, struc
 				err = nb_fail(diag, -EINVAL, "option lba: %" PRIu64 " is neither 512 nor 4096", o.lba);
 		} else if (strcmp(key, "queues") == 0) {
 			err = option_number(&opt[i], 1, NVME_MAX_QUEUES, &o.queues, diag);
+		} else if (strcmp(key, "irq-delay") == 0) {
+			err = option_number(&opt[i], 0, 1000, &o.irq_delay, diag);
 		} else if (strcmp(key, "serial") == 0) {
 			err = parse_serial(&opt[i], &o.serial, diag);
 		} else if (strcmp(key, "readonly") == 0) {
@@ -143,6 +145,7 @@ static void nvme_destroy(struct dev_fn *fn)
 {
 	struct nvme *n = nvme_of(fn);
 
+	nvme_pace_free(n->pace);
 	pci_fini(fn);
 	locks_fini(n);
 	nvme_ns_close(&n->ns);
@@ -190,9 +193,18 @@ static int nvme_create(const struct dev_option *opt, unsigned int nopts, const s
 	pci_add_pcie(&n->fn);
 	pci_add_msix(&n->fn, NVME_BAR_MSIX, n->nqueues + 1);
 	pci_ready(&n->fn);
+	if (o.irq_delay) {
+		err = nvme_pace_new(n, (unsigned int)o.irq_delay, &n->pace);
+		if (err) {
+			(void)nb_fail(diag, err, "nvme: no thread for irq-delay: %s", strerror(-err));
+			goto out_pci;
+		}
+	}
 	*out = &n->fn;
 	return 0;
 
+out_pci:
+	pci_fini(&n->fn);
 out_locks:
 	locks_fini(n);
 out_ns:
@@ -210,6 +222,7 @@ const struct pci_model nvme_model = {
 			   "file=PATH      keep the namespace in this file; with size it is made or grown, sparse\n"
 			   "lba=512|4096   block size (default 512)\n"
 			   "queues=N       pairs of I/O queues, 1 to 63 (default 8)\n"
+			   "irq-delay=US   hold interrupts of I/O queues back so long, 0 to 1000, to gather several (default 0)\n"
 			   "serial=TEXT    serial number, up to 20 characters (default random)\n"
 			   "readonly=BOOL  the namespace is write protected (default off)",
 		.create = nvme_create,

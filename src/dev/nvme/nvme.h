@@ -94,7 +94,7 @@ struct nvme_ns {
 
 struct nvme_options {
 	const char *file, *serial;
-	uint64_t size, lba, queues;
+	uint64_t size, lba, queues, irq_delay;
 	bool readonly;
 };
 
@@ -143,6 +143,8 @@ struct nvme {
 
 	_Atomic uint64_t irq_cqs; /* completion queues with interrupts on and entries to read; bit changes under cq.lock */
 	pthread_mutex_t intx_lock;
+
+	struct nvme_pace *pace; /* constant; null: interrupts leave at once */
 
 	pthread_mutex_t log_lock;
 	uint64_t nerrors;		       /* under log_lock */
@@ -223,6 +225,14 @@ bool nvme_async_event_abort(struct nvme *n, uint16_t cid); /* false: no such req
 void nvme_events_reset(struct nvme *n); /* writing: requests and events are forgotten */
 void nvme_event_log_read(struct nvme *n, uint8_t log); /* the log of an event type was read: it may be reported again */
 void nvme_events_deliver(struct nvme *n, struct nvme_work *w); /* writing */
+
+/*
+ * pace.c: interrupts of I/O queues that are held back for a moment, so that one tells of several completions. A
+ * thread of its own sends them.
+ */
+int nvme_pace_new(struct nvme *n, unsigned int delay_us, struct nvme_pace **out); /* 0 or -errno */
+void nvme_pace_free(struct nvme_pace *p);			  /* null is fine; what is held back is dropped */
+void nvme_pace_send(struct nvme_pace *p, uint64_t vectors);	  /* any thread, no locks held */
 
 /* prp.c: 0 or a status */
 uint16_t nvme_map(struct nvme *n, const struct nvme_cmd *cmd, uint64_t len, struct nvme_sg *sg);

@@ -218,6 +218,8 @@ void nvme_bar_write(struct dev_fn *fn, unsigned int bar, uint64_t off, unsigned 
 
 void nvme_finish(struct nvme *n, struct nvme_work *w)
 {
+	uint64_t now;
+
 	if (unlikely(atomic_load_explicit(&n->events_new, memory_order_relaxed))) {
 		pthread_rwlock_wrlock(&n->state);
 		nvme_events_deliver(n, w);
@@ -225,7 +227,12 @@ void nvme_finish(struct nvme *n, struct nvme_work *w)
 	}
 	switch (pci_irq_mode(&n->fn)) {
 	case PCI_MODE_MSIX:
-		pci_message(&n->fn, w->vectors);
+		now = w->vectors;
+		if (n->pace && now & ~BIT(0)) { /* vector 0 is the admin queue's */
+			nvme_pace_send(n->pace, now & ~BIT(0));
+			now &= BIT(0);
+		}
+		pci_message(&n->fn, now);
 		break;
 	case PCI_MODE_MSI:
 		pci_message(&n->fn, w->vectors & ~(uint64_t)atomic_load_explicit(&n->intms, memory_order_relaxed));
