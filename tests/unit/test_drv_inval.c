@@ -295,11 +295,11 @@ static void guest_invalidates_badly(void **state)
 	/* The array ends in a hole. */
 	edge = mmap(NULL, 2 * K4, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(edge != MAP_FAILED);
-	memcpy(edge + K4 - 60, inv, 48);
+	inv[1].addr = X + 3 * K4;
+	memcpy(edge + K4 - 60, inv, 48); /* not aligned: the guest need not */
 	munmap(edge + K4, K4);
 	EVERYWHERE(&r, X + 3 * K4, H + G1 + 3 * K4);
 	guest_map(&r, n.root, X + 3 * K4, 0);
-	((struct iommu_hwpt_vtd_s1_invalidate *)(void *)(edge + K4 - 60))[1].addr = X + 3 * K4;
 	a = (struct drv_user_array){0, 24, 3, (uint64_t)(uintptr_t)(edge + K4 - 60)};
 	assert_int_equal(n.n->ops->cache_invalidate_user(n.n, &a, &r.diag), -EFAULT);
 	assert_int_equal(a.entry_num, 2);

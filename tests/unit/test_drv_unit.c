@@ -736,6 +736,7 @@ static void queue_errors(void **state)
 {
 	struct drv_domain *d;
 	unsigned int i;
+	uint64_t faults;
 	struct rig r;
 
 	(void)state;
@@ -751,6 +752,17 @@ static void queue_errors(void **state)
 		GO(&r, 1, NB_NO_PASID, X, FAULT);
 		assert_int_equal(nb_trace_count(r.tr, NB_EV_drv_queue_error), i + 1);
 	}
+	/* A fault that is logged while the error is pending makes no interrupt; it is found all the same. */
+	OK(&r, map(&r, d, X, H, K4, RW));
+	assert_int_equal(vtd_inject_devtlb_timeout(r.unit[0].hw, r.dev[1].rid), 0);
+	r.busy_addr = X; /* device 0 is blocked */
+	r.busy_pasid = 5;
+	faults = nb_trace_count(r.tr, NB_EV_drv_fault);
+	unmap(&r, d, X, K4);
+	r.busy_addr = 0;
+	assert_int_equal(nb_trace_count(r.tr, NB_EV_drv_fault), faults + 2);
+	GO(&r, 0, NB_NO_PASID, X, FAULT);
+	assert_int_equal(nb_trace_count(r.tr, NB_EV_drv_fault), faults + 3);
 	assert_int_equal(vtd_inject_devtlb_stray(r.unit[0].hw, r.dev[1].rid), 0);
 	OK(&r, map(&r, d, X, H, K4, RW));
 	GO(&r, 1, NB_NO_PASID, X, H);

@@ -11,6 +11,8 @@
  */
 #include "drv/vtd/vtd.h"
 
+#define MAX_ROUNDS 256
+
 static void read_record(struct vtd_unit *u, uint64_t off)
 {
 	uint64_t lo = dvtd_read64(u, off), hi = dvtd_read64(u, off + 8);
@@ -23,19 +25,36 @@ static void read_record(struct vtd_unit *u, uint64_t off)
 	dvtd_write32(u, off + 12, (uint32_t)(VTD_FRCD_1_F >> 32)); /* the record is free again */
 }
 
-/* Fault lock. */
+/*
+ * Until no record is left: while one is, the unit sends no further interrupt, and a fault may be logged behind the place
+ * where we read. A device that faults without end must not keep this thread for ever; what it leaves behind is read at
+ * the next interrupt or submission. Fault lock.
+ */
 static void read_records(struct vtd_unit *u)
 {
 	uint64_t base = 16 * FIELD_GET(VTD_CAP_FRO, u->cap);
-	uint32_t n = (uint32_t)FIELD_GET(VTD_CAP_NFR, u->cap) + 1;
-	uint32_t fsts = dvtd_read32(u, VTD_REG_FSTS);
-	uint32_t first = (uint32_t)FIELD_GET(VTD_FSTS_FRI, fsts), i;
+	uint32_t n = (uint32_t)FIELD_GET(VTD_CAP_NFR, u->cap) + 1, round, fsts, i;
 
-	if (fsts & VTD_FSTS_PPF)
-		for (i = 0; i < n; i++) /* in the order in which they were logged */
-			read_record(u, base + (uint64_t)((first + i) % n) * VTD_FRCD_SIZE);
-	if (fsts & VTD_FSTS_PFO)
-		dvtd_write32(u, VTD_REG_FSTS, VTD_FSTS_PFO);
+	for (round = 0; round < MAX_ROUNDS; round++) {
+		uint32_t first;
+
+		fsts = dvtd_read32(u, VTD_REG_FSTS);
+		first = (uint32_t)FIELD_GET(VTD_FSTS_FRI, fsts);
+		if (fsts & VTD_FSTS_PPF)
+			for (i = 0; i < n; i++) /* in the order in which they were logged */
+				read_record(u, base + (uint64_t)((first + i) % n) * VTD_FRCD_SIZE);
+		if (fsts & VTD_FSTS_PFO)
+			dvtd_write32(u, VTD_REG_FSTS, VTD_FSTS_PFO);
+		if (!(fsts & (VTD_FSTS_PPF | VTD_FSTS_PFO)))
+			return;
+	}
+	atomic_store(&u->faults_left, true);
+}
+
+void dvtd_read_leftover_faults(struct vtd_unit *u)
+{
+	if (atomic_exchange(&u->faults_left, false))
+		dvtd_irq(&u->base, u->base.cfg.msi_data);
 }
 
 void dvtd_irq(struct drv_iommu *iommu, uint32_t data)

@@ -83,6 +83,13 @@ static void ring_doorbell(struct vtd_unit *u)
 	dvtd_write64(u, VTD_REG_IQT, (uint64_t)q->tail * q->slot_words * 8);
 }
 
+/* 7.3: a fault that is logged while an error is pending makes no interrupt. Whoever clears the error looks for it. */
+static void clear_error(struct vtd_unit *u, uint32_t bit)
+{
+	dvtd_write32(u, VTD_REG_FSTS, bit);
+	atomic_store(&u->faults_left, true);
+}
+
 /* The unit refused the descriptor at its head. Put a wait in its place and let it go on. Queue lock. */
 static int skip_bad_descriptor(struct vtd_unit *u)
 {
@@ -93,7 +100,7 @@ static int skip_bad_descriptor(struct vtd_unit *u)
 	if (slots_from(q->start, head) >= slots_from(q->start, q->tail))
 		return -EIO; /* not a descriptor of ours */
 	dvtd_queue_put(u, head, desc_wait(q));
-	dvtd_write32(u, VTD_REG_FSTS, VTD_FSTS_IQE);
+	clear_error(u, VTD_FSTS_IQE);
 	return -EINVAL;
 }
 
@@ -139,7 +146,7 @@ static int wait_done(struct vtd_unit *u)
 		if (fsts & VTD_FSTS_ITE) {
 			/* A device did not answer; waits that were pending are dropped by the hardware. */
 			NB_TRACE(u->base.cfg.tr, drv_queue_error, VTD_FSTS_ITE, dvtd_read64(u, VTD_REG_IQH));
-			dvtd_write32(u, VTD_REG_FSTS, VTD_FSTS_ITE);
+			clear_error(u, VTD_FSTS_ITE);
 			if (__atomic_load_n(q->status, __ATOMIC_ACQUIRE) == STATUS_DONE)
 				break;
 			if (resends++ == MAX_RESENDS)
@@ -149,7 +156,7 @@ static int wait_done(struct vtd_unit *u)
 		}
 		if (fsts & VTD_FSTS_ICE) {
 			NB_TRACE(u->base.cfg.tr, drv_queue_error, VTD_FSTS_ICE, dvtd_read64(u, VTD_REG_IQH));
-			dvtd_write32(u, VTD_REG_FSTS, VTD_FSTS_ICE);
+			clear_error(u, VTD_FSTS_ICE);
 		}
 		if (until == 0)
 			until = dvtd_now_ms() + VTD_TIMEOUT_MS;
@@ -207,6 +214,8 @@ int dvtd_queue_end(struct vtd_unit *u)
 
 	start_at_tail(&u->queue);
 	pthread_mutex_unlock(&u->queue.lock);
+	if (unlikely(atomic_load_explicit(&u->faults_left, memory_order_relaxed)))
+		dvtd_read_leftover_faults(u);
 	return err;
 }
 

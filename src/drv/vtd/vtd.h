@@ -102,6 +102,7 @@ struct vtd_unit {
 
 	pthread_mutex_t fault_lock; /* tried only: the fault records are being read */
 	_Atomic bool fault_pending;
+	_Atomic bool faults_left;   /* there may be records that made no interrupt */
 };
 
 static inline struct vtd_unit *dvtd_unit(struct drv_iommu *iommu)
@@ -315,5 +316,6 @@ struct vtd_ctx_entry *dvtd_context(const struct vtd_dev *vdev);
 
 /* ---- fault.c ---- */
 void dvtd_irq(struct drv_iommu *iommu, uint32_t data);
+void dvtd_read_leftover_faults(struct vtd_unit *u);
 
 #endif
