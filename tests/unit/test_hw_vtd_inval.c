@@ -228,6 +228,7 @@ struct trap {
 	struct world *w;
 	uint64_t entry, change_to, q0, q1;
 	bool armed;
+	uint64_t more[7]; /* words behind the entry */
 };
 static void *overtake(void *arg)
 {
@@ -242,8 +243,9 @@ static uint64_t trap_read(void *opaque, uint64_t off, unsigned int size)
 	uint64_t was = x->entry;
 	pthread_t t;
 
-	(void)off;
 	(void)size;
+	if (off >= 8)
+		return off < 64 ? x->more[off / 8 - 1] : 0;
 	if (x->armed) {
 		x->armed = false;
 		x->entry = x->change_to;
@@ -264,6 +266,7 @@ static void test_overtaken(void **state)
 {
 	static const struct mem_mmio_ops ops = {trap_read, trap_write};
 	const uint64_t q0[] = {d_piotlb(VTD_INV_PIOTLB_PAGE, 5, 0), d_iotlb(VTD_INV_IOTLB_PAGE, 5)};
+	const uint64_t at = A & ~(BIT(21) - 1); /* the first entry of its table: see trap_read() */
 	struct world w;
 	struct trap x;
 	unsigned int i;
@@ -271,25 +274,48 @@ static void test_overtaken(void **state)
 	(void)state;
 	for (i = 0; i < 2; i++) {
 		world_new(&w, i ? VTD_PGTT_SS : VTD_PGTT_FS);
-		x = (struct trap){&w, 0, 0, q0[i], A, true};
+		x = (struct trap){.w = &w, .q0 = q0[i], .q1 = at, .armed = true};
 		assert_int_equal(mem_add_mmio(&w.r.mem, hpa(0x10000000), 4096, &ops, &x), 0);
 		if (i) {
 			x.entry = w.a[0] | SS_RW;
 			x.change_to = w.a[1] | SS_RW;
-			w64(&w.r, entry_at(&w.r, w.ss, 4, 2, A, 0, 0), 0x10000000 | SS_RW);
+			w64(&w.r, entry_at(&w.r, w.ss, 4, 2, at, 0, 0), 0x10000000 | SS_RW);
 		} else {
 			uint64_t root = rig_page(&w.r);
 
 			x.entry = w.a[0] | FS_U_RW | VTD_FSPTE_A | VTD_FSPTE_D;
 			x.change_to = w.a[1] | FS_U_RW | VTD_FSPTE_A | VTD_FSPTE_D;
 			sm_pasid(&w.r, 0, PGTT(VTD_PGTT_FS), 5 | VTD_PASID_1_PWSNP, root);
-			w64(&w.r, entry_at(&w.r, root, 4, 2, A, FS_U_RW, 0), 0x10000000 | FS_U_RW);
+			w64(&w.r, entry_at(&w.r, root, 4, 2, at, FS_U_RW, 0), 0x10000000 | FS_U_RW);
 		}
-		GOES(&w.r, NOP, A, HW_READ, w.a[0]); /* began before: either answer is right */
-		GOES(&w.r, NOP, A, HW_READ, w.a[1]);
-		GOES(&w.r, NOP, A, HW_READ, w.a[1]);
+		GOES(&w.r, NOP, at, HW_READ, w.a[0]); /* began before: either answer is right */
+		GOES(&w.r, NOP, at, HW_READ, w.a[1]);
+		GOES(&w.r, NOP, at, HW_READ, w.a[1]);
 		rig_free(&w.r);
 	}
+}
+
+/* The same for the PASID cache: the PASID table is the device. */
+static void test_overtaken_config(void **state)
+{
+	static const struct mem_mmio_ops ops = {trap_read, trap_write};
+	struct world w;
+	struct trap x;
+	uint64_t root;
+
+	(void)state;
+	world_new(&w, VTD_PGTT_SS);
+	root = rig_page(&w.r);
+	ss_map(&w.r, root, 4, 1, A, w.a[1] | SS_RW);
+	x = (struct trap){.w = &w, .q0 = d_pc(VTD_INV_PC_PASID, 5, 0), .armed = true};
+	x.entry = r64(&w.r, pasid_at(&w.r, 0));
+	x.change_to = (x.entry & 0xfff) | root;
+	x.more[0] = r64(&w.r, pasid_at(&w.r, 0) + 8);
+	assert_int_equal(mem_add_mmio(&w.r.mem, hpa(0x10000000), 4096, &ops, &x), 0);
+	w64(&w.r, w.r.dir, 0x10000000 | 1);
+	GOES(&w.r, NOP, A, HW_READ, w.a[0]);
+	GOES(&w.r, NOP, A, HW_READ, w.a[1]);
+	rig_free(&w.r);
 }
 
 static void test_second_stage(void **state)
@@ -666,6 +692,7 @@ int main(void)
 		cmocka_unit_test(test_capacity),       cmocka_unit_test(test_race),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_range_ends),     cmocka_unit_test(test_overtaken),
+		cmocka_unit_test(test_overtaken_config),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

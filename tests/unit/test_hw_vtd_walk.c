@@ -326,6 +326,46 @@ static void test_caps_make_reserved(void **state)
 	}
 }
 
+/* Page sizes and snooping that a unit does not have are reserved bits in its tables. */
+static void test_caps_in_tables(void **state)
+{
+	struct vtd_caps all, c;
+	struct rig *r;
+	unsigned int i, lacks;
+
+	(void)state;
+	vtd_caps_all(&all);
+	for (i = 0; i < 8; i++) {
+		uint64_t root, at;
+		unsigned int level = i / 2 == 3 ? 1 : i / 2 == 0 ? 2 : 3;
+		bool fs = i / 2 == 2;
+
+		lacks = i & 1;
+		c = all;
+		if (i == 1)
+			c.ss_2m = c.ss_1g = false;
+		else if (i == 3)
+			c.ss_1g = false;
+		else if (i == 5)
+			c.fs_1g = false;
+		else if (i == 7)
+			c.snoop_control = false;
+		r = rig_scalable(&c);
+		root = rig_page(r);
+		if (fs)
+			sm_pasid(r, 0, PGTT(VTD_PGTT_FS), 5 | VTD_PASID_1_PWSNP, root);
+		else
+			sm_pasid(r, 0, PGTT(VTD_PGTT_SS) | AW(VTD_AW_48) | root, 5, 0);
+		at = entry_at(r, root, 4, level, VA, fs ? FS_U_RW : SS_RW, 0);
+		w64(r, at, RIG_BASE | (level > 1 ? BIT(7) : BIT(11)) | (fs ? FS_U_RW : SS_RW));
+		if (lacks)
+			FAULTS(r, NOP, VA, HW_READ, fs ? 0x72 : 0x7a);
+		else
+			GOES(r, NOP, VA, HW_READ, RIG_BASE + (VA & (BIT(3 + 9 * level) - 1)));
+		done(r);
+	}
+}
+
 static void test_first_stage(void **state)
 {
 	struct rig *r = rig_scalable(NULL);
@@ -738,7 +778,7 @@ int main(void)
 		cmocka_unit_test(test_caps_make_reserved), cmocka_unit_test(test_first_stage),
 		cmocka_unit_test(test_second_stage),	   cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_walk_op),		   cmocka_unit_test(test_dma),
-		cmocka_unit_test(test_fpd),
+		cmocka_unit_test(test_fpd),		   cmocka_unit_test(test_caps_in_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
