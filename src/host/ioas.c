@@ -187,7 +187,7 @@ static int fill_all_locked(struct ioas *s, struct area *a, struct nb_diag *diag)
 }
 
 /* Linux's rule for IOVAs of its own choice; addr is the source address (uAPI sheet 3.4.1). */
-static int auto_iova_locked(const struct ioas *s, uint64_t addr, uint64_t len, uint64_t *out, struct nb_diag *diag)
+static int auto_iova_locked(struct ioas *s, uint64_t addr, uint64_t len, uint64_t *out, struct nb_diag *diag)
 {
 	uint64_t align, sub = addr % HOST_PAGE_SIZE;
 
@@ -240,7 +240,9 @@ int ioas_place_locked(struct ioas *s, struct ioas_map_args *m, uint64_t addr, st
 		if (iova_space_is_reserved(&s->space, m->iova, m->iova + (m->length - 1)))
 			return nb_fail(diag, -EINVAL, "IOVA %#" PRIx64 " length %#" PRIx64 " hits a reserved range",
 				       m->iova, m->length);
-		if (area_tree_find(&s->areas, m->iova, m->iova + (m->length - 1)))
+		/* "There already" comes before "misaligned", but else inserting finds it out for less. */
+		if (unlikely(addr % HOST_PAGE_SIZE & mask) &&
+		    area_tree_find(&s->areas, m->iova, m->iova + (m->length - 1)))
 			return nb_fail(diag, -EEXIST, "IOVA %#" PRIx64 " length %#" PRIx64 " is mapped already",
 				       m->iova, m->length);
 	}
@@ -266,7 +268,7 @@ int ioas_area_install_locked(struct ioas *s, struct area *a, uint64_t first, uin
 	a->n.first = first;
 	a->n.last = first + (len - 1);
 	if (!area_tree_insert(&s->areas, &a->n))
-		return -EEXIST;
+		return nb_fail(diag, -EEXIST, "IOVA %#" PRIx64 " length %#" PRIx64 " is mapped already", first, len);
 	s->nareas++;
 	/* Memory of the process is known by its address at once; a file only when it is mapped. */
 	err = a->pages->file && nb_list_empty(&s->hwpts) ? 0 : area_resolve_locked(s, a, diag);
@@ -335,17 +337,18 @@ int ioas_map_file(struct ioas *s, struct ioas_map_args *m, int fd, uint64_t star
 int ioas_unmap(struct ioas *s, uint64_t first, uint64_t last, uint64_t *unmapped, struct nb_diag *diag)
 {
 	uint64_t low = UINT64_MAX, high = 0, bytes = 0;
-	struct area_node *gone = NULL, *n;
+	struct area_node *gone = NULL, *n, *next;
 	int err = 0;
 
 	pthread_mutex_lock(&s->lock);
-	while ((n = area_tree_find(&s->areas, first, last)) != NULL) {
+	for (n = area_tree_find(&s->areas, first, last); n && n->first <= last; n = next) {
 		if (n->first < first || n->last > last) {
 			err = nb_fail(diag, -ENOENT,
 				      "[%#" PRIx64 ", %#" PRIx64 "] cuts the area [%#" PRIx64 ", %#" PRIx64 "]", first,
 				      last, n->first, n->last);
 			break;
 		}
+		next = n->last < last ? area_tree_next(n) : NULL;
 		ioas_area_unlink_locked(s, area_of(n));
 		bytes += n->last - n->first + 1;
 		low = n->first < low ? n->first : low;
