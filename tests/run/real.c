@@ -360,7 +360,7 @@ int main(int argc, char **argv)
 
 void wait_for(pid_t pid, int want)
 {
-	int status;
+	int status = 0;
 
 	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == want);
