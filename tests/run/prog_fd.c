@@ -60,6 +60,13 @@ static void foreign_then_ours(void)
 	copy = fcntl(dev, F_DUPFD, 0);
 	w = 0;
 	CHECK(pread(copy, &w, 4, 16) == 4 && w == v); /* first use of a copy need not be an ioctl */
+	/* closed by stdio, which no hook sees */
+	null = open("/dev/null", O_RDWR);
+	CHECK(pread(null, &w, 4, 0) == 0);
+	fclose(fdopen(null, "r"));
+	copy = dup(dev);
+	w = 0;
+	CHECK(copy == null && pread(copy, &w, 4, 16) == 4 && w == v);
 }
 
 static int pass(int sock, int fd)

@@ -126,6 +126,23 @@ static void two_processes_one_device(void)
 	CHECK(write(to[1], "x", 1) == 1);
 	wait_for(pid, 0);
 	CHECK(do_bind(dev, iommu) == 0);
+	/* What was closed, and what was never bound after all, is free. */
+	CHECK(close(dev) == 0);
+	dev = open_device(0);
+	CHECK_ERR(do_bind(dev, 999), EBADF);
+	pid = fork();
+	if (pid == 0) {
+		CHECK(do_bind(open_device(0), open_iommu()) == 0);
+		_exit(0);
+	}
+	wait_for(pid, 0);
+	CHECK(do_bind(dev, iommu) == 0 && close(dev) == 0);
+	pid = fork();
+	if (pid == 0) {
+		CHECK(do_bind(open_device(0), open_iommu()) == 0);
+		_exit(0);
+	}
+	wait_for(pid, 0);
 }
 
 /* A parent that exits right after fork: daemon(3). The child goes on with what it had. */
