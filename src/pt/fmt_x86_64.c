@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * x86-64 tables as VT-d's first stage and AMD's v2 walk them (VT-d 4.1, 3.6): 4 or 5 levels of 512 entries, input
- * addresses canonical.
+ * x86-64 tables as VT-d's first stage and AMD's v2 walk them (VT-d 4.1, 3.6): 4 or 5 levels of 512
+ * entries, input addresses canonical.
  *
  * Leaves are user pages and carry A, writable ones D as well, so hardware has nothing to write back. There is
  * no way to say "not readable": a write-only mapping can be read. XD stays 0: whether execute requests

@@ -11,7 +11,8 @@
  * pt_gather_free(), which the owner calls after its invalidation has completed.
  *
  * Locking: the caller serialises map, unmap and dirty reads of one table, except that calls on
- * disjoint, table-aligned ranges are not assumed safe either. pt_lookup() may run beside them in an RCU section.
+ * disjoint, table-aligned ranges are not assumed safe either. pt_lookup() may run beside them in an
+ * RCU section.
  */
 #ifndef NB_PT_PT_H
 #define NB_PT_PT_H
@@ -59,17 +60,18 @@ hpa_t pt_root(const struct pt *pt);
 unsigned int pt_ia_lg2(const struct pt *pt);
 
 /*
- * Map [ia, ia + len) to [oa, oa + len), with the largest leaves that alignment and pgsizes allow. ia, oa, len are
- * multiples of the smallest page. Nothing may be mapped there. An empty table found where a large leaf fits goes to the
- * gather. Errors leave nothing mapped: -EINVAL alignment, -ERANGE outside the table or oa too wide,
- * -EADDRINUSE, -ENOMEM.
+ * Map [ia, ia + len) to [oa, oa + len), with the largest leaves that alignment and pgsizes allow. ia,
+ * oa, len are multiples of the smallest page. Nothing may be mapped there. An empty table found where
+ * a large leaf fits goes to the gather. Errors leave nothing mapped: -EINVAL alignment, -ERANGE
+ * outside the table or oa too wide, -EADDRINUSE, -ENOMEM.
  */
 int pt_map(struct pt *pt, uint64_t ia, uint64_t oa, uint64_t len, unsigned int prot, struct pt_gather *g);
 
 /*
- * Unmap what lies wholly in [ia, ia + len); holes are skipped; whole tables that become empty go to the gather. A leaf
- * that is cut by the range's end is split (new tables; on -ENOMEM nothing was changed from there on).
- * *unmapped (may be null) gets the number of bytes that were mapped. 0, -EINVAL, -ENOMEM.
+ * Unmap what lies wholly in [ia, ia + len); holes are skipped; whole tables that become empty go to
+ * the gather. A leaf that is cut by the range's end is split (new tables; on -ENOMEM nothing was
+ * changed from there on). *unmapped (may be null) gets the number of bytes that were mapped. 0,
+ * -EINVAL, -ENOMEM.
  */
 int pt_unmap(struct pt *pt, uint64_t ia, uint64_t len, uint64_t *unmapped, struct pt_gather *g);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A bench for the VT-d driver: the driver, the real hardware model, memory, and a requester. No part is a mock: driver and
- * model meet at registers, tables and interrupt messages only.
+ * A bench for the VT-d driver: the driver, the real hardware model, memory, and a requester. No part
+ * is a mock: driver and model meet at registers, tables and interrupt messages only.
  *
  * Domains map to made-up host addresses: translations are asked for, not performed.
  */
@@ -31,12 +31,16 @@
 struct rig {
 	struct mem mem;
 	/*
-	 * Device 0 does not wait for the driver: it goes to busy_addr, by RID and as PASID busy_pasid, whenever the unit is
-	 * told something. So caches are filled again between any two steps of the driver. 0: it rests.
+	 * Device 0 does not wait for the driver: it goes to busy_addr, by RID and as PASID busy_pasid,
+	 * whenever the unit is told something. So caches are filled again between any two steps of the
+	 * driver. 0: it rests.
 	 */
 	uint64_t busy_addr;
 	uint32_t busy_pasid;
-	/* With `split` the units have a memory of their own, and see what the driver wrote only after a flush. */
+	/*
+	 * With `split` the units have a memory of their own, and see what the driver wrote only after
+	 * a flush.
+	 */
 	bool split;
 	struct mem hw_mem;
 	uint8_t *cpu_side, *hw_side, *hw_before;
@@ -79,8 +83,8 @@ static inline void rig_flush(void *opaque, const void *p, size_t len)
 }
 
 /*
- * The wait descriptor before the tail says where the status goes. Make what lies there differ from all that the unit may
- * write, or the next function could not tell that it was written.
+ * The wait descriptor before the tail says where the status goes. Make what lies there differ from all
+ * that the unit may write, or the next function could not tell that it was written.
  */
 static inline void rig_expect_status(struct rig_unit *u, uint64_t tail)
 {

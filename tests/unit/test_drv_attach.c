@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* drv/vtd on the real model: attach, replace, block, in every order; nothing of the old may be left in a cache. */
+/*
+ * drv/vtd on the real model: attach, replace, block, in every order; nothing of the old may be left in
+ * a cache.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * drv/vtd on the real model: after unmap, user invalidation and dirty reads no cache remembers what was. The model
- * keeps all that it may keep, so a missing or short invalidation is a wrong translation here.
+ * drv/vtd on the real model: after unmap, user invalidation and dirty reads no cache remembers what
+ * was. The model keeps all that it may keep, so a missing or short invalidation is a wrong translation
+ * here.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -457,7 +458,10 @@ struct stress {
 	_Atomic unsigned int wrong;
 };
 
-/* A page that is unmapped and synced cannot be reached; seen by the thread that did it, so no race excuses it. */
+/*
+ * A page that is unmapped and synced cannot be reached; seen by the thread that did it, so no race
+ * excuses it.
+ */
 static void *unmapper(void *arg)
 {
 	struct stress *s = arg;

@@ -2,9 +2,9 @@
 /*
  * Attach and block: what is in force for a device's requests.
  *
- * Everything that can fail (checks, memory, a domain id) happens while the old attachment is in force; then the old entry is
- * taken away and the new one written, which cannot fail. Between the two the device is blocked:
- * VT-d has no way to replace one translation by another in one step.
+ * Everything that can fail (checks, memory, a domain id) happens while the old attachment is in force;
+ * then the old entry is taken away and the new one written, which cannot fail. Between the two the
+ * device is blocked: VT-d has no way to replace one translation by another in one step.
  *
  * Teardown, 6.5.3.3: clear P; invalidate the PASID cache; then, when no new walk can start from the old entry,
  * the translations made through it; then the entry's other words may change.
@@ -162,7 +162,10 @@ static void setup(struct vtd_att *att)
 	struct vtd_unit *u = att->vdev->unit;
 	struct vtd_domain *owner = dvtd_owner(att->domain);
 
-	/* The owner's flags may change beside us; whoever changes them finds this attachment in the list or is seen here. */
+	/*
+	 * The owner's flags may change beside us; whoever changes them finds this attachment in the
+	 * list or is seen here.
+	 */
 	pthread_mutex_lock(&owner->lock);
 	nb_list_add_tail(&owner->atts, &att->link);
 	if (u->scalable) {
@@ -195,7 +198,10 @@ static void invalidate_entry(const struct vtd_att *att)
 	else
 		dvtd_queue_push(u, dvtd_desc_context(VTD_INV_CC_DEVICE, att->did, rid));
 	dvtd_queue_end(u);
-	/* Its own submission: a walk that started from the old entry must not fill the IOTLB behind the next ones. */
+	/*
+	 * Its own submission: a walk that started from the old entry must not fill the IOTLB behind
+	 * the next ones.
+	 */
 	dvtd_queue_begin(u);
 	if (u->scalable && (att->domain->kind == VTD_FIRST_STAGE || att->domain->kind == VTD_IDENTITY))
 		dvtd_queue_push(u, dvtd_desc_piotlb(VTD_INV_PIOTLB_PASID, att->did, att->pasid, 0, 0, false));

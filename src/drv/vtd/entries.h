@@ -2,8 +2,8 @@
 /*
  * VT-d entries: made whole, from zero, from named arguments; published in order.
  *
- * make_ functions cannot fail. used() gives the bits that hardware looks at in an entry of its kind; make_ asserts
- * that nothing else is set.
+ * make_ functions cannot fail. used() gives the bits that hardware looks at in an entry of its kind;
+ * make_ asserts that nothing else is set.
  */
 #ifndef NB_DRV_VTD_ENTRIES_H
 #define NB_DRV_VTD_ENTRIES_H

@@ -26,9 +26,9 @@ static void read_record(struct vtd_unit *u, uint64_t off)
 }
 
 /*
- * Until no record is left: while one is, the unit sends no further interrupt, and a fault may be logged behind the place
- * where we read. A device that faults without end must not keep this thread for ever; what it leaves behind is read at
- * the next interrupt or submission. Fault lock.
+ * Until no record is left: while one is, the unit sends no further interrupt, and a fault may be
+ * logged behind the place where we read. A device that faults without end must not keep this thread
+ * for ever; what it leaves behind is read at the next interrupt or submission. Fault lock.
  */
 static void read_records(struct vtd_unit *u)
 {

@@ -3,8 +3,9 @@
  * Nested domains: the guest's own first-stage table over a nesting parent, and
  * the guest's invalidations.
  *
- * Allocation only copies what the user gave; whether a unit can do it is a question of the unit, asked at
- * attach. Guest PASIDs and DIDs never get here: an invalidation goes to the (DID, PASID) of each attachment of the domain.
+ * Allocation only copies what the user gave; whether a unit can do it is a question of the unit, asked
+ * at attach. Guest PASIDs and DIDs never get here: an invalidation goes to the (DID, PASID) of each
+ * attachment of the domain.
  */
 #include "drv/vtd/vtd.h"
 
@@ -94,7 +95,10 @@ static int check_inv(const struct iommu_hwpt_vtd_s1_invalidate *inv, struct nb_d
 	return 0;
 }
 
-/* A block of entries to one tag of the unit's own TLB: all words of a descriptor but the address are the same. */
+/*
+ * A block of entries to one tag of the unit's own TLB: all words of a descriptor but the address are
+ * the same.
+ */
 static void push_iotlb(const struct vtd_tag *t, const struct iommu_hwpt_vtd_s1_invalidate *inv, uint32_t n)
 {
 	const struct vtd_desc all = dvtd_desc_piotlb(VTD_INV_PIOTLB_PASID, t->did, t->pasid, 0, 0, false);

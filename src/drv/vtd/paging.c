@@ -320,8 +320,8 @@ static int read_and_clear_dirty(struct drv_domain *domain, uint64_t ia, uint64_t
 }
 
 /*
- * Second stage: entries written from now on carry SNP; the core calls before it maps. First stage, and nested domains
- * over this one: PGSNP in the entries in force.
+ * Second stage: entries written from now on carry SNP; the core calls before it maps. First stage, and
+ * nested domains over this one: PGSNP in the entries in force.
  */
 static bool enforce_cache_coherency(struct drv_domain *domain)
 {

@@ -83,7 +83,10 @@ static void ring_doorbell(struct vtd_unit *u)
 	dvtd_write64(u, VTD_REG_IQT, (uint64_t)q->tail * q->slot_words * 8);
 }
 
-/* 7.3: a fault that is logged while an error is pending makes no interrupt. Whoever clears the error looks for it. */
+/*
+ * 7.3: a fault that is logged while an error is pending makes no interrupt. Whoever clears the error
+ * looks for it.
+ */
 static void clear_error(struct vtd_unit *u, uint32_t bit)
 {
 	dvtd_write32(u, VTD_REG_FSTS, bit);
@@ -105,8 +108,8 @@ static int skip_bad_descriptor(struct vtd_unit *u)
 }
 
 /*
- * Send the current submission once more, from its own slots. Each new slot lies less than a ring ahead of the old one, so
- * a slot that is overwritten was copied before. Queue lock.
+ * Send the current submission once more, from its own slots. Each new slot lies less than a ring ahead
+ * of the old one, so a slot that is overwritten was copied before. Queue lock.
  */
 static void resend(struct vtd_unit *u)
 {
@@ -199,7 +202,10 @@ void dvtd_queue_begin(struct vtd_unit *u)
 	assert(u->queue.start == u->queue.tail);
 }
 
-/* The ring is full. An error is traced, and kept in `dead` when it lasts; a dead queue is written but never sent. */
+/*
+ * The ring is full. An error is traced, and kept in `dead` when it lasts; a dead queue is written but
+ * never sent.
+ */
 void dvtd_queue_full(struct vtd_unit *u)
 {
 	if (u->queue.dead)
@@ -260,8 +266,8 @@ struct vtd_desc dvtd_desc_piotlb(unsigned int granularity, uint16_t did, uint32_
 }
 
 /*
- * The size lies in the address: with S, the lowest zero bit of ADDR says where the range's own bits begin. One page is S = 0;
- * everything is all ones below bit 63.
+ * The size lies in the address: with S, the lowest zero bit of ADDR says where the range's own bits
+ * begin. One page is S = 0; everything is all ones below bit 63.
  */
 struct vtd_desc dvtd_desc_devtlb(uint16_t sid, uint32_t pasid, uint64_t addr, unsigned int am)
 {

@@ -9,8 +9,8 @@
  *   parent, for each nested domain over it:
  *                 IOTLB with the nested domain's DID      everything: the device caches by IOVA, we know GPAs
  *
- * A tag is there before the entry that lets hardware cache under it, and goes after the invalidations that took the
- * entry away.
+ * A tag is there before the entry that lets hardware cache under it, and goes after the invalidations
+ * that took the entry away.
  */
 #include "drv/vtd/vtd.h"
 

@@ -60,10 +60,11 @@ int dvtd_queue_init(struct vtd_unit *u, struct nb_diag *diag);
 void dvtd_queue_fini(struct vtd_unit *u);
 
 /*
- * A submission: begin takes the queue's lock, push puts one descriptor into the ring (and, when the ring is full, has
- * what is there executed), end has the rest executed, waits for completion and drops the lock. When end returns no device access
- * that used what was invalidated is under way. Nothing to do: no wait.
- * end returns 0, -EINVAL when the unit refused a descriptor, -EIO when it stopped answering.
+ * A submission: begin takes the queue's lock, push puts one descriptor into the ring (and, when the
+ * ring is full, has what is there executed), end has the rest executed, waits for completion and drops
+ * the lock. When end returns no device access that used what was invalidated is under way. Nothing to
+ * do: no wait. end returns 0, -EINVAL when the unit refused a descriptor, -EIO when it stopped
+ * answering.
  */
 void dvtd_queue_begin(struct vtd_unit *u);
 static inline void dvtd_queue_push(struct vtd_unit *u, struct vtd_desc d);
@@ -248,8 +249,8 @@ int dvtd_nested_compatible(const struct vtd_domain *d, const struct vtd_unit *u,
 int dvtd_did_get(struct vtd_domain *d, struct vtd_unit *u, uint16_t *did);
 void dvtd_did_put(struct vtd_domain *d, struct vtd_unit *u);
 /*
- * Announce that caches may come to hold translations of an attachment, before its entry is written; take that back,
- * after its teardown invalidations are done.
+ * Announce that caches may come to hold translations of an attachment, before its entry is written;
+ * take that back, after its teardown invalidations are done.
  */
 int dvtd_tags_add(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, uint16_t did);
 void dvtd_tags_del(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, uint16_t did);
@@ -257,7 +258,10 @@ void dvtd_tags_del(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, u
 void dvtd_push_tag(const struct vtd_domain *d, const struct vtd_tag *t, uint64_t first, uint64_t last, bool ih);
 /* Invalidate [first, last] of a domain everywhere, nested domains over it included; wait. */
 void dvtd_flush_range(struct vtd_domain *d, uint64_t first, uint64_t last, bool ih);
-/* log2 of the pages in the smallest naturally aligned power of two that covers both addresses; 52: everything. */
+/*
+ * log2 of the pages in the smallest naturally aligned power of two that covers both addresses; 52:
+ * everything.
+ */
 static inline unsigned int dvtd_cover_lg2(uint64_t first, uint64_t last)
 {
 	uint64_t differ = first ^ last;
