@@ -27,6 +27,7 @@ def main():
         run = os.path.join(base, "d" * (150 if case != "control" else 1))
         os.mkdir(run, 0o700)
         subprocess.run([mkrun, run], check=True)
+        block = os.path.getsize(os.path.join(run, "counters"))
         env = dict(os.environ, NESTBOX_RUN=run, LD_PRELOAD=library, NESTBOX_LOG="run.*",
                    PROG_REAL_DEVICES=str(real_devices()))
         done = subprocess.run([prog, case], env=env, timeout=60, capture_output=True, text=True)
@@ -34,7 +35,7 @@ def main():
         if done.returncode:
             return done.returncode if done.returncode > 0 else 1
         if case == "counters":
-            return check_counters(run, done.stderr)
+            return check_counters(run, done.stderr, block)
         if case == "two-users" and not re.search(r"^nestbox: descriptor \d+ \(/dev/iommu\)", done.stderr, re.M):
             print("no message about the refusal")
             return 1
@@ -47,9 +48,13 @@ def main():
     return 0
 
 
-def check_counters(run, log):
+def check_counters(run, log, block):
     """The sum over the blocks of all processes; the event's place in a block is found by looking for it."""
     data = open(os.path.join(run, "counters"), "rb").read()
+    # A block's slots are one process's: two processes, two blocks, neither of them empty.
+    if len(data) != 2 * block or not any(data[:block]) or not any(data[block:]):
+        print("counters: not two blocks in use, %d bytes" % len(data))
+        return 1
     words = struct.unpack("<%dQ" % (len(data) // 8), data)
     opens = log.count("nestbox: run.open ")
     if opens != 3 or sum(words) != 3 + log.count("nestbox: run.close "):
