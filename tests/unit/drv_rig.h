@@ -38,6 +38,12 @@ struct rig {
 	uint64_t busy_addr;
 	uint32_t busy_pasid;
 	/*
+	 * Somebody else takes a free page, at the worst moment: the unit has not yet been told of anything. If device 0 then gets
+	 * to where that page points, a table was freed while it was in use.
+	 */
+	bool thief;
+	unsigned int stolen;
+	/*
 	 * With `split` the units have a memory of their own, and see what the driver wrote only after
 	 * a flush.
 	 */
@@ -109,6 +115,24 @@ static inline void rig_hw_wrote(struct rig *r)
 			memcpy(r->cpu_side + i, r->hw_side + i, 4);
 }
 
+#define LOOT UINT64_C(0xbad000)
+
+static inline void rig_steal(struct rig *r)
+{
+	struct hw_request req = {.addr = r->busy_addr, .pasid = NB_NO_PASID, .rid = r->dev[0].rid, .access = HW_READ};
+	uint64_t *page = mem_page_alloc(r->pool, 0, NULL);
+	struct hw_result res;
+	unsigned int i;
+
+	assert_non_null(page);
+	for (i = 0; i < 512; i++)
+		page[i] = LOOT | 0x67; /* a leaf in either format, the lower bits */
+	hw_translate(r->unit[0].hw, &req, &res);
+	if (res.kind == HW_OK && (res.pa.v & ~(K4 - 1)) == LOOT)
+		r->stolen++;
+	mem_page_free(r->pool, page, 0);
+}
+
 static inline void rig_mmio_write(void *opaque, uint64_t off, unsigned int size, uint64_t v)
 {
 	struct rig_unit *u = opaque;
@@ -126,6 +150,8 @@ static inline void rig_mmio_write(void *opaque, uint64_t off, unsigned int size,
 	}
 	if (r->split && off == 0x88)
 		rig_expect_status(u, v);
+	if (off == 0x88 && r->thief)
+		rig_steal(r);
 	if (r->split)
 		memcpy(r->hw_before, r->hw_side, SPLIT_LEN);
 	u->hw->ops->mmio_write(u->hw, off, size, v);

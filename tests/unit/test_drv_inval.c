@@ -104,6 +104,45 @@ static void freed_tables_are_forgotten(void **state)
 	rig_down(&r);
 }
 
+/* Until the invalidation is complete a table that went belongs to the hardware. */
+static void tables_are_freed_last(void **state)
+{
+	static const uint32_t flags[] = {0, DRV_ALLOC_DIRTY};
+	struct drv_domain *d;
+	struct drv_gather g;
+	unsigned int f;
+	struct rig r;
+
+	(void)state;
+	rig_up(&r);
+	for (f = 0; f < 2; f++) {
+		d = paging(&r, 0, flags[f]);
+		OK(&r, attach(&r, 0, NB_NO_PASID, d));
+		r.busy_addr = X + 9 * K4; /* first used when the table is unlinked already */
+		OK(&r, map(&r, d, X, H + K4, M2, RW));
+		GO(&r, 0, NB_NO_PASID, X, H + K4);
+		r.thief = true;
+		unmap(&r, d, X, M2);
+		/* An empty table that makes room for a large page; only its upper levels are cached. */
+		r.thief = false;
+		OK(&r, map(&r, d, X, H + K4, K4, RW));
+		GO(&r, 0, NB_NO_PASID, X, H + K4);
+		g = (struct drv_gather){0};
+		OK(&r, d->ops->unmap(d, X, K4, &g));
+		d->ops->iotlb_sync(d, &g);
+		GO(&r, 0, NB_NO_PASID, X, FAULT);
+		r.thief = true;
+		OK(&r, map(&r, d, X, 4 * H, M2, RW));
+		r.thief = false;
+		r.busy_addr = 0;
+		assert_int_equal(r.stolen, 0);
+		GO(&r, 0, NB_NO_PASID, X + 9 * K4, 4 * H + 9 * K4);
+		block(&r, 0, NB_NO_PASID);
+		d->ops->free(d);
+	}
+	rig_down(&r);
+}
+
 /* A part of a large page goes: the rest stays, at the same place. */
 static void split_large_page(void **state)
 {
@@ -556,6 +595,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unmap_reaches_all_attachments),
 		cmocka_unit_test(freed_tables_are_forgotten),
+		cmocka_unit_test(tables_are_freed_last),
 		cmocka_unit_test(split_large_page),
 		cmocka_unit_test(failed_map_leaves_nothing),
 		cmocka_unit_test(guest_invalidates),
