@@ -392,7 +392,7 @@ static void shrink(struct world *w, const struct nb_desc *desc, const uint64_t *
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = 1, runs = 200, steps = 4000, r, seeds[MAX_STEPS];
+	uint64_t seed = 1, runs = 80, steps = 4000, r, seeds[MAX_STEPS];
 	const struct nb_desc *desc = nb_desc_find("spr-fixed");
 	static struct world w;
 	bool keep[MAX_STEPS];

@@ -595,7 +595,7 @@ static void new_unit(struct world *w, uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = 1, cases = 20000, i, counts[2] = {0, 0};
+	uint64_t seed = 1, cases = 12000, i, counts[2] = {0, 0};
 	struct world w = {0};
 	bool survey = false;
 	int a;
