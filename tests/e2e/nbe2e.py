@@ -116,7 +116,7 @@ class Guest:
     """
 
     def __init__(self, nb, devices, iommu="intel_iommu=on,sm_on iommu.strict=1", machine="q35",
-                 host="spr", smp=1, args=(), nestbox_args=(), wrap=(), launch=(), owner=None, reboot=False, timeout=60):
+                 host="spr", smp=1, args=(), nestbox_args=(), wrap=(), launch=(), owner=None, reboot=False, timeout=120):
         self.deadline = time.monotonic() + timeout
         self.dir = tempfile.mkdtemp(prefix="nb-e2e-")
         if owner is not None:

@@ -30,7 +30,7 @@ MEASURES = (("randread_iops", "4 KiB random reads", "IOPS"), ("seqread_mbps", "1
 def measure(mode, iommu, image):
     devices = [*iommufd(), "-device", NESTED, *vfio(NVME0, addr="4"),
                "-drive", "file=%s,if=none,id=peer,format=raw" % image, "-device", "nvme,drive=peer,serial=peer,addr=5"]
-    with Guest("perf,disk=%s;%s,rounds=5,ms=400" % (OURS, PEER), devices, iommu=iommu, timeout=120) as guest:
+    with Guest("perf,disk=%s;%s,rounds=5,ms=400" % (OURS, PEER), devices, iommu=iommu, timeout=240) as guest:
         guest.finish()
         for key, text, unit in MEASURES:
             ours, peer = (float(guest.last("%s.%s" % (key, pci))) for pci in (OURS, PEER))

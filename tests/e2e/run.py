@@ -132,7 +132,7 @@ def hotplug():
     """One disk comes and goes behind a root port while the other is under load."""
     times = 20
     devices = [*nested_disk(addr="4"), "-device", "pcie-root-port,id=rp0,slot=1,chassis=1,addr=5"]
-    with Guest("hotplug,disk=0000:00:04.0,times=%d" % times, devices, timeout=90) as guest:
+    with Guest("hotplug,disk=0000:00:04.0,times=%d" % times, devices, timeout=180) as guest:
         if PLAIN:
             guest.qmp.command("blockdev-add", driver="file", **{"node-name": "other",
                                                                   "filename": guest.plain_disk("other")})

@@ -91,12 +91,12 @@ void disk_wait_at(struct disk *disk, const char *pci)
 int disk_open(const struct disk *disk, int flags)
 {
 	char path[64];
-	double limit = now() + 5;
+	double limit = now() + 10;
 	int fd;
 
 	snprintf(path, sizeof(path), "/dev/%s", disk->name);
-	/* devtmpfs makes the node a little after sysfs shows the disk. */
-	while ((fd = open(path, flags | O_CLOEXEC)) < 0 && errno == ENOENT && now() < limit)
+	/* Between sysfs showing a new disk and the disk being open to all lie its node and its capacity. */
+	while ((fd = open(path, flags | O_CLOEXEC)) < 0 && (errno == ENOENT || errno == ENXIO) && now() < limit)
 		sleep_ms(5);
 	if (fd < 0)
 		fail("%s: %s", path, strerror(errno));
