@@ -34,6 +34,7 @@ struct vtd_proc {
 	uint8_t in_bits;      /* input addresses: canonical in so many bits (first stage), or below 2^in_bits */
 	uint8_t gpa_bits;     /* min(MGAW, AW) */
 	bool legacy;
+	bool hot;	      /* requests without PASID need nothing but a translation: not pass-through, not RID_PRIV */
 	bool priv_rid;	      /* RID_PRIV, for requests without PASID */
 	bool sre, ere, nxe, smep, wpe, eafe, ssade;
 	bool can_ad;	      /* page walks snoop: A/D updates are possible */

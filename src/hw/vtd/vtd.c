@@ -2,8 +2,8 @@
 /*
  * The unit as a whole: creation, and the path of a request through it.
  *
- * A request: interrupt range (3.15), translation off, configuration, checks that need no table, IOTLB, walk. The
- * common case, no PASID and an IOTLB hit, is one function here and inline lookups; everything else is called.
+ * A request: interrupt range (3.15), translation off, configuration, checks that need no table, IOTLB, walk:
+ * translate_any(). The common case, no PASID and an IOTLB hit, is decided in translate() before that.
  */
 #include "hw/vtd/model.h"
 
@@ -36,7 +36,11 @@ static void interrupt_range(struct vtd *v, const struct hw_request *req, struct 
 	}
 }
 
-static bool addr_ok(const struct vtd_proc *p, uint64_t addr)
+/* Reads and writes, nothing else. */
+#define PLAIN(req) ((uint8_t)((req)->access - 1) < 3 && !((req)->flags & HW_OBSERVE))
+_Static_assert(HW_READ == 1 && HW_WRITE == 2 && HW_EXEC == 4, "PLAIN()");
+
+static inline bool addr_ok(const struct vtd_proc *p, uint64_t addr)
 {
 	if (p->kind == VTD_K_FS || p->kind == VTD_K_NESTED) {
 		uint64_t top = (uint64_t)((int64_t)addr >> (p->in_bits - 1));
@@ -157,42 +161,71 @@ static void translate_slow(struct vtd *v, const struct hw_request *asked, struct
 	}
 }
 
-static void translate(struct hw_iommu *hw, const struct hw_request *req, struct hw_result *res)
+static __attribute__((noinline)) void translate_any(struct vtd *v, const struct hw_request *req,
+						    struct hw_result *res, uint64_t seq, uint32_t mode)
 {
-	struct vtd *v = to_vtd(hw);
-	/* Before anything that an invalidation may change: see tlb.h. */
-	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire);
-	uint32_t mode = atomic_load_explicit(&v->mode, memory_order_acquire);
-
 	const struct vtd_proc *p = NULL;
 
-	if (unlikely(!(mode & VTD_MODE_TE))) {
-		if (req->pasid == NB_NO_PASID && req->addr >> 20 == VTD_INTR_RANGE)
-			interrupt_range(v, req, res, mode);
-		else
-			pass(res, req->addr, 52, HW_READ | HW_WRITE | HW_EXEC);
+	if (req->pasid == NB_NO_PASID && unlikely(req->addr >> 20 == VTD_INTR_RANGE)) {
+		interrupt_range(v, req, res, mode);
 		return;
 	}
-	if (likely(req->pasid == NB_NO_PASID)) {
-		const struct vtd_bus *b;
+	if (unlikely(!(mode & VTD_MODE_TE))) {
+		pass(res, req->addr, 52, HW_READ | HW_WRITE | HW_EXEC);
+		return;
+	}
+	if (req->pasid == NB_NO_PASID) {
+		const struct vtd_bus *b = atomic_load_explicit(&v->bus[req->rid >> 8], memory_order_acquire);
 
-		if (unlikely(req->addr >> 20 == VTD_INTR_RANGE)) {
-			interrupt_range(v, req, res, mode);
-			return;
-		}
-		b = atomic_load_explicit(&v->bus[req->rid >> 8], memory_order_acquire);
 		p = b ? nb_rcu_dereference(b->slot[req->rid & 0xff].fast) : NULL;
 		if (unlikely(p && p->priv_rid))
 			p = NULL;
 	} else if (!(req->flags & HW_PRIV)) {
 		p = vtd_config_cached(v, req);
 	}
-	if (likely(p && (req->access & (HW_READ | HW_WRITE)) && !(req->access & HW_EXEC) &&
-		   !(req->flags & HW_OBSERVE))) {
+	if (likely(p && PLAIN(req)))
 		translate_with(v, p, req, res, seq, true);
-		return;
+	else
+		translate_slow(v, req, res, seq);
+}
+
+/* Count an event that nobody logs, in a thread that has its slot: no call, so the caller needs no stack. */
+static inline bool counted(struct nb_trace *tr, enum nb_event ev)
+{
+	if (!tr)
+		return true;
+	if (unlikely(nb_trace_slot_plus1 - 1 >= NB_TRACE_SLOTS - 1 || nb_trace_logged(tr, ev)))
+		return false;
+	nb_trace_add(tr, ev, 1);
+	return true;
+}
+
+/* The common case here, without a call: translation on, no PASID, configuration and translation cached, allowed. */
+static void translate(struct hw_iommu *hw, const struct hw_request *req, struct hw_result *res)
+{
+	struct vtd *v = to_vtd(hw);
+	/* Before anything that an invalidation may change: see tlb.h. */
+	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire), val;
+	uint32_t mode = atomic_load_explicit(&v->mode, memory_order_acquire);
+	const struct vtd_bus *b = atomic_load_explicit(&v->bus[req->rid >> 8], memory_order_acquire);
+	const struct vtd_proc *p = b ? nb_rcu_dereference(b->slot[req->rid & 0xff].fast) : NULL;
+	unsigned int lg2 = 12;
+
+	if (likely(p && req->pasid == NB_NO_PASID && (mode & VTD_MODE_TE) && PLAIN(req) && p->hot &&
+		   req->addr >> 20 != VTD_INTR_RANGE && addr_ok(p, req->addr))) {
+		uint32_t word = atomic_load_explicit(&p->tag->leaf, memory_order_acquire);
+
+		if (likely(vtd_tlb_probe(&v->tlb, word, req->addr, &val, &lg2) &&
+			   !(req->access & ~val & (HW_READ | HW_WRITE)) && counted(hw->tr, NB_EV_hw_tlb_hit))) {
+			res->kind = HW_OK;
+			res->lg2 = (uint8_t)lg2;
+			res->perm = (uint8_t)((val & VTD_V_UR) | (val & VTD_V_UWP) / (VTD_V_UWP / VTD_V_UW));
+			res->pa = hpa((val & VTD_V_ADDR) | (req->addr & (BIT(lg2) - 1)));
+			NB_USDT(hw_tlb_hit, req->rid, req->pasid, req->addr, res->pa.v);
+			return;
+		}
 	}
-	translate_slow(v, req, res, seq);
+	translate_any(v, req, res, seq, mode);
 }
 
 /* From memory and not from caches; so no read section is needed, and steps may call anyone. */
