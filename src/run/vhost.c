@@ -39,21 +39,30 @@ static struct {
 	/* A fork caught other threads inside: the copy's locks are in no known state. Set in the child, before it runs. */
 	bool poisoned;
 	_Atomic unsigned int inside; /* threads in the virtual host */
+	_Atomic bool forking;	     /* written under claim_lock */
 	unsigned int inside_at_fork;
 } vh = {.lock_fd = -1, .log_fd = -1};
 
+/*
+ * `inside` and `forking` are each written by one side and then read by the other, both sequentially consistent: either the fork
+ * counts us, or we see it and stay out until it is done, which is when it gives claim_lock back.
+ */
 void vhost_enter(void)
 {
-	if (run_self.depth++ == 0) {
-		atomic_fetch_add_explicit(&vh.inside, 1, memory_order_relaxed);
-		signals_unblock();
+	if (run_self.depth++ != 0)
+		return;
+	while (atomic_fetch_add(&vh.inside, 1), atomic_load(&vh.forking)) {
+		atomic_fetch_sub(&vh.inside, 1);
+		claim_lock();
+		claim_unlock();
 	}
+	signals_unblock();
 }
 
 void vhost_leave(void)
 {
 	if (--run_self.depth == 0)
-		atomic_fetch_sub_explicit(&vh.inside, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&vh.inside, 1, memory_order_release);
 }
 
 static void say_to(int fd, const char *fmt, va_list ap)
@@ -347,11 +356,19 @@ static void on_opened(const struct run_file *f)
 static void fork_prepare(void)
 {
 	fdtable_fork_prepare();
+	atomic_store(&vh.forking, true);
 	vh.inside_at_fork = atomic_load(&vh.inside) - (run_self.depth != 0);
+}
+
+static void fork_parent(void)
+{
+	atomic_store(&vh.forking, false);
+	fdtable_fork_parent();
 }
 
 static void fork_child(void)
 {
+	atomic_store(&vh.forking, false);
 	fdtable_fork_child();
 	if (vh.inside_at_fork)
 		vh.poisoned = true;
@@ -366,7 +383,7 @@ static void fork_child(void)
 static void on_first(void)
 {
 	nb_rcu_synchronize();
-	pthread_atfork(fork_prepare, fdtable_fork_parent, fork_child);
+	pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
 static const struct state_ops state_ops = {

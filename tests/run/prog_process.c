@@ -255,6 +255,45 @@ static void fork_amid_call(void)
 	CHECK(read(out[0], &byte, 1) == 1 && byte == 'k');
 }
 
+static _Atomic bool stop_filling;
+
+static void *filler(void *arg)
+{
+	volatile int pause;
+
+	while (!stop_filling) {
+		CHECK(ioctl((int)(intptr_t)arg, FAKE_FILL, 4096) == 0);
+		for (pause = 0; pause < 20000; pause++) /* as long outside as inside */
+			;
+	}
+	return NULL;
+}
+
+/* The same, many times and at no particular moment. */
+static void fork_race(void)
+{
+	int iommu = open_iommu(), i;
+	pthread_t thread[2];
+
+	CHECK(ioctl(iommu, FAKE_GET) == 0);
+	for (i = 0; i < 2; i++)
+		CHECK(pthread_create(&thread[i], NULL, filler, (void *)(intptr_t)iommu) == 0);
+	for (i = 0; i < 2500; i++) {
+		void *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			alarm(10); /* SIGALRM rather than a hang */
+			_exit(munmap(p, 4096));
+		}
+		wait_for(pid, 0);
+		CHECK(munmap(p, 4096) == 0);
+	}
+	stop_filling = true;
+	for (i = 0; i < 2; i++)
+		CHECK(pthread_join(thread[i], NULL) == 0);
+}
+
 /* A vfork's child closes what it does not want to hand on; that must not touch us. */
 static void vfork_closes(void)
 {
@@ -457,6 +496,7 @@ const struct prog_case process_cases[] = {
 	{"daemonise", daemonise},
 	{"stale-copy", stale_copy},
 	{"fork-amid-call", fork_amid_call},
+	{"fork-race", fork_race},
 	{"vfork-closes", vfork_closes},
 	{"sandbox-before", sandbox_before},
 	{"sandbox-after", sandbox_after},
