@@ -45,7 +45,7 @@ int host_create(const struct host_cfg *cfg, struct host **out);
 void host_destroy(struct host *h); /* all files closed; functions and IOMMUs stay the caller's */
 
 /*
- * Plug a function in: dev is probed (drv_ops.probe_device) and stays the caller's, as does fn. Functions of one group number share
+ * Plug a function in: dev is probed here (drv_ops.probe_device), released by host_destroy(), and stays the caller's, as does fn. Functions of one group number share
  * an IOMMU group. The device node is called "vfio<N>", N counting from 0 in order of this call.
  */
 struct host_function_cfg {
@@ -57,7 +57,6 @@ struct host_function_cfg {
 int host_add_function(struct host *h, const struct host_function_cfg *cfg, struct host_function **out);
 /* For the function's struct dev_bus: an interrupt arrived. Any thread. */
 void host_function_irq(struct host_function *f, enum dev_irq kind, unsigned int vector, bool level);
-/* May DMA pass: the function is not being reset and has memory decode state that allows it. */
 
 int iommufd_open(struct host *h, struct iommufd_file **out);
 void iommufd_close(struct iommufd_file *f); /* the context lives on while a bound device holds it */

@@ -501,6 +501,9 @@ static void intx(void **state)
 	assert_int_equal(fired(e), 1);
 	assert_int_equal(cfg(r, 6, 2) & 8, 8); /* status says so */
 	interrupt(r, 0);
+	assert_int_equal(fired(e), 0); /* the line is up already */
+	reg(r, DMATEST_INT, 1);
+	interrupt(r, 0); /* down and up again */
 	assert_int_equal(fired(e), 0); /* masked by its own firing */
 	assert_int_equal(set_irqs(r, unmask, 0, 0, 1, NULL), 0);
 	assert_int_equal(fired(e), 1); /* still asserted: again */
