@@ -476,16 +476,24 @@ void idev_detach_all(struct idev *dev)
 	}
 }
 
-void group_reset_begin(struct host_group *g)
+/* Only functions with a translation cache of their own must be kept from using it over a reset. */
+static bool parks(const struct host_group *g)
 {
 	struct host_function *f;
+
+	nb_list_for_each(f, &g->functions, group_link) {
+		if (f->drv->ats)
+			return true;
+	}
+	return false;
+}
+
+void group_reset_begin(struct host_group *g)
+{
 	struct attach *a;
 
 	pthread_mutex_lock(&g->lock);
-	/* Only functions with a translation cache of their own must be kept from using it over the reset. */
-	nb_list_for_each(f, &g->functions, group_link)
-		g->resetting |= f->drv->ats;
-	if (g->resetting) {
+	if (parks(g) && g->resetting++ == 0) {
 		nb_list_for_each(a, &g->attaches, link)
 			block_locked(g, a->pasid);
 	}
@@ -497,11 +505,10 @@ void group_reset_end(struct host_group *g)
 	struct attach *a;
 
 	pthread_mutex_lock(&g->lock);
-	if (g->resetting) {
+	if (parks(g) && --g->resetting == 0) {
 		/* What fails stays blocked: no DMA is better than wrong DMA. */
 		nb_list_for_each(a, &g->attaches, link)
 			(void)program_locked(g, a->pasid, a->hwpt, NULL, NULL);
 	}
-	g->resetting = false;
 	pthread_mutex_unlock(&g->lock);
 }

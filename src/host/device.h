@@ -30,7 +30,7 @@ struct host_group {
 	struct ictx *owner;	  /* who may use its DMA: the context of all its bound devices */
 	unsigned int nbound;
 	struct nb_list attaches; /* struct attach.link, one per PASID in use */
-	bool resetting;		 /* parked on the blocked domain */
+	unsigned int resetting;	 /* resets under way: parked on the blocked domain */
 };
 
 /* What one (group, PASID) is attached to. */

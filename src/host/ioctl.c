@@ -107,7 +107,7 @@ long iommufd_ioctl(struct iommufd_file *f, unsigned int cmd, uint64_t uarg)
 		return vfio_compat_ioctl(ctx, cmd, uarg);
 	entry = &cmds[nr];
 	u.diag.msg[0] = '\0';
-	if (user_read(&user_size, uarg, sizeof(user_size)))
+	if (!guard_load32(user_ptr(uarg), &user_size))
 		err = -EFAULT; /* before the number is looked at: Linux's order */
 	else if (entry->number != cmd)
 		err = -ENOTTY;

@@ -8,6 +8,7 @@
 
 #include <sys/mman.h>
 
+#include "host/vfio.h"
 #include "host_rig.h"
 
 #define NEST  IOMMU_HWPT_ALLOC_NEST_PARENT
@@ -428,6 +429,45 @@ static void pasids(void **state)
 	assert_null(rig_pasid5[RID(2)]);
 }
 
+/* While functions of a group are being reset it is parked, and nothing can be attached until the last is through. */
+static void reset_interlock(void **state)
+{
+	struct rig *r = rig_of(state);
+	uint32_t s = rig_ioas(r), h, h2, p;
+	struct host_group *g;
+
+	rig_bind(r, 1);
+	g = r->hf[1]->group;
+	h = rig_hwpt(r, 1, s, PASID);
+	h2 = rig_hwpt(r, 1, s, PASID);
+	p = rig_hwpt(r, 1, s, PASID);
+	assert_int_equal(rig_attach(r, 1, h), 0);
+	assert_int_equal(rig_attach_pasid(r, 1, p, 5), 0);
+	group_reset_begin(g);
+	group_reset_begin(g);
+	for (unsigned int i = 1; i <= 2; i++) {
+		assert_null(rig_attached[RID(i)]);
+		assert_null(rig_pasid5[RID(i)]);
+	}
+	assert_int_equal(rig_attach(r, 1, h2), -EBUSY);
+	assert_int_equal(rig_attach(r, 1, s), -EBUSY);
+	assert_int_equal(rig_attach_pasid(r, 1, p, 6), -EBUSY);
+	assert_int_equal(rig_detach_pasid(r, 1, 5), 0); /* detaching is always possible */
+	group_reset_end(g);
+	assert_int_equal(rig_attach(r, 1, h2), -EBUSY);
+	assert_null(rig_attached[RID(1)]);
+	group_reset_end(g);
+	assert_non_null(rig_attached[RID(1)]);
+	assert_ptr_equal(rig_attached[RID(1)], rig_attached[RID(2)]);
+	assert_null(rig_pasid5[RID(1)]);
+	assert_int_equal(rig_attach(r, 1, h2), 0);
+	/* without a translation cache nothing is parked */
+	r->dev[1].ats = r->dev[2].ats = false;
+	group_reset_begin(g);
+	assert_non_null(rig_attached[RID(1)]);
+	group_reset_end(g);
+}
+
 static void unnested(void **state)
 {
 	struct rig *r = rig_of(state);
@@ -674,7 +714,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(alloc_errors), T(fill),    T(automatic), T(bind),	  T(attach_errors),  T(groups),
-		T(pasids),	 T(unnested), T(hw_info),   T(invalidate), T(dirty_tracking), T(later_objects),
+		T(pasids),	 T(reset_interlock), T(unnested), T(hw_info),   T(invalidate), T(dirty_tracking), T(later_objects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
