@@ -119,8 +119,8 @@ static void *revoker(void *arg)
 
 		expect(s, rig_map(&s->r, s->ioas[0], m, base, 4 * PG, RW) == 0, "map");
 		host_revoke(machine_host(s->r.m), (uintptr_t)m + PG, 2 * PG);
+		host_revoke(machine_host(s->r.m), (uintptr_t)m, 4 * PG); /* before it goes: then nobody misses it */
 		munmap(m, 4 * PG);
-		host_revoke(machine_host(s->r.m), (uintptr_t)m, 4 * PG);
 		expect(s, rig_unmap(&s->r, s->ioas[0], base, 4 * PG, &n) == 0 && n == 4 * PG, "unmap of revoked");
 		atomic_fetch_add(&s->revoked, 1);
 	}
