@@ -154,7 +154,7 @@ def hotplug():
 
 @case("reset-under-load")
 def reset_under_load():
-    with Guest("nvme-load,secs=3", nested_disk(), reboot=True) as guest:
+    with Guest("nvme-load,secs=2", nested_disk(), reboot=True) as guest:
         guest.wait_line("load", "running")
         time.sleep(1)
         guest.qmp.command("system_reset")
