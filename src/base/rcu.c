@@ -12,6 +12,7 @@
 #include "base/cpu.h"
 
 #include <assert.h>
+#include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 __thread struct nb_rcu_reader nb_rcu_self;
+static _Atomic uint32_t asleep; /* 1: the writer sleeps, or is about to; futex */
 static _Atomic bool fenced; /* readers fence for themselves; written under registry_lock */
 
 /* Registry lock: `readers` and their links. Grace-period lock: one writer at a time.
@@ -137,18 +139,50 @@ static void fence_all_locked(void)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
-/*
- * Spin briefly: a section lasts well under a microsecond. Then sleep, not yield: the reader we wait for may be
- * preempted, perhaps by us, and a yield could give it, and take from us, a whole time slice.
- */
-static void pause_for_reader(unsigned int *spins)
+void nb_rcu_wake(struct nb_rcu_reader *self)
 {
-	static const struct timespec nap = {.tv_nsec = 5000};
+	atomic_store_explicit(&self->waited_for, 0, memory_order_relaxed);
+	if (atomic_exchange(&asleep, 0))
+		syscall(SYS_futex, &asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
 
-	if (++*spins < 256)
+/* Is its section that was open when the grace period began still the same one? */
+static bool in_the_way(const struct nb_rcu_reader *r)
+{
+	return (r->seen & 1) && atomic_load_explicit(&r->ctr, memory_order_acquire) == r->seen;
+}
+
+/* Registry lock. */
+static struct nb_rcu_reader *first_in_the_way_locked(void)
+{
+	struct nb_rcu_reader *r;
+
+	for (r = readers; r && !in_the_way(r); r = r->next)
+		;
+	return r;
+}
+
+/*
+ * A section lasts well under a microsecond, so one that stays open is most likely preempted, perhaps by us: sleep, and be
+ * woken at its end. The reader's last look at `waited_for` may come too early for what we write here, and
+ * another fence for everyone would cost more than it saves: hence the second look after a pause, and the time limit. Drops
+ * the registry lock meanwhile: threads may come and go.
+ */
+static void sleep_locked(struct nb_rcu_reader *r)
+{
+	static const struct timespec limit = {.tv_nsec = 1000000};
+	unsigned int i;
+
+	atomic_store(&asleep, 1);
+	atomic_store(&r->waited_for, 1);
+	for (i = 0; i < 8; i++)
 		nb_cpu_relax();
-	else
-		nanosleep(&nap, NULL);
+	if (in_the_way(r)) {
+		pthread_mutex_unlock(&registry_lock);
+		syscall(SYS_futex, &asleep, FUTEX_WAIT_PRIVATE, 1, &limit, NULL, 0);
+		pthread_mutex_lock(&registry_lock);
+	}
+	atomic_store(&asleep, 0);
 }
 
 void nb_rcu_synchronize(void)
@@ -166,18 +200,13 @@ void nb_rcu_synchronize(void)
 	fence_all_locked();
 	for (r = readers; r; r = r->next)
 		r->seen = atomic_load_explicit(&r->ctr, memory_order_acquire);
-	for (;;) {
-		/* Threads may come and go while we wait, so the list is read afresh; who comes is not waited for. */
-		for (r = readers; r; r = r->next)
-			if ((r->seen & 1) && atomic_load_explicit(&r->ctr, memory_order_acquire) == r->seen)
-				break;
-		if (!r)
-			break;
-		pthread_mutex_unlock(&registry_lock);
-		pause_for_reader(&spins);
-		pthread_mutex_lock(&registry_lock);
+	while ((r = first_in_the_way_locked()) != NULL) {
+		if (++spins < 32)
+			nb_cpu_relax();
+		else
+			sleep_locked(r);
 	}
-	fence_all_locked();
+	/* Their last accesses came before their counters changed (release, acquire). */
 out_unlock:
 	pthread_mutex_unlock(&registry_lock);
 	pthread_mutex_unlock(&gp_lock);

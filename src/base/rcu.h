@@ -28,6 +28,7 @@ enum nb_rcu_state {
 struct nb_rcu_reader {
 	/* Odd inside a read section, one more at each end of one: a writer that saw it odd waits for any other value. */
 	_Atomic uint64_t ctr;
+	_Atomic uint32_t waited_for; /* a writer sleeps until this section ends */
 	uint32_t depth;	       /* sections beyond the outermost; the thread's own */
 	_Atomic uint32_t state; /* enum nb_rcu_state; written under the registry lock */
 	/* under the registry lock */
@@ -38,6 +39,7 @@ struct nb_rcu_reader {
 extern __thread struct nb_rcu_reader nb_rcu_self __attribute__((tls_model("initial-exec")));
 
 void nb_rcu_read_lock_slow(void); /* first section of a thread, or a thread that fences */
+void nb_rcu_wake(struct nb_rcu_reader *self);
 
 static inline void nb_rcu_read_lock(void)
 {
@@ -67,6 +69,8 @@ static inline void nb_rcu_read_unlock(void)
 	}
 	/* Release: what the section did is done before a waiter sees it closed. */
 	atomic_store_explicit(&r->ctr, atomic_load_explicit(&r->ctr, memory_order_relaxed) + 1, memory_order_release);
+	if (__builtin_expect(atomic_load_explicit(&r->waited_for, memory_order_relaxed), 0))
+		nb_rcu_wake(r);
 }
 
 static inline bool nb_rcu_in_section(void)
