@@ -5,6 +5,7 @@
  */
 #include "host/hwpt.h"
 #include "host/ioas.h"
+#include "host/user.h"
 
 struct revoke {
 	struct ioas *ioas;
@@ -12,17 +13,33 @@ struct revoke {
 	unsigned int n;
 };
 
+/* Bytes [first, last] of the area out of every domain. False: one had no memory to cut a large page. */
+static bool unmap_part_locked(struct ioas *s, const struct area *a, uint64_t first, uint64_t last)
+{
+	struct hwpt *h;
+
+	nb_list_for_each(h, &s->hwpts, ioas_link) {
+		struct drv_gather g = {0};
+		int err = h->dom->ops->unmap(h->dom, a->n.first + first, last - first + 1, &g);
+
+		h->dom->ops->iotlb_sync(h->dom, &g);
+		if (err)
+			return false;
+	}
+	return true;
+}
+
 static void revoke_area_locked(void *opaque, struct va_link *l)
 {
 	struct revoke *r = opaque;
 	struct area *a = container_of(l, struct area, va);
-	uint64_t page = r->ioas->alignment, end = area_len(a) - 1;
+	uint64_t end = area_len(a) - 1;
 	uint64_t first = r->va_first > l->first ? r->va_first - l->first : 0;
 	uint64_t last = r->va_last < l->last ? r->va_last - l->first : end;
-	struct hwpt *h;
 
-	first = nb_align_down(first, page);
-	last |= page - 1;
+	/* Whole pages, whatever the alignment is now: the next domain may have them only. */
+	first = nb_align_down(first, HOST_PAGE_SIZE);
+	last |= HOST_PAGE_SIZE - 1;
 	if (last > end)
 		last = end;
 	/* What is dead is one range, so that a later domain can be told in two words what to leave out. */
@@ -33,16 +50,11 @@ static void revoke_area_locked(void *opaque, struct va_link *l)
 		last = last > a->dead_last ? last : a->dead_last;
 	}
 	r->n++;
-	nb_list_for_each(h, &r->ioas->hwpts, ioas_link) {
-		struct drv_gather g = {0};
-
-		if (h->dom->ops->unmap(h->dom, a->n.first + first, last - first + 1, &g)) {
-			/* A large page had to be cut and there was no memory for it: all of the area goes. */
-			first = 0;
-			last = end;
-			(void)h->dom->ops->unmap(h->dom, a->n.first, end + 1, &g);
-		}
-		h->dom->ops->iotlb_sync(h->dom, &g);
+	if (!unmap_part_locked(r->ioas, a, first, last)) {
+		/* All of the area goes then, from every domain: nothing is cut, and none shows what the area says is dead. */
+		first = 0;
+		last = end;
+		(void)unmap_part_locked(r->ioas, a, first, last);
 	}
 	a->dead_first = first;
 	a->dead_last = last;

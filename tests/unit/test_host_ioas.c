@@ -669,6 +669,24 @@ static void revocation(void **state)
 	(void)h;
 }
 
+/* Before any table is there IOVAs may have any alignment; what is gone is whole pages all the same, or no table could be filled. */
+static void revocation_before_any_table(void **state)
+{
+	struct rig *r = rig_of(state);
+	uint32_t a = rig_ioas(r);
+	uint8_t *m = mmap(NULL, 8 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t va = (uintptr_t)m;
+
+	rig_bind(r, 0);
+	assert_int_equal(rig_map_at(r, a, m, 8 * PG, 0x100000), 0);
+	host_revoke(r->host, va + 2 * PG + 7, 100);
+	host_revoke(r->host, va + 3 * PG - 1, 2);
+	assert_int_equal(rig_attach(r, 0, rig_hwpt(r, 0, a, 0)), 0);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(rig_pa(0, 0x100000 + i * PG), i == 2 || i == 3 ? 0 : va + i * PG);
+	munmap(m, 8 * 4096);
+}
+
 /* Everything above once more in small, with each allocation failing: right errno, nothing left, and it works afterwards. */
 static void every_allocation_fails_once(void **state)
 {
@@ -725,7 +743,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(dispatch), T(objects),   T(map_errors), T(automatic_iova), T(allow_and_ranges),
 		T(unmap),    T(copies),	   T(files),	  T(options),	     T(container),
-		T(revocation),   T(every_allocation_fails_once),
+		T(revocation),
+		T(revocation_before_any_table),   T(every_allocation_fails_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

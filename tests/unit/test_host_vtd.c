@@ -142,6 +142,48 @@ static void revoked_is_not_reached(void **state)
 	munmap(m, 2 * len);
 }
 
+/*
+ * Two tables show the area, and there is memory to cut the large page of one of them only. Then all of it goes, from both: what
+ * the area says of itself is all that a later revocation looks at.
+ */
+static void revoked_without_memory(void **state)
+{
+	size_t len = 4 << 20;
+	uint8_t *m = mmap(NULL, 2 * len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *buf = (uint8_t *)(((uintptr_t)m + len - 1) & ~(uintptr_t)(len - 1));
+	unsigned long n;
+
+	(void)state;
+	for (n = 1; n < 10; n++) {
+		uint32_t s = 0, h[2] = {0};
+		uint64_t v = 1;
+		struct rig r;
+		bool fired;
+
+		up(&r, "spr");
+		OK(rig_ioas(&r, &s));
+		for (unsigned int i = 0; i < 2; i++) {
+			OK(rig_hwpt(&r, i ? FAR : TEST, s, IOMMU_HWPT_ALLOC_NEST_PARENT, &h[i]));
+			OK(rig_attach(&r, i ? FAR : TEST, NB_NO_PASID, h[i]));
+		}
+		OK(rig_map(&r, s, buf, 0x40000000, len, RW));
+		nb_fail_nth_arm(n);
+		host_revoke(machine_host(r.m), (uintptr_t)buf + 0x155000, PG);
+		fired = nb_fail_nth_fired();
+		host_revoke(machine_host(r.m), (uintptr_t)buf + 0x300000, PG);
+		for (unsigned int i = 0; i < 2; i++) {
+			assert_int_equal(rig_read(&r, i ? FAR : TEST, NB_NO_PASID, 0x40155000, &v, 8), -EFAULT);
+			assert_int_equal(rig_read(&r, i ? FAR : TEST, NB_NO_PASID, 0x40300000, &v, 8), -EFAULT);
+		}
+		OK(rig_unmap(&r, s, 0, UINT64_MAX, &v));
+		rig_down(&r);
+		if (!fired)
+			break;
+	}
+	assert_in_range(n, 3, 9); /* a cut in each of the tables */
+	munmap(m, 2 * len);
+}
+
 static void nested(void **state)
 {
 	struct guest g = {.ram = mmap(NULL, GUEST_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
@@ -420,6 +462,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mapped_is_reached_unmapped_is_not),
 		cmocka_unit_test(revoked_is_not_reached),
+		cmocka_unit_test(revoked_without_memory),
 		cmocka_unit_test(nested),
 		cmocka_unit_test(erratum_refuses_read_only),
 		cmocka_unit_test(pasids),
