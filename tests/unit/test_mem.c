@@ -276,11 +276,10 @@ static atomic_bool done;
 static void *unmapper(void *arg)
 {
 	(void)arg;
-	for (int i = 0; i < 2000; i++) {
+	while (!atomic_load(&done)) {
 		mprotect(victim, 4096, PROT_NONE);
 		mprotect(victim, 4096, PROT_READ | PROT_WRITE);
 	}
-	atomic_store(&done, true);
 	return NULL;
 }
 
@@ -295,16 +294,15 @@ static void guard_races_unmap(void **state)
 	arm();
 	victim = pages(1, PROT_READ | PROT_WRITE);
 	pthread_create(&t, NULL, unmapper, NULL);
-	while (!atomic_load(&done)) {
+	while (ok < 100 || bad < 100) {
 		if (guard_copy(buf, victim, 4096) == 0)
 			ok++;
 		else
 			bad++;
 	}
+	atomic_store(&done, true);
 	pthread_join(t, NULL);
-	assert_true(ok > 0);
 	munmap(victim, 4096);
-	(void)bad;
 }
 
 int main(void)
