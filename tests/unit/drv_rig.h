@@ -43,6 +43,7 @@ struct rig {
 	 */
 	bool thief;
 	unsigned int stolen;
+	unsigned int storm; /* so many faults more of device 0, one each time a fault record becomes free */
 	/*
 	 * With `split` the units have a memory of their own, and see what the driver wrote only after
 	 * a flush.
@@ -157,6 +158,13 @@ static inline void rig_mmio_write(void *opaque, uint64_t off, unsigned int size,
 	u->hw->ops->mmio_write(u->hw, off, size, v);
 	if (r->split)
 		rig_hw_wrote(r);
+	if (off >= 0x600 && off % 16 == 12 && r->storm) {
+		struct hw_request req = {.pasid = NB_NO_PASID, .rid = r->dev[0].rid, .access = HW_READ};
+		struct hw_result res;
+
+		r->storm--;
+		hw_translate(r->unit[0].hw, &req, &res);
+	}
 	if (off == 0x88 && r->busy_addr) {
 		struct hw_request req = {.addr = r->busy_addr, .rid = r->dev[0].rid, .access = HW_READ};
 		struct hw_result res;

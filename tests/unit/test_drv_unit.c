@@ -450,6 +450,28 @@ static void faults_are_read_and_cleared(void **state)
 	rig_down(&r);
 }
 
+/* Whoever reads the records of a device that never ceases to fault comes back all the same, and the rest is found later. */
+static void fault_storm(void **state)
+{
+	struct drv_domain *d;
+	struct vtd_caps c;
+	struct rig r;
+
+	(void)state;
+	vtd_caps_all(&c);
+	rig_up2(&r, &c, &c, 0);
+	r.storm = 20000;
+	GO(&r, 0, NB_NO_PASID, X, FAULT);
+	assert_in_range(r.storm, 1, 19999);
+	r.storm = 0;
+	d = paging(&r, 0, 0);
+	OK(&r, drv_vtd_ops.attach(&r.dev[0], NB_NO_PASID, d, &r.diag));
+	drv_vtd_ops.block(&r.dev[0], NB_NO_PASID); /* has the queue do something */
+	assert_int_equal(rig_mmio_read(&r.unit[0], 0x34, 4), 0);
+	d->ops->free(d);
+	rig_down(&r);
+}
+
 static void queue_errors(void **state)
 {
 	struct drv_domain *d;
@@ -594,6 +616,7 @@ int main(void)
 		cmocka_unit_test(write_buffer_flush),
 		cmocka_unit_test(running_unit_is_taken_over),
 		cmocka_unit_test(faults_are_read_and_cleared),
+		cmocka_unit_test(fault_storm),
 		cmocka_unit_test(queue_errors),
 		cmocka_unit_test(dead_unit),
 		cmocka_unit_test(no_memory),

@@ -28,14 +28,15 @@ static void read_record(struct vtd_unit *u, uint64_t off)
 /*
  * Until no record is left: while one is, the unit sends no further interrupt, and a fault may be
  * logged behind the place where we read. A device that faults without end must not keep this thread
- * for ever; what it leaves behind is read at the next interrupt or submission. Fault lock.
+ * for ever, so each round is taken from *rounds; what is left behind when there are no more is read
+ * at the next interrupt or submission. Fault lock.
  */
-static void read_records(struct vtd_unit *u)
+static void read_records(struct vtd_unit *u, uint32_t *rounds)
 {
 	uint64_t base = 16 * FIELD_GET(VTD_CAP_FRO, u->cap);
-	uint32_t n = (uint32_t)FIELD_GET(VTD_CAP_NFR, u->cap) + 1, round, fsts, i;
+	uint32_t n = (uint32_t)FIELD_GET(VTD_CAP_NFR, u->cap) + 1, fsts, i;
 
-	for (round = 0; round < MAX_ROUNDS; round++) {
+	for (; *rounds; --*rounds) {
 		uint32_t first;
 
 		fsts = dvtd_read32(u, VTD_REG_FSTS);
@@ -60,14 +61,15 @@ void dvtd_read_leftover_faults(struct vtd_unit *u)
 void dvtd_irq(struct drv_iommu *iommu, uint32_t data)
 {
 	struct vtd_unit *u = dvtd_unit(iommu);
+	uint32_t rounds = MAX_ROUNDS;
 
 	if (data != iommu->cfg.msi_data)
 		return;
 	atomic_store(&u->fault_pending, true);
 	/* Whoever holds the lock sees the mark after it has dropped it; then there is nothing left for us. */
-	while (atomic_load(&u->fault_pending) && pthread_mutex_trylock(&u->fault_lock) == 0) {
+	while (rounds && atomic_load(&u->fault_pending) && pthread_mutex_trylock(&u->fault_lock) == 0) {
 		atomic_store(&u->fault_pending, false);
-		read_records(u);
+		read_records(u, &rounds);
 		pthread_mutex_unlock(&u->fault_lock);
 	}
 }
