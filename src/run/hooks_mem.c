@@ -25,6 +25,11 @@ static bool aligned(const void *p)
 	return ((uintptr_t)p & (PAGE - 1)) == 0;
 }
 
+static size_t whole_pages(size_t len)
+{
+	return (len + PAGE - 1) & ~(size_t)(PAGE - 1);
+}
+
 /* Revoke whole pages, errno kept. Nothing for what the kernel will refuse. */
 static void going(const void *p, size_t len)
 {
@@ -32,7 +37,7 @@ static void going(const void *p, size_t len)
 
 	if (!aligned(p) || len == 0 || len > SIZE_MAX - (PAGE - 1))
 		return;
-	vhost_revoke(p, (len + PAGE - 1) & ~(size_t)(PAGE - 1));
+	vhost_revoke(p, whole_pages(len));
 	errno = saved;
 }
 
@@ -99,7 +104,7 @@ HOOK(void *, mremap, (void *addr, size_t old_len, size_t len, int flags, ...))
 			return (void *)sys_ret(r);
 	}
 	if (!(flags & (int)(MREMAP_FIXED | MREMAP_DONTUNMAP)) && len < old_len && aligned(addr))
-		going((char *)addr + ((len + PAGE - 1) & ~(size_t)(PAGE - 1)), old_len - len);
+		going((char *)addr + whole_pages(len), whole_pages(old_len) - whole_pages(len));
 	else
 		going(addr, old_len);
 	if (flags & MREMAP_FIXED)

@@ -52,6 +52,11 @@ static void revokes(void)
 	CHECK(mremap(p, 0x4000, 0x1000, 0) == p && dead(iommu));
 
 	p = page_of(iommu);
+	CHECK(ioctl(iommu, FAKE_WATCH, p + 0x3000) == 0);
+	CHECK(mremap(p, 0x3000, 0x2fff, 0) == p && !dead(iommu)); /* as many pages as before */
+	CHECK(mremap(p, 0x3000, 0x1001, 0) == p && !dead(iommu)); /* what lies behind the old end stays */
+
+	p = page_of(iommu);
 	CHECK(mmap(p + 0x4000, 0x1000, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != NULL);
 	CHECK(!dead(iommu));
 	CHECK_ERR(mremap(p, 0x4000, 0x40000, 0) == MAP_FAILED ? -1 : 0, ENOMEM);
