@@ -18,25 +18,9 @@
 #include "rig.h"
 #include "uapi/iommufd.h"
 #include "uapi/vfio.h"
+#include "input.h"
 
 #define BUF_LEN (64u << 12)
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint64_t take(struct input *in, size_t n)
-{
-	uint64_t v = 0;
-
-	if (n > in->left)
-		n = in->left;
-	memcpy(&v, in->p, n);
-	in->p += n;
-	in->left -= n;
-	return v;
-}
 
 static uint8_t *buffer; /* followed by a page that is not there */
 static int some_fd[2];	/* an eventfd, a memfd */

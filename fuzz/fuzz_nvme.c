@@ -15,6 +15,7 @@
 
 #include "dev/dev.h"
 #include "mem/guard.h"
+#include "input.h"
 
 #define MEM_LEN	  (1u << 20)
 #define CALLS_MAX (2u << 20) /* 63 queues of 1023 commands in one completion doorbell, 15 calls each, with room */
@@ -24,29 +25,6 @@ struct bus {
 	unsigned long calls;
 	uint32_t fail_mask; /* every call whose number has these bits clear fails; 0: none */
 };
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint64_t take(struct input *in, size_t n)
-{
-	uint64_t v = 0;
-
-	if (n > in->left)
-		n = in->left;
-	memcpy(&v, in->p, n);
-	in->p += n;
-	in->left -= n;
-	return v;
-}
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static int dma(struct bus *b, uint64_t addr, size_t len)
 {

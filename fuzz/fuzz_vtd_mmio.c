@@ -14,35 +14,13 @@
 
 #include "hw/hw.h"
 #include "hw/vtd/vtd.h"
+#include "input.h"
 
 #define PAGES 40u
 #define LEN   (PAGES * 4096u)
 #define BASE  UINT64_C(0x100000)
 
 enum { ROOT, CTX, DIR, TAB, RING, STATUS = RING + 2, FS, SS = FS + 4, SS_LOW = SS + 3, DATA = SS_LOW + 4 };
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint64_t take(struct input *in, size_t n)
-{
-	uint64_t v = 0;
-
-	if (n > in->left)
-		n = in->left;
-	memcpy(&v, in->p, n);
-	in->p += n;
-	in->left -= n;
-	return v;
-}
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static uint64_t at(unsigned int page)
 {
