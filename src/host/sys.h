@@ -5,6 +5,9 @@
  * The virtual host interposes munmap(), close() and their kin in the process that it lives in, and revokes mappings there. This room
  * calls the kernel while it holds the very locks that a revocation takes, so it goes around the interposed
  * symbols. Results are negative errno.
+ *
+ * Descriptors are the exception: they are made and closed by libc's names, so that the virtual host sees them and keeps them where
+ * the program neither expects nor closes them.
  */
 #ifndef NB_HOST_SYS_H
 #define NB_HOST_SYS_H
@@ -39,14 +42,22 @@ static inline long sys_result(long r)
 
 static inline int sys_dupfd(int fd)
 {
+	int errno_ = errno, own;
+
 	if (nb_should_fail())
 		return -EMFILE;
-	return (int)SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0);
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	own = own < 0 ? -errno : own;
+	errno = errno_;
+	return own;
 }
 
 static inline void sys_close(int fd)
 {
-	(void)SYS(SYS_close, fd);
+	int errno_ = errno;
+
+	(void)close(fd);
+	errno = errno_;
 }
 
 static inline int sys_fstat(int fd, struct stat *st)

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -341,11 +342,38 @@ static void give_back(void)
 	}
 }
 
+/*
+ * The host holds a duplicate of an eventfd, since the program may close its own. A program that closes every number that it
+ * did not open does not hit it: an interrupt would go into whatever file has the number next.
+ */
+static void own_numbers(void)
+{
+	/* struct vfio_irq_set and one descriptor behind it */
+	int32_t irq[6] = {sizeof(irq), VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			  VFIO_PCI_MSIX_IRQ_INDEX, 0, 1};
+	uint32_t control = DMATEST_CONTROL_INT_EN;
+	struct setup s = start();
+	char *p = pages(1);
+	uint64_t n = 0;
+	int ev = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), fd;
+
+	irq[5] = ev;
+	CHECK(ev >= 0 && ioctl(s.dev, VFIO_DEVICE_SET_IRQS, irq) == 0);
+	map(&s, p, PAGE, IOVA);
+	for (fd = 3; fd < 1024; fd++)
+		if (fd != s.iommu && fd != s.dev && fd != ev)
+			close(fd);
+	CHECK(pwrite(s.dev, &control, 4, BAR(0) + DMATEST_CONTROL) == 4);
+	CHECK(fill(&s, IOVA, PAGE, 1) == DMATEST_ERROR_NONE);
+	CHECK(read(ev, &n, sizeof(n)) == sizeof(n) && n == 1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct prog_case cases[] = {
 		{"taken-away", taken_away}, {"cut-short", cut_short},	  {"peer", peer},	    {"handlers", handlers},
-		{"background", background}, {"all-at-once", all_at_once}, {"give-back", give_back}, {0},
+		{"background", background}, {"all-at-once", all_at_once}, {"give-back", give_back},
+		{"own-numbers", own_numbers}, {0},
 	};
 	const struct prog_case *c;
 
