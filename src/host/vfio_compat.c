@@ -81,6 +81,7 @@ static int check_dma_cc(struct ictx *ctx)
 static long compat(struct ictx *ctx, unsigned int cmd, uint64_t uarg)
 {
 	uint32_t argsz, min;
+	struct ioas *s;
 
 	switch (cmd) {
 	case VFIO_GET_API_VERSION:
@@ -106,7 +107,11 @@ static long compat(struct ictx *ctx, unsigned int cmd, uint64_t uarg)
 		return -ENOTTY;
 	}
 	/* The rest wants the address space. With one, this host still has no container for it. */
-	return ctx->compat_ioas ? -EOPNOTSUPP : -ENODEV;
+	s = compat_get(ctx);
+	if (!s)
+		return -ENODEV;
+	object_put(&s->obj);
+	return -EOPNOTSUPP;
 }
 
 long vfio_compat_ioctl(struct ictx *ctx, unsigned int cmd, uint64_t uarg)
