@@ -29,6 +29,7 @@ bench: build
 	scripts/bench $(B)
 
 install: build
+	meson configure $(B) -Dprefix=$(PREFIX)
 	meson install -C $(B)
 
 clean:
