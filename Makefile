@@ -33,4 +33,4 @@ install: build
 	meson install -C $(B)
 
 clean:
-	rm -rf $(B) build-asan build-tsan build-clang
+	rm -rf $(B) $(B)-asan $(B)-tsan $(B)-clang
