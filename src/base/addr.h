@@ -4,8 +4,8 @@
  *
  * IOVA goes into stage-1, GPA comes out of stage-1 and goes into stage-2, HPA
  * comes out of stage-2 and names memory. Each is a struct, so passing one for
- * another does not compile; `.v` is opened in table formats, in the memory
- * room and where a value is printed. Crossings are the named functions below.
+ * another does not compile; `.v` is opened in table formats, in walks, in the
+ * memory room and where a value is printed.
  */
 #ifndef NB_BASE_ADDR_H
 #define NB_BASE_ADDR_H
@@ -37,21 +37,6 @@ static inline hpa_t hpa(uint64_t v)
 static inline hpa_t hpa_add(hpa_t a, uint64_t off)
 {
 	return (hpa_t){a.v + off};
-}
-static inline gpa_t gpa_add(gpa_t a, uint64_t off)
-{
-	return (gpa_t){a.v + off};
-}
-
-/* Stage-1 is bypassed or absent: the one place where an IOVA is a GPA. */
-static inline gpa_t gpa_of_bypassed(iova_t in)
-{
-	return (gpa_t){in.v};
-}
-/* Stage-2 is absent: the one place where a GPA is an HPA. */
-static inline hpa_t hpa_of_bypassed(gpa_t in)
-{
-	return (hpa_t){in.v};
 }
 
 /* "The request carries no PASID"; every PASID is at most 20 bits wide. */

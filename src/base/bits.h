@@ -87,10 +87,6 @@ static inline uint64_t cpu64(le64_t v)
 {
 	return NB_SWAP64(v.le);
 }
-static inline le32_t le32(uint32_t v)
-{
-	return (le32_t){NB_SWAP32(v)};
-}
 static inline uint32_t cpu32(le32_t v)
 {
 	return NB_SWAP32(v.le);

@@ -34,7 +34,6 @@ static inline void nb_list_del(struct nb_list *n)
 }
 
 #define nb_list_entry(ptr, type, member) container_of(ptr, type, member)
-#define nb_list_first(head, type, member) nb_list_entry((head)->next, type, member)
 #define nb_list_for_each(pos, head, member)                                                        \
 	for (pos = nb_list_entry((head)->next, __typeof__(*pos), member); &pos->member != (head);  \
 	     pos = nb_list_entry(pos->member.next, __typeof__(*pos), member))

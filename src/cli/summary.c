@@ -135,7 +135,7 @@ void summary_print(const struct summary *s, FILE *f)
 	fflush(f);
 }
 
-/* A JSON string; what is not ASCII passes when it is UTF-8 and is a question mark when it is not ours to judge. */
+/* A JSON string, null when empty. What is not printable ASCII is not ours to judge and becomes a question mark. */
 static void put_string(FILE *f, const char *s)
 {
 	if (!s[0]) {

@@ -271,23 +271,6 @@ int mem_copy_to(const struct mem *m, hpa_t pa, const void *src_, size_t len)
 	return 0;
 }
 
-int mem_fill(const struct mem *m, hpa_t pa, uint8_t byte, size_t len)
-{
-	char block[256];
-	size_t n;
-
-	memset(block, byte, sizeof(block));
-	for (; len; len -= n, pa = hpa_add(pa, n)) {
-		int err;
-
-		n = len < sizeof(block) ? len : sizeof(block);
-		err = mem_copy_to(m, pa, block, n);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
 int mem_load32(const struct mem *m, hpa_t pa, uint32_t *v)
 {
 	if (likely(mem_inline(m, pa.v, 3) && guard_load32(mem_ptr_(m, pa.v), v)))

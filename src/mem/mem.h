@@ -106,7 +106,6 @@ int mem_store32(const struct mem *m, hpa_t pa, uint32_t v);
  */
 int mem_copy_from(const struct mem *m, void *dst, hpa_t pa, size_t len);
 int mem_copy_to(const struct mem *m, hpa_t pa, const void *src, size_t len);
-int mem_fill(const struct mem *m, hpa_t pa, uint8_t byte, size_t len);
 
 /*
  * Pages for a driver's own tables, rings and entries: 4 KiB << order, naturally

@@ -351,11 +351,6 @@ int vtd_create(const struct vtd_caps *caps, struct mem *mem, struct nb_trace *tr
 	return 0;
 }
 
-const struct vtd_caps *vtd_caps_of(const struct hw_iommu *hw)
-{
-	return &((const struct vtd *)(const void *)hw)->caps;
-}
-
 int vtd_inject_devtlb_timeout(struct hw_iommu *hw, uint16_t sid)
 {
 	struct vtd *v = to_vtd(hw);

@@ -23,8 +23,6 @@
 int vtd_create(const struct vtd_caps *caps, struct mem *mem, struct nb_trace *tr, struct hw_iommu **out,
 	       struct nb_diag *diag);
 
-const struct vtd_caps *vtd_caps_of(const struct hw_iommu *hw);
-
 /*
  * Fault injection: the next device-TLB invalidation for this source-id gets no answer (ITE). 0 or -EINVAL without
  * device-TLB support. An unexpected completion from source-id (ICE) happens at once.
