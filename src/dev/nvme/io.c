@@ -119,11 +119,6 @@ static uint16_t compare(struct nvme *n, const struct nvme_cmd *cmd, struct nvme_
 	return NVME_SUCCESS;
 }
 
-static uint16_t zero(struct nvme *n, uint64_t slba, uint64_t nlb)
-{
-	return nvme_ns_zero(&n->ns, slba << n->ns.lba_lg2, nlb << n->ns.lba_lg2) ? NVME_WRITE_FAULT : NVME_SUCCESS;
-}
-
 static uint16_t write_zeroes(struct nvme *n, const struct nvme_cmd *cmd)
 {
 	uint16_t status = check_range(n, slba_of(cmd), nlb_of(cmd));
@@ -132,8 +127,9 @@ static uint16_t write_zeroes(struct nvme *n, const struct nvme_cmd *cmd)
 		return status;
 	if (n->ns.readonly)
 		return NVME_WRITE_PROTECTED | NVME_DNR;
-	status = zero(n, slba_of(cmd), nlb_of(cmd));
-	return status ? status : write_through(n, cmd);
+	if (nvme_ns_zero(&n->ns, slba_of(cmd) << n->ns.lba_lg2, nlb_of(cmd) << n->ns.lba_lg2))
+		return NVME_WRITE_FAULT;
+	return write_through(n, cmd);
 }
 
 /* 6.7. All ranges are checked before the first is deallocated. Hints about use are accepted and mean nothing. */
@@ -149,11 +145,13 @@ static uint16_t dataset_management(struct nvme *n, const struct nvme_cmd *cmd)
 		return status;
 	if (n->ns.readonly)
 		return NVME_WRITE_PROTECTED | NVME_DNR;
-	for (unsigned int i = 0; i < nr && !status; i++) {
-		if (cpu32(range[i].nlb))
-			status = zero(n, cpu64(range[i].slba), cpu32(range[i].nlb));
+	for (unsigned int i = 0; i < nr; i++) {
+		uint64_t nlb = cpu32(range[i].nlb);
+
+		if (nlb && nvme_ns_deallocate(&n->ns, cpu64(range[i].slba) << n->ns.lba_lg2, nlb << n->ns.lba_lg2))
+			return NVME_WRITE_FAULT;
 	}
-	return status;
+	return NVME_SUCCESS;
 }
 
 uint16_t nvme_io(struct nvme *n, const struct nvme_cmd *cmd, struct nvme_stats *stats)

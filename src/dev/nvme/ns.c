@@ -118,17 +118,30 @@ static int fill_zero(struct nvme_ns *ns, uint64_t off, uint64_t len)
 	return guard_fill(ns->base + off, 0, len) ? -EIO : 0;
 }
 
-int nvme_ns_zero(struct nvme_ns *ns, uint64_t off, uint64_t len)
+/* Whole pages of a long range by a hole, the rest by hand. `advice`: where there can be no holes, leave the pages. */
+static int zero_range(struct nvme_ns *ns, uint64_t off, uint64_t len, bool advice)
 {
 	uint64_t first = nb_align_down(off + PAGE - 1, PAGE), last = nb_align_down(off + len, PAGE);
 
-	if (last < first || last - first < HOLE_MIN || madvise(ns->base + first, last - first, MADV_REMOVE))
+	if (last < first || last - first < HOLE_MIN)
 		return fill_zero(ns, off, len);
+	if (madvise(ns->base + first, last - first, MADV_REMOVE))
+		return advice ? 0 : fill_zero(ns, off, len);
 	if (first > off && fill_zero(ns, off, first - off))
 		return -EIO;
 	if (off + len > last && fill_zero(ns, last, off + len - last))
 		return -EIO;
 	return 0;
+}
+
+int nvme_ns_zero(struct nvme_ns *ns, uint64_t off, uint64_t len)
+{
+	return zero_range(ns, off, len, false);
+}
+
+int nvme_ns_deallocate(struct nvme_ns *ns, uint64_t off, uint64_t len)
+{
+	return zero_range(ns, off, len, true);
 }
 
 int nvme_ns_get(struct nvme_ns *ns, uint64_t off, void *buf, size_t len)

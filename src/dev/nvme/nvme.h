@@ -247,6 +247,11 @@ int nvme_ns_open(struct nvme_ns *ns, const struct nvme_options *o, struct nb_dia
 void nvme_ns_close(struct nvme_ns *ns);
 int nvme_ns_flush(struct nvme_ns *ns);
 int nvme_ns_zero(struct nvme_ns *ns, uint64_t off, uint64_t len);
+/*
+ * Advice: what cannot be given back stays as it is. One command may name 256 ranges as large as the namespace, which on
+ * a file system without holes would be that much clearing by hand in one doorbell.
+ */
+int nvme_ns_deallocate(struct nvme_ns *ns, uint64_t off, uint64_t len);
 int nvme_ns_get(struct nvme_ns *ns, uint64_t off, void *buf, size_t len);
 
 #endif
