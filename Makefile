@@ -11,8 +11,9 @@ all: build
 setup:
 	scripts/setup build
 
+# lib, not what Meson guesses: that takes dpkg-dev to be right, and lib64 is searched by no loader of Debian's.
 $(B)/build.ninja: | setup
-	meson setup $(B) --prefix=$(PREFIX) $(MESON_FLAGS)
+	meson setup $(B) --prefix=$(abspath $(PREFIX)) --libdir=lib $(MESON_FLAGS)
 
 build: $(B)/build.ninja
 	ninja -C $(B)
@@ -29,7 +30,7 @@ bench: build
 	scripts/bench $(B)
 
 install: build
-	meson configure $(B) -Dprefix=$(PREFIX)
+	meson configure $(B) --prefix=$(abspath $(PREFIX))
 	meson install -C $(B)
 
 clean:
