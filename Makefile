@@ -32,6 +32,7 @@ bench: build
 install: build
 	meson configure $(B) --prefix=$(abspath $(PREFIX))
 	meson install -C $(B)
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" != 0 ] || /sbin/ldconfig
 
 clean:
 	rm -rf $(B) $(B)-asan $(B)-tsan $(B)-clang
