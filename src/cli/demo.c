@@ -25,7 +25,7 @@
 static const char help[] =
 	"usage: nestbox demo [--host NAME|FILE]\n\n"
 	"Builds a virtual host, a small guest and an assigned DMA engine in one process, moves data through both\n"
-	"stages, shows a walk, and shows that a missed invalidation is caught. Takes about a second. The exit status\n"
+	"stages, shows a walk, and shows that a missed invalidation is caught. Takes an instant. The exit status\n"
 	"is 0 only if everything came out as it must.\n";
 
 struct story {
