@@ -42,7 +42,7 @@ struct nb_trace *nb_trace_new(struct nb_counters *counters)
 	if (!tr)
 		return NULL;
 	if (!counters) {
-		counters = tr->own = nb_aligned_zalloc(64, sizeof(*counters));
+		counters = tr->own = nb_aligned_zalloc(_Alignof(struct nb_counters), sizeof(*counters));
 		if (!counters) {
 			nb_free(tr);
 			return NULL;

@@ -43,7 +43,7 @@ enum nb_event {
 struct nb_counters {
 	struct {
 		_Atomic uint64_t v[NB_EV_COUNT];
-	} __attribute__((aligned(64))) slot[NB_TRACE_SLOTS];
+	} __attribute__((aligned(512))) slot[NB_TRACE_SLOTS]; /* a power of two: the index is a shift */
 };
 
 struct nb_trace;

@@ -61,6 +61,8 @@ static void make_plain(const struct vtd *v, struct vtd_proc *p)
 	uint64_t rights = VTD_SSPTE_R | VTD_SSPTE_W | (p->ssade ? VTD_SSPTE_A : 0);
 
 	p->hot = p->kind != VTD_K_PT && !p->priv_rid;
+	/* First stage: all bits from in_bits - 1 up are alike, so adding the lowest of them clears them all, or carries out. */
+	p->in_bias = p->kind == VTD_K_FS || p->kind == VTD_K_NESTED ? BIT(p->in_bits - 1) : 0;
 	p->ss_plain = rights;
 	p->ss_plain_mask = rights | VTD_SSPTE_PS | v->ss_node_rsvd[4];
 	rights = FS_ALL | (p->eafe ? VTD_FSPTE_EA : 0);

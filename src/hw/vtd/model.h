@@ -29,6 +29,9 @@ enum vtd_kind { VTD_K_PT, VTD_K_FS, VTD_K_SS, VTD_K_NESTED };
 
 /* A translation function: a context entry of legacy mode or a PASID table entry. Immutable once published. */
 struct vtd_proc {
+	/* An address is acceptable if (address + in_bias) >> in_bits is 0: make_plain(). */
+	uint64_t in_bias;
+	struct vtd_tag *tag;  /* of the request's translations */
 	uint8_t kind;
 	uint8_t fs_levels, ss_levels;
 	uint8_t in_bits;      /* input addresses: canonical in so many bits (first stage), or below 2^in_bits */
@@ -45,7 +48,6 @@ struct vtd_proc {
 	/* An entry with (e & mask) == want references a table and asks for no further look: present, all rights, accessed
 	 * where that counts, nothing reserved. */
 	uint64_t fs_plain_mask, fs_plain, ss_plain_mask, ss_plain;
-	struct vtd_tag *tag;  /* of the request's translations */
 	struct vtd_dom *dom;
 	struct vtd_proc *_Atomic next; /* chain of the PASID cache */
 	struct vtd_proc *dead;

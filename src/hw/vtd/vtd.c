@@ -8,6 +8,7 @@
 #include "hw/vtd/model.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/alloc.h"
 
@@ -42,12 +43,7 @@ _Static_assert(HW_READ == 1 && HW_WRITE == 2 && HW_EXEC == 4, "PLAIN()");
 
 static inline bool addr_ok(const struct vtd_proc *p, uint64_t addr)
 {
-	if (p->kind == VTD_K_FS || p->kind == VTD_K_NESTED) {
-		uint64_t top = (uint64_t)((int64_t)addr >> (p->in_bits - 1));
-
-		return top + 1 <= 1; /* all bits from in_bits-1 up are alike */
-	}
-	return addr >> p->in_bits == 0;
+	return (addr + p->in_bias) >> p->in_bits == 0;
 }
 
 static __attribute__((noinline)) void refuse_addr(struct vtd *v, const struct vtd_proc *p,
@@ -200,27 +196,43 @@ static inline bool counted(struct nb_trace *tr, enum nb_event ev)
 	return true;
 }
 
-/* The common case here, without a call: translation on, no PASID, configuration and translation cached, allowed. */
+/* PASID, source-id, access and flags as one word: what is common is one comparison. */
+static inline uint64_t request_word(const struct hw_request *req)
+{
+	uint64_t w;
+
+	_Static_assert(offsetof(struct hw_request, rid) == offsetof(struct hw_request, pasid) + 4 &&
+		       offsetof(struct hw_request, access) == offsetof(struct hw_request, pasid) + 6 &&
+		       offsetof(struct hw_request, flags) == offsetof(struct hw_request, pasid) + 7, "");
+	memcpy(&w, &req->pasid, sizeof(w));
+	return cpu64((le64_t){w});
+}
+
+/*
+ * The common case here, without a call: translation on, no PASID, no flags, configuration and a 4 KiB translation
+ * cached, allowed.
+ */
 static void translate(struct hw_iommu *hw, const struct hw_request *req, struct hw_result *res)
 {
 	struct vtd *v = to_vtd(hw);
 	/* Before anything that an invalidation may change: see tlb.h. */
-	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire), val;
+	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire), val, what = request_word(req);
 	uint32_t mode = atomic_load_explicit(&v->mode, memory_order_acquire);
-	const struct vtd_bus *b = atomic_load_explicit(&v->bus[req->rid >> 8], memory_order_acquire);
-	const struct vtd_proc *p = b ? nb_rcu_dereference(b->slot[req->rid & 0xff].fast) : NULL;
-	unsigned int lg2 = 12;
+	const struct vtd_bus *b = atomic_load_explicit(&v->bus[what >> 40 & 0xff], memory_order_acquire);
+	const struct vtd_proc *p = b ? nb_rcu_dereference(b->slot[what >> 32 & 0xff].fast) : NULL;
+	unsigned int access = (unsigned int)(what >> 48 & 0xff);
 
-	if (likely(p && req->pasid == NB_NO_PASID && (mode & VTD_MODE_TE) && PLAIN(req) && p->hot &&
-		   req->addr >> 20 != VTD_INTR_RANGE && addr_ok(p, req->addr))) {
+	if (likely(p && (what & (BITS(63, 56) | BITS(31, 0))) == NB_NO_PASID && access - 1 < 3 &&
+		   (mode & VTD_MODE_TE) && p->hot && req->addr >> 20 != VTD_INTR_RANGE && addr_ok(p, req->addr))) {
 		uint32_t word = atomic_load_explicit(&p->tag->leaf, memory_order_acquire);
+		uint64_t key = vtd_key(word >> 8, VTD_SZ_4K, vtd_vpn(req->addr));
 
-		if (likely(vtd_tlb_probe(&v->tlb, word, req->addr, &val, &lg2) &&
-			   !(req->access & ~val & (HW_READ | HW_WRITE)) && counted(hw->tr, NB_EV_hw_tlb_hit))) {
+		if (likely((word & 1) && vtd_probe(v->tlb.leaf, VTD_TLB_LG2, key, &val) &&
+			   !(access & ~val & (HW_READ | HW_WRITE)) && counted(hw->tr, NB_EV_hw_tlb_hit))) {
 			res->kind = HW_OK;
-			res->lg2 = (uint8_t)lg2;
+			res->lg2 = 12;
 			res->perm = (uint8_t)((val & VTD_V_UR) | (val & VTD_V_UWP) / (VTD_V_UWP / VTD_V_UW));
-			res->pa = hpa((val & VTD_V_ADDR) | (req->addr & (BIT(lg2) - 1)));
+			res->pa = hpa((val & VTD_V_ADDR) | (req->addr & 4095));
 			NB_USDT(hw_tlb_hit, req->rid, req->pasid, req->addr, res->pa.v);
 			return;
 		}
