@@ -27,9 +27,11 @@ static size_t piece(uint64_t addr, size_t left)
 	return n < left ? n : left;
 }
 
-int hw_dma_read(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr, void *buf, size_t len)
+/* `write` is constant where this is called from. */
+static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr,
+						     char *buf, size_t len, const bool write)
 {
-	struct hw_request req = {.addr = addr, .pasid = pasid, .rid = rid, .access = HW_READ};
+	struct hw_request req = {.pasid = pasid, .rid = rid, .access = write ? HW_WRITE : HW_READ};
 	struct hw_result res;
 	size_t done, n;
 	int err;
@@ -41,42 +43,14 @@ int hw_dma_read(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr
 		nb_rcu_read_lock();
 		hw->ops->translate(hw, &req, &res);
 		if (likely(res.kind == HW_OK))
-			err = mem_copy_from(hw->mem, (char *)buf + done, res.pa, n);
+			err = write ? mem_copy_to(hw->mem, res.pa, buf + done, n) :
+				      mem_copy_from(hw->mem, buf + done, res.pa, n);
 		nb_rcu_read_unlock();
 		if (unlikely(res.kind == HW_FAULT)) {
 			hw->ops->report(hw, &req, &res);
 			return -EFAULT;
 		}
-		if (unlikely(err)) {
-			NB_TRACE(hw->tr, hw_dma_bad_pa, rid, req.addr, res.pa.v);
-			return -EFAULT;
-		}
-	}
-	NB_TRACE_N(hw->tr, hw_dma_read, len, (uint64_t)rid, (uint64_t)pasid, addr, (uint64_t)len);
-	return 0;
-}
-
-int hw_dma_write(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr, const void *buf, size_t len)
-{
-	struct hw_request req = {.addr = addr, .pasid = pasid, .rid = rid, .access = HW_WRITE};
-	struct hw_result res;
-	size_t done, n;
-	int err;
-
-	for (done = 0; done < len; done += n) {
-		req.addr = addr + done;
-		n = piece(req.addr, len - done);
-		err = -EFAULT;
-		nb_rcu_read_lock();
-		hw->ops->translate(hw, &req, &res);
-		if (likely(res.kind == HW_OK))
-			err = mem_copy_to(hw->mem, res.pa, (const char *)buf + done, n);
-		nb_rcu_read_unlock();
-		if (unlikely(res.kind == HW_FAULT)) {
-			hw->ops->report(hw, &req, &res);
-			return -EFAULT;
-		}
-		if (unlikely(res.kind == HW_INTERRUPT)) {
+		if (unlikely(write && res.kind == HW_INTERRUPT)) {
 			/* Interrupt remapping is not here yet: counted and dropped. */
 			NB_TRACE(hw->tr, hw_dma_irq, rid, req.addr);
 			continue;
@@ -86,6 +60,24 @@ int hw_dma_write(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t add
 			return -EFAULT;
 		}
 	}
-	NB_TRACE_N(hw->tr, hw_dma_write, len, (uint64_t)rid, (uint64_t)pasid, addr, (uint64_t)len);
 	return 0;
+}
+
+int hw_dma_read(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr, void *buf, size_t len)
+{
+	int err = dma(hw, rid, pasid, addr, buf, len, false);
+
+	if (!err)
+		NB_TRACE_N(hw->tr, hw_dma_read, len, (uint64_t)rid, (uint64_t)pasid, addr, (uint64_t)len);
+	return err;
+}
+
+int hw_dma_write(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr, const void *buf, size_t len)
+{
+	/* The buffer is only read. */
+	int err = dma(hw, rid, pasid, addr, (char *)(uintptr_t)buf, len, true);
+
+	if (!err)
+		NB_TRACE_N(hw->tr, hw_dma_write, len, (uint64_t)rid, (uint64_t)pasid, addr, (uint64_t)len);
+	return err;
 }
