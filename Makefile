@@ -4,7 +4,7 @@ B ?= build
 MESON_FLAGS ?=
 PREFIX ?= /usr/local
 
-.PHONY: all build run test test-sanitizers bench install clean setup
+.PHONY: all build run test bench install clean setup
 
 all: build
 

@@ -119,7 +119,7 @@ void nb_rcu_read_lock_slow(void)
 	if (atomic_load_explicit(&r->state, memory_order_relaxed) == NB_RCU_NEW)
 		reader_register(r);
 	atomic_store_explicit(&r->ctr, atomic_load_explicit(&r->ctr, memory_order_relaxed) + 1, memory_order_relaxed);
-	/* Pairs with the fence in fence_all(). */
+	/* Pairs with the fence in fence_all_locked(). */
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
