@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct dev_option opt[] = {{"size", "256KiB"}, {"queues", "3"}, {"serial", "F"}};
 	struct input in = {data, size};
 	struct bus b = {.mem = calloc(1, MEM_LEN)};
-	struct dev_bus db = {&b, bus_read, bus_write, bus_irq};
+	struct dev_bus db = {.opaque = &b, .dma_read = bus_read, .dma_write = bus_write, .irq = bus_irq};
 	bool nvme = (take(&in, 1) & 7) != 0;
 	struct dev_fn *fn;
 	uint8_t buf[64];

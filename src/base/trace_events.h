@@ -21,8 +21,17 @@
 	X(hw_fault_lost, "hw.fault-lost", "rid %04lx reason %lx")                                                 \
 	X(hw_dma_read, "hw.dma-read", "rid %04lx pasid %lx addr %lx bytes %lu")                                   \
 	X(hw_dma_write, "hw.dma-write", "rid %04lx pasid %lx addr %lx bytes %lu")                                 \
-	X(hw_dma_irq, "hw.dma-irq", "rid %04lx addr %lx: interrupt message dropped, no remapping yet")                         \
+	X(hw_dma_irq, "hw.dma-irq", "rid %04lx addr %lx: interrupt message of %lu bytes by DMA")                                \
 	X(hw_dma_bad_pa, "hw.dma-bad-pa", "rid %04lx addr %lx pa %lx: no memory there")                           \
+	X(hw_ats_request, "hw.ats-request", "rid %04lx pasid %lx addr %lx access %lx")                            \
+	X(hw_ats_done, "hw.ats-done", "rid %04lx addr %lx status %lx pa %lx")                                     \
+	X(hw_ats_hit, "hw.ats-hit", "rid %04lx pasid %lx addr %lx pa %lx")                                        \
+	X(hw_ats_inval, "hw.ats-inval", "rid %04lx pasid %lx addr %lx lg2 %lu")                                   \
+	X(hw_page_request, "hw.page-request", "rid %04lx pasid %lx addr %lx group %lx")                           \
+	X(hw_page_response, "hw.page-response", "rid %04lx pasid %lx group %lx code %lx")                         \
+	X(hw_page_request_lost, "hw.page-request-lost", "rid %04lx addr %lx group %lx")                           \
+	X(hw_intr, "hw.intr", "rid %04lx addr %lx dest %lx vector %lx")                                           \
+	X(hw_intr_blocked, "hw.intr-blocked", "rid %04lx addr %lx data %lx reason %lx")                           \
 	/* registers and queues of the hardware */                                                              \
 	X(hw_mmio_read, "hw.mmio-read", "reg %lx size %lu value %lx")                                             \
 	X(hw_mmio_write, "hw.mmio-write", "reg %lx size %lu value %lx")                                           \
@@ -35,6 +44,10 @@
 	X(drv_fault, "drv.fault", "rid %04lx pasid %lx addr %lx reason %lx")                                      \
 	X(drv_inv_user, "drv.inv-user", "addr %lx pages %lx flags %lx")                                           \
 	X(drv_inv_range, "drv.inv-range", "domain id %lu first %lx last %lx")                                     \
+	X(drv_page_request, "drv.page-request", "rid %04lx pasid %lx addr %lx group %lx")                         \
+	X(drv_page_response, "drv.page-response", "rid %04lx pasid %lx group %lx code %lx")                       \
+	X(drv_irq_map, "drv.irq-map", "rid %04lx handle %lx count %lu dest %lx")                                  \
+	X(drv_irq_unmap, "drv.irq-unmap", "rid %04lx handle %lx count %lu")                                       \
 	X(drv_queue_error, "drv.queue-error", "status %lx head %lx")                                              \
 	/* the kernel's core */                                                                                 \
 	X(host_ioctl, "host.ioctl", "cmd %lx result %ld")                                                         \
@@ -50,6 +63,9 @@
 	X(host_map, "host.map", "ioas %lu iova %lx length %lx va %lx")                                            \
 	X(host_unmap, "host.unmap", "ioas %lu iova %lx length %lx")                                               \
 	X(host_revoke, "host.revoke", "va %lx length %lx areas %lu")                                              \
+	X(host_fault, "host.fault", "queue %lu dev %lu pasid %lx addr %lx")                                       \
+	X(host_fault_response, "host.fault-response", "queue %lu cookie %lu code %lx")                            \
+	X(host_fault_dropped, "host.fault-dropped", "dev %lu pasid %lx addr %lx")                                 \
 	X(vfio_irq, "vfio.irq", "dev %lu index %lu vector %lu")                                                   \
 	X(vfio_irq_lost, "vfio.irq-lost", "dev %lu index %lu vector %lu")                                         \
 	X(vfio_reset, "vfio.reset", "dev %lu")                                                                    \

@@ -18,6 +18,23 @@
 
 enum dev_irq { DEV_IRQ_INTX, DEV_IRQ_MSI, DEV_IRQ_MSIX };
 
+enum { DEV_READ = 1, DEV_WRITE = 2, DEV_EXEC = 4, DEV_PRIV = 8 }; /* access of ATS and page requests */
+
+struct dev_ats { /* an ATS completion as the function sees it */
+	bool ur, ca;	/* unsupported request, completer abort: nothing else is valid */
+	bool untranslated_only, global;
+	uint8_t lg2, perm; /* perm 0: no access; a page request may help */
+	uint64_t pa;
+};
+
+struct dev_page_request {
+	uint64_t addr;
+	uint32_t pasid; /* or NB_NO_PASID */
+	uint16_t prgi;	/* 0..511 */
+	uint8_t access;
+	bool last;
+};
+
 struct dev_bus {
 	void *opaque;
 	/* pasid or NB_NO_PASID. 0 or -EFAULT: aborted; bytes before the failing one may have moved. */
@@ -29,6 +46,27 @@ struct dev_bus {
 	 * dma_read and dma_write are called with locks held and must not come back into the function.
 	 */
 	void (*irq)(void *opaque, enum dev_irq kind, unsigned int vector, bool level);
+	/*
+	 * MSI and MSI-X as what they are: a 32-bit write of data to addr, through the IOMMU. Without any lock of the function. If this is
+	 * null, messages go to irq() above.
+	 */
+	void (*msi)(void *opaque, uint64_t addr, uint32_t data);
+
+	/* ---- ATS and PRI; null: the bus has none. Same rules as dma_read. ---- */
+
+	/* A translation request, past the device-TLB: for functions that want to look at the completion. */
+	void (*ats_translate)(void *opaque, uint32_t pasid, uint64_t addr, unsigned int access, struct dev_ats *out);
+	/* A translated request (AT = 10b) with whatever address the function likes. 0 or -EFAULT. */
+	int (*dma_translated)(void *opaque, uint32_t pasid, uint64_t pa, void *buf, size_t len, bool write);
+	/*
+	 * DMA through the function's device-TLB. 0; -EFAULT: aborted; -ENOENT: no access at addr + *done, where a page request may
+	 * help. *done: bytes that moved.
+	 */
+	int (*dma_ats)(void *opaque, uint32_t pasid, uint64_t addr, void *buf, size_t len, bool write, size_t *done);
+	/* The answer comes through dev_page_response(), possibly before this returns: no lock that it takes may be held. */
+	void (*page_request)(void *opaque, const struct dev_page_request *pr);
+	/* Empty the device-TLB, as a function may at any time. */
+	void (*ats_forget)(void *opaque);
 };
 
 struct dev_fn; /* opaque */
@@ -86,6 +124,17 @@ void dev_caps(struct dev_fn *fn, struct dev_caps *out);
  * capability or too many. Nothing but this and the config space enables messages: without it they are kept back.
  */
 int dev_irq_enable(struct dev_fn *fn, enum dev_irq kind, unsigned int n);
+/* The message of a vector, as a kernel programs it: MSI-X table entry, or (vector 0) the MSI capability. -EINVAL. */
+int dev_irq_message(struct dev_fn *fn, enum dev_irq kind, unsigned int vector, uint64_t addr, uint32_t data);
+/*
+ * The kernel's writes to capabilities that VFIO keeps from the owner. arg: ATS: log2 of the smallest translation unit; PRI:
+ * outstanding requests. -ENODEV: no such capability. A function-level reset switches all off.
+ */
+enum dev_feature { DEV_FEATURE_PASID, DEV_FEATURE_ATS, DEV_FEATURE_PRI };
+int dev_feature_enable(struct dev_fn *fn, enum dev_feature what, bool on, uint32_t arg);
+bool dev_feature_enabled(struct dev_fn *fn, enum dev_feature what);
+/* A page group response arrived (code 0 success, 1 invalid, 15 failure). Without locks; the function may go on with its DMA in here. */
+void dev_page_response(struct dev_fn *fn, uint32_t pasid, unsigned int prgi, unsigned int code);
 /* INTx: is the line asserted (config status bit 3, not masked by command bit 10)? */
 bool dev_intx_pending(struct dev_fn *fn);
 

@@ -71,6 +71,7 @@ enum drv_cap {
 	DRV_CAP_PASID_PRIV,
 	DRV_CAP_ATS,
 	DRV_CAP_NESTING,	   /* domain_alloc_nested can succeed for this device */
+	DRV_CAP_ISOLATED_MSI,	   /* interrupt messages are checked by source (remapping is on) */
 };
 
 enum drv_resv_type { DRV_RESV_DIRECT, DRV_RESV_DIRECT_RELAXABLE, DRV_RESV_RESERVED, DRV_RESV_MSI, DRV_RESV_SW_MSI };
@@ -98,6 +99,46 @@ int drv_copy_user_data(void *dst, size_t size, size_t min_len, uint32_t type, co
 
 struct drv_iommu;
 struct drv_domain;
+struct drv_dev;
+
+/* ---- page requests ---- */
+
+/* Values are iommufd's IOMMU_PGFAULT_PERM_*. */
+enum { DRV_PERM_READ = 1, DRV_PERM_WRITE = 2, DRV_PERM_EXEC = 4, DRV_PERM_PRIV = 8 };
+
+struct drv_page_request {
+	uint64_t addr;
+	uint32_t pasid; /* or NB_NO_PASID */
+	uint32_t grpid;
+	uint32_t perm;
+	bool last;	  /* of its group */
+	bool needs_pasid; /* the response must carry the PASID */
+};
+enum drv_page_code { DRV_PAGE_SUCCESS, DRV_PAGE_INVALID, DRV_PAGE_FAILURE };
+struct drv_page_response {
+	uint32_t pasid, grpid;
+	enum drv_page_code code;
+};
+
+/* ---- what a driver has the function itself do, as a kernel writes to its configuration space ---- */
+
+enum drv_feature { DRV_FEATURE_PASID, DRV_FEATURE_ATS, DRV_FEATURE_PRI };
+struct drv_fn_ops {
+	/* ATS: arg is the smallest translation unit's log2; PRI: outstanding requests. 0, or -ENODEV: it has none. */
+	int (*enable)(struct drv_dev *dev, enum drv_feature what, uint32_t arg);
+	void (*disable)(struct drv_dev *dev, enum drv_feature what);
+};
+
+/* ---- interrupt messages ---- */
+
+struct drv_irq_target {
+	uint32_t dest; /* APIC id */
+	uint8_t vector;
+};
+struct drv_msi {
+	uint64_t addr;
+	uint32_t data;
+};
 
 /* A function behind an IOMMU. The owner fills the upper half before probe_device(). */
 struct drv_dev {
@@ -105,6 +146,14 @@ struct drv_dev {
 	uint16_t rid;
 	bool ats, pri;	     /* the function has the capability */
 	uint32_t max_pasids; /* 0: no PASID capability; probe_device() lowers it to what the unit can do */
+	const struct drv_fn_ops *fn_ops; /* null: the function is not told anything */
+	/*
+	 * A page request of this function, set by the core before probe_device(); null: nobody wants any. 0: the core will answer the
+	 * group through ops->page_response(). Else the driver answers (invalid). May come on any thread that holds no driver lock
+	 * but the one that orders page requests; does not block on the group lock, and may call page_response() before it returns.
+	 */
+	int (*report_fault)(struct drv_dev *dev, const struct drv_page_request *pr);
+	void *core;	     /* the core's, for report_fault */
 	void *priv;	     /* the driver's */
 };
 
@@ -142,6 +191,8 @@ struct drv_domain {
 	uint64_t aperture_first, aperture_last;
 	uint64_t pgsizes;
 	struct drv_domain *parent;	/* nested: the stage-2 */
+	/* Set by the core before the first attach: page requests of what it is attached to go to report_fault(). */
+	bool iopf;
 };
 
 struct drv_ops {
@@ -170,6 +221,23 @@ struct drv_ops {
 	 */
 	int (*attach)(struct drv_dev *dev, uint32_t pasid, struct drv_domain *d, struct nb_diag *diag);
 	void (*block)(struct drv_dev *dev, uint32_t pasid); /* cannot fail */
+	/*
+	 * With domains that have iopf set: attach() enables page requests of the function (-ENODEV: it or the unit cannot), and
+	 * when block() or a replacing attach() returns, no request of (dev, pasid) made before is still on its way to
+	 * report_fault().
+	 */
+	/* Answer a group; needs no lock. Null: the vendor has no page requests here. */
+	void (*page_response)(struct drv_dev *dev, const struct drv_page_response *resp);
+
+	/*
+	 * Have n messages (a power of two; more than one only for MSI, and then consecutive in the message's data) of this function
+	 * delivered to targets. *msg is what the function shall send for the first. -EOPNOTSUPP: this unit remaps nothing, and the
+	 * message for a target is the architecture's plain one; -ENOSPC, -ENOMEM. Null: as -EOPNOTSUPP.
+	 */
+	int (*irq_map)(struct drv_dev *dev, unsigned int n, const struct drv_irq_target *target, uint32_t *handle,
+		       struct drv_msi *msg, struct nb_diag *diag);
+	/* When it returns no message arrives any more through the old mapping. */
+	void (*irq_unmap)(struct drv_dev *dev, uint32_t handle, unsigned int n);
 };
 
 struct drv_iommu { /* first member of the driver's structure */

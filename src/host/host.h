@@ -27,6 +27,7 @@ struct host;	      /* one virtual machine room */
 struct iommufd_file;  /* an open /dev/iommu */
 struct vfio_file;     /* an open /dev/vfio/devices/vfioN */
 struct host_function; /* a PCI function bound to vfio-pci */
+struct fault_file;    /* an open fault queue */
 
 struct host_cfg {
 	struct mem *mem; /* process space */
@@ -37,6 +38,20 @@ struct host_cfg {
 	 */
 	int (*resolve_iommufd)(void *opaque, int fd, struct iommufd_file **out);
 	void *opaque;
+	/*
+	 * A descriptor for a new fault queue: *fd >= 0, or -errno. The descriptor owns the file: host_fault_close() when its last copy is
+	 * gone. Null: IOMMU_FAULT_QUEUE_ALLOC is -EOPNOTSUPP. fault_fd_abort: the ioctl failed after all (its result could not be
+	 * copied out); the descriptor goes, host_fault_close() is not called. fault_ready: poll shall say POLLIN, or no longer; any thread,
+	 * with locks of the host held: may not call back.
+	 */
+	int (*fault_fd)(void *opaque, struct fault_file *f, int *fd);
+	void (*fault_fd_abort)(void *opaque, struct fault_file *f, int fd);
+	void (*fault_ready)(void *opaque, struct fault_file *f, bool ready);
+	/*
+	 * Called at the end of every call into the host that may have answered page requests, without any lock: functions go on
+	 * with what they waited for. May be null.
+	 */
+	void (*settle)(void *opaque);
 	/* One line for the person who reads the log: refused calls with the reason. May be null. */
 	void (*log)(void *opaque, const char *line);
 };
@@ -57,6 +72,16 @@ struct host_function_cfg {
 int host_add_function(struct host *h, const struct host_function_cfg *cfg, struct host_function **out);
 /* For the function's struct dev_bus: an interrupt arrived. Any thread. */
 void host_function_irq(struct host_function *f, enum dev_irq kind, unsigned int vector, bool level);
+
+/*
+ * An interrupt after remapping: to whom it goes is what the host decided when it programmed the function. Any thread, no locks.
+ */
+void host_deliver(struct host *h, uint32_t dest, uint8_t vector);
+
+/* read(2) and write(2) of a fault queue; results as Linux's. Never block. */
+ssize_t host_fault_read(struct fault_file *f, void *ubuf, size_t len, uint64_t off);
+ssize_t host_fault_write(struct fault_file *f, const void *ubuf, size_t len, uint64_t off);
+void host_fault_close(struct fault_file *f);
 
 int iommufd_open(struct host *h, struct iommufd_file **out);
 void iommufd_close(struct iommufd_file *f); /* the context lives on while a bound device holds it */

@@ -52,7 +52,7 @@ static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16
 		}
 		if (unlikely(write && res.kind == HW_INTERRUPT)) {
 			/* Interrupt remapping is not here yet: counted and dropped. */
-			NB_TRACE(hw->tr, hw_dma_irq, rid, req.addr);
+			NB_TRACE(hw->tr, hw_dma_irq, rid, req.addr, n);
 			continue;
 		}
 		if (unlikely(err)) {
@@ -80,4 +80,16 @@ int hw_dma_write(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t add
 	if (!err)
 		NB_TRACE_N(hw->tr, hw_dma_write, len, (uint64_t)rid, (uint64_t)pasid, addr, (uint64_t)len);
 	return err;
+}
+
+int hw_interrupt(struct hw_iommu *hw, uint16_t rid, uint64_t addr, uint32_t data)
+{
+	struct hw_irq irq = {.dest = (uint32_t)(addr >> 12 & 0xff), .vector = (uint8_t)data};
+
+	if (hw->ops->interrupt && hw->ops->interrupt(hw, rid, addr, data, &irq))
+		return -EFAULT;
+	NB_TRACE(hw->tr, hw_intr, rid, addr, irq.dest, irq.vector);
+	if (hw->deliver)
+		hw->deliver(hw->deliver_opaque, &irq);
+	return 0;
 }

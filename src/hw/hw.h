@@ -6,6 +6,9 @@
  * port on which requesters put transactions. Drivers use the first three and nothing else; devices use
  * hw_dma_read/write. Models never include pt or drv.
  *
+ * Requesters with a device-TLB (ATS) and page requests (PRI) talk to the unit through ats_request and page_request
+ * and are answered through struct hw_client.
+ *
  * Threads: MMIO and DMA may come from any thread at once. hw_translate() and the DMA calls take no lock on
  * a TLB hit; they are RCU readers, and an invalidation whose completion the
  * driver was told (wait descriptor, CMD_SYNC, COMPLETION_WAIT) has waited for every
@@ -32,6 +35,7 @@ enum { /* access and permission bits */
 enum { /* request flags */
 	HW_PRIV = 1,	  /* asks for supervisor privilege */
 	HW_OBSERVE = 2, /* change nothing: no A/D update, no cache fill, no fault record */
+	HW_TRANSLATED = 4, /* PCIe AT = 10b: addr came out of an ATS completion */
 };
 
 struct hw_request {
@@ -80,6 +84,58 @@ struct hw_step {
 	char fields[200]; /* decoded, "P R W -> 0x1234000" */
 };
 
+/* ---- ATS and page requests (PCI Express 5.0, chapter 10) ---- */
+
+enum hw_ats_status {
+	HW_ATS_OK, /* perm may be 0: nothing there for this requester, and a page request may help */
+	HW_ATS_UR, /* unsupported request: ATS is not on for this function; it should stop asking */
+	HW_ATS_CA, /* completer abort: the unit met an error on the way */
+};
+
+struct hw_ats_completion {
+	uint8_t status; /* enum hw_ats_status */
+	uint8_t lg2;	/* size of the translation, at least 12 */
+	uint8_t perm;	/* HW_READ | HW_WRITE | HW_EXEC granted */
+	bool untranslated_only; /* U: the device must use untranslated requests there */
+	bool global;	/* the same for all PASIDs of the function */
+	bool priv;	/* granted for privileged requests */
+	hpa_t pa;	/* of the page, lg2 bits below are 0 */
+	struct hw_fault fault; /* why, for whatever is not a grant; record_len 0: not to be logged */
+};
+
+struct hw_page_request {
+	uint64_t addr;
+	uint32_t pasid; /* or NB_NO_PASID */
+	uint16_t rid;
+	uint16_t prgi;	/* page request group index, 9 bits */
+	uint8_t access;
+	bool last;	/* of its group */
+	bool priv;
+};
+enum hw_page_response { HW_PAGE_SUCCESS = 0, HW_PAGE_INVALID = 1, HW_PAGE_FAILURE = 15 };
+
+/*
+ * The requester's end, by source-id. Both calls come with locks of the unit held, from any thread: they may not call back into
+ * the unit, block, or do the work that a response allows; a response is put aside and acted on later.
+ */
+struct hw_client {
+	void *opaque;
+	/*
+	 * Forget translations of [addr, addr + 2^lg2); lg2 64: all. pasid NB_NO_PASID: those of requests without; all_pasids:
+	 * of every PASID as well. True: done, no later lookup finds them. False: no answer, the unit's timeout.
+	 */
+	bool (*ats_invalidate)(void *opaque, uint32_t pasid, bool all_pasids, uint64_t addr, unsigned int lg2);
+	void (*page_response)(void *opaque, uint32_t pasid, unsigned int prgi, unsigned int code);
+};
+
+/* What an interrupt message becomes after remapping. */
+struct hw_irq {
+	uint32_t dest; /* APIC id, or the message's own when nothing remaps */
+	uint8_t vector;
+	uint8_t delivery; /* 0 fixed, 1 lowest priority, ... as in the message */
+	bool logical, level, hint;
+};
+
 struct hw_iommu;
 typedef void hw_step_fn(void *opaque, const struct hw_step *step);
 
@@ -100,6 +156,28 @@ struct hw_ops {
 	/* The same walk with HW_OBSERVE, from memory and not from caches, one call per entry read. */
 	void (*walk)(struct hw_iommu *hw, const struct hw_request *req, hw_step_fn *step, void *opaque,
 		     struct hw_result *res);
+
+	/* The following may be null: the unit has no such thing. */
+
+	/*
+	 * ATS translation request: access without HW_WRITE is the No Write flag. Inside a read section; a fault is logged by
+	 * report() with c->fault afterwards, outside.
+	 */
+	void (*ats_request)(struct hw_iommu *hw, const struct hw_request *req, struct hw_ats_completion *c);
+	/*
+	 * Page request message. Outside read sections; what comes of it (queue entry, interrupt, automatic response) happens
+	 * before this returns.
+	 */
+	void (*page_request)(struct hw_iommu *hw, const struct hw_page_request *pr);
+	/*
+	 * An interrupt message: a 32-bit write at addr in the interrupt range. 0: *out is to be delivered. -EFAULT: blocked,
+	 * and logged already. Takes read sections itself.
+	 */
+	int (*interrupt)(struct hw_iommu *hw, uint16_t rid, uint64_t addr, uint32_t data, struct hw_irq *out);
+	/*
+	 * Units whose walks do not snoop: the CPU's copy of [pa, pa + len) went to memory. Until then they see what was there.
+	 */
+	void (*written_back)(struct hw_iommu *hw, hpa_t pa, size_t len);
 };
 
 /* First member of every model's structure. */
@@ -111,6 +189,12 @@ struct hw_iommu {
 	/* Interrupt messages of the IOMMU itself; may be null. Called without any lock of the model. */
 	void (*msi)(void *opaque, uint64_t addr, uint32_t data);
 	void *msi_opaque;
+	/* Interrupts of functions, after remapping; may be null. Called without locks and outside read sections. */
+	void (*deliver)(void *opaque, const struct hw_irq *irq);
+	void *deliver_opaque;
+	/* Who sits behind a source-id; null: nobody with a device-TLB. May be null. Called with locks of the unit. */
+	const struct hw_client *(*client)(void *opaque, uint16_t rid);
+	void *client_opaque;
 };
 
 /* Translate one request, log its fault if any. Takes the read section itself; res->pa is for tests and printing only. */
@@ -123,5 +207,11 @@ void hw_translate(struct hw_iommu *hw, const struct hw_request *req, struct hw_r
  */
 int hw_dma_read(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr, void *buf, size_t len);
 int hw_dma_write(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr, const void *buf, size_t len);
+
+/*
+ * A function sends an interrupt message (or writes 32 bits into the interrupt range by DMA): remapped and delivered. 0, or -EFAULT:
+ * blocked, logged by the hardware.
+ */
+int hw_interrupt(struct hw_iommu *hw, uint16_t rid, uint64_t addr, uint32_t data);
 
 #endif

@@ -37,6 +37,9 @@ struct nb_desc_vtd {
 	bool caching_mode, write_buffer_flush;
 	uint8_t fault_records;	/* 1..64 */
 	bool erratum_772415;
+	bool page_requests;	/* PRS, PDS: needs device_tlb */
+	bool intr_remap, x2apic; /* IR, EIM */
+	bool pmr_low, pmr_high;	/* protected memory regions */
 };
 
 struct nb_desc_iommu {

@@ -105,7 +105,7 @@ static inline void bus_irq(void *opaque, enum dev_irq kind, unsigned int vector,
 static inline struct bus *bus_new(const char *model, const struct dev_option *opt, unsigned int nopts)
 {
 	struct bus *b = calloc(1, sizeof(*b));
-	struct dev_bus db = {b, bus_read, bus_write, bus_irq};
+	struct dev_bus db = {.opaque = b, .dma_read = bus_read, .dma_write = bus_write, .irq = bus_irq};
 	struct nb_diag diag = {""};
 
 	assert_non_null(b);

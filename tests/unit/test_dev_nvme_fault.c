@@ -274,7 +274,7 @@ static const struct dev_option mt_size = {"size", NSBYTES_STR};
 static struct bus *mt_bus(const struct dev_option *opt, unsigned int nopts)
 {
 	struct bus *b = calloc(1, sizeof(*b));
-	struct dev_bus db = {b, mt_read, mt_write, mt_irq};
+	struct dev_bus db = {.opaque = b, .dma_read = mt_read, .dma_write = mt_write, .irq = mt_irq};
 
 	assert_non_null(b);
 	assert_int_equal(guard_init(), 0);

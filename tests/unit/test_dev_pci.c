@@ -303,7 +303,7 @@ static void slow_irq(void *opaque, enum dev_irq kind, unsigned int vector, bool 
 static void test_intx_order(void **state)
 {
 	struct bus b = {0};
-	struct dev_bus db = {&b, bus_read, bus_write, slow_irq};
+	struct dev_bus db = {.opaque = &b, .dma_read = bus_read, .dma_write = bus_write, .irq = slow_irq};
 
 	(void)state;
 	assert_int_equal(dev_model_find("dmatest")->create(NULL, 0, &db, NULL, &b.fn, NULL), 0);

@@ -332,6 +332,8 @@ static bool dvtd_capable(struct drv_dev *dev, enum drv_cap cap)
 		return dev->ats && (u->ecap & VTD_ECAP_DT);
 	case DRV_CAP_NESTING:
 		return dvtd_can_nest(u);
+	case DRV_CAP_ISOLATED_MSI:
+		break; /* no interrupt remapping yet */
 	case DRV_CAP_PASID_EXEC: /* properties of the function's PASID capability, which we are not told */
 	case DRV_CAP_PASID_PRIV:
 		break;

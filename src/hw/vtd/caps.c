@@ -61,6 +61,14 @@ int vtd_caps_check(const struct vtd_caps *c, struct nb_diag *diag)
 		return nb_fail(diag, -EINVAL, "VT-d: accessed and dirty bits need coherent page walks");
 	if (c->rid_priv && !c->supervisor)
 		return nb_fail(diag, -EINVAL, "VT-d: RID_PRIV without supervisor requests");
+	if (c->page_requests && !c->device_tlb)
+		return nb_fail(diag, -EINVAL, "VT-d: page requests without device-TLB support");
+	if (c->page_requests && !c->scalable)
+		return nb_fail(diag, -EINVAL, "VT-d: page requests without scalable mode");
+	if ((c->x2apic || c->esirtps) && !c->intr_remap)
+		return nb_fail(diag, -EINVAL, "VT-d: a feature of interrupt remapping without interrupt remapping");
+	if (c->dev_tlb_throttle && !c->device_tlb)
+		return nb_fail(diag, -EINVAL, "VT-d: device-TLB throttling without device-TLB support");
 	if (c->mamv > 52)
 		return nb_fail(diag, -EINVAL, "VT-d: address masks of %u bits", c->mamv);
 	return 0;
@@ -96,7 +104,8 @@ uint64_t vtd_caps_cap(const struct vtd_caps *c)
 	       (c->no_page_selective ? 0 : VTD_CAP_PSI) | FIELD(VTD_CAP_NFR, c->fault_records - 1u) |
 	       FIELD(VTD_CAP_MAMV, vtd_caps_mamv(c)) | VTD_CAP_DWD | VTD_CAP_DRD |
 	       (c->fs_1g ? VTD_CAP_FS1GP : 0) | (c->first_stage && c->levels5 ? VTD_CAP_FS5LP : 0) |
-	       (c->esrtps ? VTD_CAP_ESRTPS : 0);
+	       (c->pmr_low ? VTD_CAP_PLMR : 0) | (c->pmr_high ? VTD_CAP_PHMR : 0) |
+	       (c->esirtps ? VTD_CAP_ESIRTPS : 0) | (c->esrtps ? VTD_CAP_ESRTPS : 0);
 }
 
 uint64_t vtd_caps_ecap(const struct vtd_caps *c)
@@ -110,7 +119,9 @@ uint64_t vtd_caps_ecap(const struct vtd_caps *c)
 	       (c->ss_dirty ? VTD_ECAP_SSADS : 0) | (c->second_stage ? VTD_ECAP_SSTS : 0) |
 	       (c->first_stage ? VTD_ECAP_FSTS : 0) | (c->coherent && c->scalable ? VTD_ECAP_SMPWC : 0) |
 	       (c->rid_pasid ? VTD_ECAP_RPS : 0) | (c->abort_mode ? VTD_ECAP_ADMS : 0) |
-	       (c->rid_priv ? VTD_ECAP_RPRIVS : 0);
+	       (c->page_requests ? VTD_ECAP_PRS | VTD_ECAP_PDS : 0) | (c->intr_remap ? VTD_ECAP_IR : 0) |
+	       (c->x2apic ? VTD_ECAP_EIM : 0) | (c->intr_remap ? FIELD_C(VTD_ECAP_MHMV, 15) : 0) |
+	       (c->dev_tlb_throttle ? VTD_ECAP_DIT : 0) | (c->rid_priv ? VTD_ECAP_RPRIVS : 0);
 }
 
 void vtd_caps_from_regs(uint64_t cap, uint64_t ecap, uint8_t haw, struct vtd_caps *out)
@@ -146,6 +157,13 @@ void vtd_caps_from_regs(uint64_t cap, uint64_t ecap, uint8_t haw, struct vtd_cap
 		.rid_priv = sm && (ecap & VTD_ECAP_RPRIVS),
 		.abort_mode = ecap & VTD_ECAP_ADMS,
 		.esrtps = cap & VTD_CAP_ESRTPS,
+		.page_requests = sm && (ecap & VTD_ECAP_DT) && (ecap & VTD_ECAP_PRS),
+		.intr_remap = ecap & VTD_ECAP_IR,
+		.x2apic = (ecap & VTD_ECAP_IR) && (ecap & VTD_ECAP_EIM),
+		.pmr_low = cap & VTD_CAP_PLMR,
+		.pmr_high = cap & VTD_CAP_PHMR,
+		.esirtps = (ecap & VTD_ECAP_IR) && (cap & VTD_CAP_ESIRTPS),
+		.dev_tlb_throttle = (ecap & VTD_ECAP_DT) && (ecap & VTD_ECAP_DIT),
 		.no_page_selective = !(cap & VTD_CAP_PSI),
 		.sagaw = (uint8_t)(FIELD_GET(VTD_CAP_SAGAW, cap) & 0x0e),
 		.mamv = (uint8_t)FIELD_GET(VTD_CAP_MAMV, cap),

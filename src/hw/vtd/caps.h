@@ -31,12 +31,18 @@ struct vtd_caps {
 	bool device_tlb;
 	bool caching_mode, write_buffer_flush;
 	uint8_t fault_records; /* 1..64 */
+	bool page_requests;    /* PRS and PDS; stands on device_tlb */
+	bool intr_remap;       /* IR */
+	bool x2apic;	       /* EIM; stands on intr_remap */
+	bool pmr_low, pmr_high; /* PLMR, PHMR: protected memory regions */
 
 	/* beyond */
 	bool rid_pasid;	    /* RPS: else RID_PASID is reserved and 0 is used */
 	bool rid_priv;	    /* RPRIVS */
 	bool abort_mode;    /* ADMS */
 	bool esrtps;	    /* SRTP invalidates everything */
+	bool esirtps;	    /* SIRTP invalidates the interrupt entry cache */
+	bool dev_tlb_throttle; /* DIT: PFSID in device-TLB descriptors */
 	bool no_page_selective; /* PSI = 0 */
 	uint8_t sagaw;	    /* CAP.SAGAW as it is; 0: all widths up to mgaw */
 	uint8_t mamv;	    /* largest address mask; 0: 18 */
