@@ -191,14 +191,14 @@ INLINE int ss_walk(struct walk *w, uint64_t in, unsigned int need, enum ss_for w
 			if (ss_rights(w, in, perm, need, what))
 				return -1;
 		}
-		if (p->ssade && !obs) {
+		if (p->ssade) {
 			due = VTD_SSPTE_A | (leaf && (need & HW_WRITE) ? VTD_SSPTE_D : 0);
 			if (due & ~e) {
 				int r;
 
 				if (!p->can_ad)
 					return refuse_gpa(w, VTD_FR_SSS_AD_NO_SNOOP, in);
-				r = set_bits(w, pa, &e, due);
+				r = obs ? 1 : set_bits(w, pa, &e, due);
 				if (r < 0)
 					return refuse_gpa(w, VTD_FR_SSS_AD_FAILED, in);
 				if (r == 0)
@@ -272,16 +272,20 @@ INLINE int fs_table(struct walk *w, uint64_t addr, enum ss_for what, uint64_t *t
 	return 0;
 }
 
-/* 1: the bits are set. 0: read the entry again. -1: refused. */
-static int fs_set(struct walk *w, uint64_t pa, uint64_t *e, uint64_t due, uint64_t ssw)
+#define GPA_UNKNOWN UINT64_MAX /* of a table that was found through a paging-structure cache */
+
+/* 1: the bits are set (or would be: obs). 0: read the entry again. -1: refused. */
+static int fs_set(struct walk *w, uint64_t gtable, uint64_t pa, uint64_t *e, uint64_t due, uint64_t ssw, bool obs)
 {
 	int r;
 
 	if (!w->p->can_ad)
 		return refuse(w, VTD_FR_FS_AD_NO_SNOOP, 1);
-	if (!ssw)
+	if (!ssw && gtable == GPA_UNKNOWN)
 		return refuse(w, VTD_FR_FS_NO_AD, 2);
-	r = set_bits(w, pa, e, due);
+	if (!ssw)
+		return refuse_gpa(w, VTD_FR_FS_NO_AD, gtable | (pa & 0xff8));
+	r = obs ? 1 : set_bits(w, pa, e, due);
 	return r < 0 ? refuse(w, VTD_FR_FS_AD_FAILED, 1) : r;
 }
 
@@ -323,7 +327,7 @@ INLINE int fs_walk(struct walk *w, uint64_t in, unsigned int need, bool priv, st
 			table = val & VTD_V_ADDR;
 			ssw = val & VTD_V_SSW;
 			facts &= val;
-			gtable = 0; /* not known, and not needed */
+			gtable = GPA_UNKNOWN;
 			goto have_table;
 		}
 		level = p->fs_levels;
@@ -352,8 +356,8 @@ have_table:
 		if (leaf)
 			break;
 		due = accessed & ~e;
-		if (unlikely(due) && !obs) {
-			r = fs_set(w, pa, &e, due, ssw);
+		if (unlikely(due)) {
+			r = fs_set(w, gtable, pa, &e, due, ssw, obs);
 			if (r < 0)
 				return -1;
 			if (r == 0)
@@ -396,11 +400,11 @@ node:
 		o->facts = VTD_V_SSR | VTD_V_SSW | VTD_V_D;
 	}
 	if (unlikely(o->pa >> 20 == VTD_INTR_RANGE))
-		return refuse(w, VTD_FR_SINTR_OUT, nested ? 2 : 1);
+		return nested ? refuse_gpa(w, VTD_FR_SINTR_OUT, out) : refuse(w, VTD_FR_SINTR_OUT, 1);
 	/* All is well: now, and only now, the leaf is marked. It may have changed since: then once more. */
 	due = (accessed | (need & HW_WRITE ? VTD_FSPTE_D : 0)) & ~e;
-	if (unlikely(due) && !obs) {
-		r = fs_set(w, pa, &e, due, ssw);
+	if (unlikely(due)) {
+		r = fs_set(w, gtable, pa, &e, due, ssw, obs);
 		if (r < 0)
 			return -1;
 		if (r == 0)
@@ -453,7 +457,7 @@ INLINE void walk_body(struct walk *w, uint64_t seq, const bool obs)
 		if (ss_walk(w, req->addr, need, SS_PAGE, &o, obs))
 			goto fill;
 		if (unlikely(o.pa >> 20 == VTD_INTR_RANGE)) {
-			refuse(w, p->legacy ? VTD_FR_INTR_OUT : VTD_FR_SINTR_OUT, 2);
+			refuse_gpa(w, p->legacy ? VTD_FR_INTR_OUT : VTD_FR_SINTR_OUT, req->addr);
 			goto fill;
 		}
 		facts = o.facts | VTD_V_RW | VTD_V_US | VTD_V_X;
@@ -518,8 +522,12 @@ int vtd_hit(struct vtd *v, const struct vtd_proc *p, const struct hw_request *re
 		return -1;
 	if (lacks) {
 		if (p->legacy)
-			return refuse(&w, lacks & HW_WRITE ? VTD_FR_NO_WRITE : VTD_FR_NO_READ, 2);
-		return refuse(&w, lacks & HW_WRITE ? VTD_FR_SNO_WRITE : VTD_FR_SNO_READ, 2);
+			return refuse_gpa(&w, lacks & HW_WRITE ? VTD_FR_NO_WRITE : VTD_FR_NO_READ, req->addr);
+		refuse(&w, lacks & HW_WRITE ? VTD_FR_SNO_WRITE : VTD_FR_SNO_READ, 2);
+		/* Of a nested translation the entry holds the outcome, not the address between the stages. */
+		w.res->fault.gpa_valid = p->kind == VTD_K_SS;
+		w.res->fault.gpa = gpa(p->kind == VTD_K_SS ? req->addr : 0);
+		return -1;
 	}
 	if ((need & HW_WRITE) && !(val & VTD_V_D))
 		return 1;
