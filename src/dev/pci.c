@@ -34,6 +34,7 @@ void pci_shadow_locked(struct dev_fn *fn)
 		mode = PCI_MODE_MSI;
 	atomic_store_explicit(&fn->mem_on, d0 && (cmd & PCI_COMMAND_MEM), memory_order_relaxed);
 	atomic_store_explicit(&fn->master_on, d0 && (cmd & PCI_COMMAND_BM), memory_order_relaxed);
+	pci_ext_shadow_locked(fn, d0 && (cmd & PCI_COMMAND_BM));
 	if (mode != pci_irq_mode(fn))
 		fn->pending = 0; /* what one capability held back is not the next one's */
 	atomic_store_explicit(&fn->irq_mode, mode, memory_order_relaxed);
@@ -50,6 +51,8 @@ void dev_reset(struct dev_fn *fn)
 	pci_irq_reset_locked(fn);
 	pci_shadow_locked(fn);
 	pthread_mutex_unlock(&fn->lock);
+	if (fn->bus.ats_forget)
+		fn->bus.ats_forget(fn->bus.opaque);
 	pci_irq_update(fn); /* the line falls */
 }
 
@@ -76,7 +79,9 @@ void dev_config_write(struct dev_fn *fn, uint32_t off, const void *buf, uint32_t
 {
 	const uint8_t *src = buf;
 	enum pci_irq_mode before = pci_irq_mode(fn);
+	struct pci_ext_controls ext_before;
 	uint8_t state_before = 0;
+	bool forget;
 
 	if (off >= DEV_CONFIG_SIZE)
 		return;
@@ -88,6 +93,7 @@ void dev_config_write(struct dev_fn *fn, uint32_t off, const void *buf, uint32_t
 	}
 
 	pthread_mutex_lock(&fn->lock);
+	pci_ext_controls_locked(fn, &ext_before);
 	if (fn->pm)
 		state_before = fn->config[fn->pm + PM_CTL] & PM_CTL_STATE;
 	for (uint32_t i = 0; i < len; i++) {
@@ -101,9 +107,12 @@ void dev_config_write(struct dev_fn *fn, uint32_t off, const void *buf, uint32_t
 		if (state == 1 || state == 2)
 			*ctl = (uint8_t)((*ctl & ~PM_CTL_STATE) | state_before);
 	}
+	forget = pci_ext_written_locked(fn, &ext_before);
 	pci_shadow_locked(fn);
 	pthread_mutex_unlock(&fn->lock);
 
+	if (forget && fn->bus.ats_forget)
+		fn->bus.ats_forget(fn->bus.opaque);
 	if (pci_irq_mode(fn) != before && fn->ops->irq_mode_changed)
 		fn->ops->irq_mode_changed(fn);
 	pci_irq_update(fn);

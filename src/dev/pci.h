@@ -59,6 +59,8 @@ struct dev_fn_ops {
 	void (*reset)(struct dev_fn *fn);
 	uint64_t (*bar_read)(struct dev_fn *fn, unsigned int bar, uint64_t off, unsigned int size);
 	void (*bar_write)(struct dev_fn *fn, unsigned int bar, uint64_t off, unsigned int size, uint64_t v);
+	/* A page group response; without locks. Null: the model makes no page requests. */
+	void (*page_response)(struct dev_fn *fn, uint32_t pasid, unsigned int prgi, unsigned int code);
 	/* May be null. The function changed between INTx, MSI and MSI-X: the model sets its INTx level anew. */
 	void (*irq_mode_changed)(struct dev_fn *fn);
 };
@@ -96,6 +98,8 @@ struct dev_fn {
 
 	/* Shadows of config for paths without the lock; stored relaxed under it. */
 	_Atomic bool mem_on, master_on;
+	_Atomic bool ats_on; /* and bus master: translation requests may leave */
+	_Atomic bool pri_on; /* and no response failure since it was enabled */
 	_Atomic enum pci_irq_mode irq_mode;
 };
 
@@ -116,6 +120,7 @@ void pci_add_msix(struct dev_fn *fn, unsigned int bar, unsigned int nvec);
 void pci_add_pcie(struct dev_fn *fn); /* endpoint, FLR */
 void pci_add_ats(struct dev_fn *fn);
 void pci_add_pasid(struct dev_fn *fn, unsigned int bits);
+#define PCI_PRI_CAPACITY 512 /* outstanding page requests: one for each index of a group */
 void pci_add_pri(struct dev_fn *fn);
 void pci_ready(struct dev_fn *fn);
 
@@ -136,6 +141,26 @@ static inline int pci_dma_write(struct dev_fn *fn, uint32_t pasid, uint64_t addr
 	return fn->bus.dma_write(fn->bus.opaque, pasid, addr, buf, len);
 }
 
+/* Is ATS switched on, and has the bus a device-TLB? Else a function makes plain requests. */
+static inline bool pci_ats_on(struct dev_fn *fn)
+{
+	return atomic_load_explicit(&fn->ats_on, memory_order_relaxed) && fn->bus.dma_ats;
+}
+
+/* May page requests be made, as far as the capability says? */
+static inline bool pci_pri_on(struct dev_fn *fn)
+{
+	return atomic_load_explicit(&fn->pri_on, memory_order_relaxed) && fn->bus.page_request;
+}
+
+/* What the status register of the page request interface reports: PCI_PRI_* bits, from then on until they are cleared. */
+#define PCI_PRI_FAILED	   BIT(0)
+#define PCI_PRI_UNEXPECTED BIT(1)
+void pci_pri_status(struct dev_fn *fn, uint16_t bits);
+/* The smallest translation unit and the allowed outstanding page requests, as software set them. */
+unsigned int pci_ats_stu(struct dev_fn *fn);
+uint32_t pci_pri_allocation(struct dev_fn *fn);
+
 static inline enum pci_irq_mode pci_irq_mode(struct dev_fn *fn)
 {
 	return atomic_load_explicit(&fn->irq_mode, memory_order_relaxed);
@@ -153,7 +178,7 @@ void pci_message(struct dev_fn *fn, uint64_t vectors);
 void pci_intx_level(struct dev_fn *fn, bool level);
 void pci_irq_update(struct dev_fn *fn);
 
-/* Shared between pci.c, pci_caps.c and pci_irq.c. */
+/* Shared between pci.c, pci_caps.c, pci_ext.c and pci_irq.c. */
 static inline uint16_t pci_get16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);
@@ -175,6 +200,13 @@ static inline void pci_put32(uint8_t *p, uint32_t v)
 
 void pci_shadow_locked(struct dev_fn *fn); /* config changed: bring the shadows up to date */
 void pci_irq_reset_locked(struct dev_fn *fn);
+/* Around a write: what it did to the controls of ATS and PRI takes effect. True: the device-TLB is to be emptied. */
+struct pci_ext_controls {
+	bool ats, pri;
+};
+void pci_ext_controls_locked(const struct dev_fn *fn, struct pci_ext_controls *out);
+bool pci_ext_written_locked(struct dev_fn *fn, const struct pci_ext_controls *before);
+void pci_ext_shadow_locked(struct dev_fn *fn, bool master);
 uint64_t pci_msix_read(struct dev_fn *fn, uint64_t off, unsigned int size);
 void pci_msix_write(struct dev_fn *fn, uint64_t off, unsigned int size, uint64_t v);
 

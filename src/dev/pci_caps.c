@@ -169,9 +169,10 @@ void pci_add_pasid(struct dev_fn *fn, unsigned int bits)
 void pci_add_pri(struct dev_fn *fn)
 {
 	fn->pri = add_ext(fn, EXT_PRI, 1, 16);
-	pci_put16(fn->wmask + fn->pri + 4, 0x0001);
-	pci_put16(fn->config + fn->pri + 6, 0x0100); /* stopped */
-	pci_put32(fn->config + fn->pri + 8, 32);     /* requests that may be outstanding */
+	pci_put16(fn->wmask + fn->pri + 4, 0x0003);  /* enable; reset, which reads 0 again */
+	pci_put16(fn->config + fn->pri + 6, 0x8100); /* stopped; responses must carry the PASID of the request */
+	pci_put16(fn->w1c + fn->pri + 6, 0x0003);
+	pci_put32(fn->config + fn->pri + 8, PCI_PRI_CAPACITY);
 	pci_put32(fn->wmask + fn->pri + 12, 0xffffffff);
 }
 

@@ -4,7 +4,8 @@
  *
  * A vector that is sent becomes pending and everything that is pending, enabled and not masked is taken out under the lock
  * and told to the bus after it has been dropped. So a mask, an unmask and a message may race: the message
- * leaves exactly once. Messages are memory writes: without bus master they stay pending.
+ * leaves exactly once. Messages are memory writes: without bus master they stay pending. What is written, and where, is read
+ * together with the decision to send, under the same lock, so that a message never mixes two programmings of its vector.
  *
  * INTx is a level. Threads that change it may reach the bus out of order, so one thread at a time tells the bus
  * (intx_busy) and goes on until what it told is what is wanted.
@@ -16,6 +17,8 @@
 #define MSI_CTL		0x02
 #define MSI_CTL_EN	BIT(0)
 #define MSI_CTL_MME	BITS(6, 4)
+#define MSI_ADDR	0x04 /* and its upper half: the capability is the 64-bit one */
+#define MSI_DATA	0x0c
 #define MSI_MASK	0x10
 #define MSI_PENDING	0x14
 #define MSIX_CTL	0x02
@@ -85,10 +88,29 @@ static void tell_intx_locked(struct dev_fn *fn, enum pci_irq_mode mode)
 	fn->intx_busy = false;
 }
 
+struct message {
+	uint64_t addr;
+	uint32_t data;
+};
+
+/* What the function writes for a vector. MSI: the low bits of the data are the vector's number, 6.8.1.6 of PCI 3.0. */
+static struct message message_locked(const struct dev_fn *fn, enum pci_irq_mode mode, unsigned int vector)
+{
+	const struct pci_msix_entry *e = &fn->msix_table[vector];
+	const uint8_t *c = fn->config + fn->msi;
+
+	if (mode == PCI_MODE_MSIX)
+		return (struct message){.addr = e->addr_lo | (uint64_t)e->addr_hi << 32, .data = e->data};
+	return (struct message){.addr = pci_get32(c + MSI_ADDR) | (uint64_t)pci_get32(c + MSI_ADDR + 4) << 32,
+				.data = (pci_get16(c + MSI_DATA) & ~(msi_allowed(fn) - 1)) | vector};
+}
+
 static void update(struct dev_fn *fn, uint64_t send)
 {
+	struct message msg[PCI_MAX_MSIX]; /* of the vectors in `set`, in their order */
 	enum pci_irq_mode mode;
-	uint64_t set;
+	unsigned int n = 0;
+	uint64_t set, left;
 
 	pthread_mutex_lock(&fn->lock);
 	mode = pci_irq_mode(fn);
@@ -101,9 +123,17 @@ static void update(struct dev_fn *fn, uint64_t send)
 		fn->pending |= send & nb_low_mask(fn->nmsix);
 	}
 	set = take_deliverable_locked(fn, mode);
+	if (fn->bus.msi)
+		for (left = set; left; left &= left - 1)
+			msg[n++] = message_locked(fn, mode, (unsigned int)__builtin_ctzll(left));
 	tell_intx_locked(fn, mode);
 	pthread_mutex_unlock(&fn->lock);
 
+	if (fn->bus.msi) {
+		for (unsigned int i = 0; i < n; i++)
+			fn->bus.msi(fn->bus.opaque, msg[i].addr, msg[i].data);
+		return;
+	}
 	for (; set; set &= set - 1)
 		fn->bus.irq(fn->bus.opaque, mode == PCI_MODE_MSIX ? DEV_IRQ_MSIX : DEV_IRQ_MSI,
 			    (unsigned int)__builtin_ctzll(set), true);
@@ -176,6 +206,28 @@ int dev_irq_enable(struct dev_fn *fn, enum dev_irq kind, unsigned int n)
 	if (pci_irq_mode(fn) != before && fn->ops->irq_mode_changed)
 		fn->ops->irq_mode_changed(fn);
 	pci_irq_update(fn);
+	return 0;
+}
+
+int dev_irq_message(struct dev_fn *fn, enum dev_irq kind, unsigned int vector, uint64_t addr, uint32_t data)
+{
+	struct pci_msix_entry *e = &fn->msix_table[vector < PCI_MAX_MSIX ? vector : 0];
+	uint8_t *c = fn->config + fn->msi;
+
+	if (kind == DEV_IRQ_MSIX ? vector >= fn->nmsix : kind != DEV_IRQ_MSI || fn->nmsi == 0 || vector > 0)
+		return -EINVAL;
+	addr &= ~UINT64_C(3);
+	pthread_mutex_lock(&fn->lock);
+	if (kind == DEV_IRQ_MSIX) {
+		e->addr_lo = (uint32_t)addr;
+		e->addr_hi = (uint32_t)(addr >> 32);
+		e->data = data;
+	} else {
+		pci_put32(c + MSI_ADDR, (uint32_t)addr);
+		pci_put32(c + MSI_ADDR + 4, (uint32_t)(addr >> 32));
+		pci_put16(c + MSI_DATA, (uint16_t)data);
+	}
+	pthread_mutex_unlock(&fn->lock);
 	return 0;
 }
 
