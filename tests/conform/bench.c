@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "bench.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define MSI_ADDR UINT64_C(0xfee00000)
+
+static void leave(struct bench *b)
+{
+	if (b->leave)
+		b->leave(b->opaque);
+}
+
+static void enter(struct bench *b)
+{
+	if (b->enter)
+		b->enter(b->opaque);
+}
+
+static uint64_t mmio_read(void *opaque, uint64_t off, unsigned int size)
+{
+	struct bench_unit *u = opaque;
+	uint64_t v;
+
+	leave(u->b);
+	v = u->hw->ops->mmio_read(u->hw, off, size);
+	enter(u->b);
+	return v;
+}
+
+static void mmio_write(void *opaque, uint64_t off, unsigned int size, uint64_t v)
+{
+	struct bench_unit *u = opaque;
+
+	leave(u->b);
+	u->hw->ops->mmio_write(u->hw, off, size, v);
+	enter(u->b);
+}
+
+/* ---- hardware's own view of the pool ---- */
+
+static uint64_t hw_read(void *opaque, uint64_t off, unsigned int size)
+{
+	struct bench *b = opaque;
+	uint64_t v = 0;
+
+	memcpy(&v, b->pool_hw + off, size);
+	return v;
+}
+
+/* What a device writes is coherent: it changes the CPU's line too. */
+static void hw_write(void *opaque, uint64_t off, unsigned int size, uint64_t v)
+{
+	struct bench *b = opaque;
+
+	memcpy(b->pool_hw + off, &v, size);
+	memcpy(b->pool_cpu + off, &v, size);
+}
+
+static const struct mem_mmio_ops hw_pool_ops = {.read = hw_read, .write = hw_write};
+
+bool bench_evict(struct bench *b, size_t off)
+{
+	off &= ~(size_t)(BENCH_LINE - 1);
+	if (b->pool_hw == b->pool_cpu || memcmp(b->pool_hw + off, b->pool_cpu + off, BENCH_LINE) == 0)
+		return false;
+	memcpy(b->pool_hw + off, b->pool_cpu + off, BENCH_LINE);
+	return true;
+}
+
+static void flush(void *opaque, const void *p, size_t len)
+{
+	struct bench *b = opaque;
+	size_t off = (size_t)((const uint8_t *)p - b->pool_cpu), end = off + len;
+
+	assert(end <= BENCH_POOL_LEN && off < end);
+	for (off &= ~(size_t)(BENCH_LINE - 1); off < end; off += BENCH_LINE)
+		if (bench_evict(b, off) && b->line)
+			b->line(b->opaque, off);
+}
+
+/* ---- interrupts ---- */
+
+static void msi(void *opaque, uint64_t addr, uint32_t data)
+{
+	struct bench_unit *u = opaque;
+
+	if (addr != MSI_ADDR || data != u->msi_data || !u->drv)
+		return;
+	if (u->b->hold)
+		u->msi_held = true;
+	else
+		u->drv->ops->irq(u->drv, data);
+}
+
+void bench_interrupts(struct bench *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < BENCH_UNITS; i++) {
+		if (!b->unit[i].msi_held)
+			continue;
+		b->unit[i].msi_held = false;
+		b->unit[i].drv->ops->irq(b->unit[i].drv, b->unit[i].msi_data);
+	}
+}
+
+/* ---- up and down ---- */
+
+static void *pages(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		abort();
+	return p;
+}
+
+static int unit_up(struct bench *b, unsigned int i)
+{
+	struct bench_unit *u = &b->unit[i];
+	struct drv_iommu_cfg cfg = {
+		.mem = &b->mem, .pool = b->pool, .tr = b->tr, .msi_addr = MSI_ADDR, .msi_data = 0x40 + i,
+		.flush = flush, .flush_opaque = b,
+		.mmio = {.opaque = u, .read = mmio_read, .write = mmio_write},
+	};
+	int err;
+
+	u->b = b;
+	u->msi_data = cfg.msi_data;
+	err = b->vendor->boot(&b->desc, i, b->conf->noncoherent >> i & 1 ? &b->hw_mem : &b->mem, b->tr, &u->hw, &cfg.errata,
+			      &b->diag);
+	if (err)
+		return err;
+	u->hw->msi = msi;
+	u->hw->msi_opaque = u;
+	return b->vendor->drv->probe(&cfg, &u->drv, &b->diag);
+}
+
+int bench_up(struct bench *b, const struct vendor *v, const struct vendor_conf *conf)
+{
+	unsigned int i;
+	int err = 0;
+
+	memset(b, 0, sizeof(*b));
+	b->vendor = v;
+	b->conf = conf;
+	conf->make(&b->desc);
+	b->pool_cpu = pages(BENCH_POOL_LEN);
+	b->pool_hw = b->pool_cpu;
+	b->ram = pages(BENCH_RAM_LEN);
+	if (guard_init() || mem_init_regions(&b->mem) || mem_init_regions(&b->hw_mem))
+		abort();
+	err |= mem_add_region(&b->mem, hpa(BENCH_POOL_PA), b->pool_cpu, BENCH_POOL_LEN);
+	err |= mem_add_region(&b->mem, hpa(BENCH_RAM_PA), b->ram, BENCH_RAM_LEN);
+	err |= mem_add_region(&b->hw_mem, hpa(BENCH_RAM_PA), b->ram, BENCH_RAM_LEN);
+	if (conf->noncoherent) {
+		b->pool_hw = pages(BENCH_POOL_LEN);
+		/* Garbage where nothing was flushed to: a forgotten flush is no empty table. */
+		memset(b->pool_hw, 0xa5, BENCH_POOL_LEN);
+		err |= mem_add_mmio(&b->hw_mem, hpa(BENCH_POOL_PA), BENCH_POOL_LEN, &hw_pool_ops, b);
+	}
+	b->pool = mem_pool_new_at(&b->mem, hpa(BENCH_POOL_PA), BENCH_POOL_LEN);
+	b->tr = nb_trace_new(NULL);
+	if (err || !b->pool || !b->tr)
+		abort();
+	for (i = 0; i < BENCH_UNITS; i++) {
+		err = unit_up(b, i);
+		if (err)
+			return err;
+	}
+	for (i = 0; i < BENCH_DEVS; i++) {
+		b->dev[i] = (struct drv_dev){.iommu = b->unit[i == 2].drv, .rid = (uint16_t)(0x100 + 0x88 * i),
+					     .max_pasids = 1u << 16, .ats = i == 1};
+		err = v->drv->probe_device(&b->dev[i], &b->diag);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void bench_down(struct bench *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < BENCH_DEVS; i++)
+		b->vendor->drv->release_device(&b->dev[i]);
+	for (i = 0; i < BENCH_UNITS; i++) {
+		b->vendor->drv->remove(b->unit[i].drv);
+		b->unit[i].hw->ops->destroy(b->unit[i].hw);
+	}
+	mem_pool_free(b->pool); /* asserts that every page came back */
+	mem_fini(&b->mem);
+	mem_fini(&b->hw_mem);
+	nb_trace_free(b->tr);
+	if (b->pool_hw != b->pool_cpu)
+		munmap(b->pool_hw, BENCH_POOL_LEN);
+	munmap(b->pool_cpu, BENCH_POOL_LEN);
+	munmap(b->ram, BENCH_RAM_LEN);
+}
+
+/* ---- requests ---- */
+
+static uint64_t verdict(const struct hw_result *res)
+{
+	return res->kind == HW_OK ? res->pa.v : BENCH_FAULT | res->fault.reason;
+}
+
+uint64_t bench_go(struct bench *b, unsigned int dev, uint32_t pasid, uint64_t addr, uint8_t access)
+{
+	struct hw_request req = {.addr = addr, .pasid = pasid, .rid = b->dev[dev].rid, .access = access};
+	struct hw_result res;
+
+	hw_translate(b->unit[dev == 2].hw, &req, &res);
+	return verdict(&res);
+}
+
+uint64_t bench_look(struct bench *b, unsigned int dev, uint32_t pasid, uint64_t addr, uint8_t access)
+{
+	struct hw_iommu *hw = b->unit[dev == 2].hw;
+	struct hw_request req = {
+		.addr = addr, .pasid = pasid, .rid = b->dev[dev].rid, .access = access, .flags = HW_OBSERVE};
+	struct hw_result res;
+
+	hw->ops->walk(hw, &req, NULL, NULL, &res);
+	return verdict(&res);
+}
+
+bool bench_capable(struct bench *b, unsigned int dev, enum drv_cap cap)
+{
+	return b->vendor->drv->capable(&b->dev[dev], cap);
+}
+
+int bench_attach(struct bench *b, unsigned int dev, uint32_t pasid, struct drv_domain *d)
+{
+	if (d)
+		return b->vendor->drv->attach(&b->dev[dev], pasid, d, &b->diag);
+	b->vendor->drv->block(&b->dev[dev], pasid);
+	return 0;
+}
+
+int bench_map(struct bench *b, struct drv_domain *d, uint64_t ia, uint64_t pa, uint64_t len)
+{
+	return d->ops->map(d, ia, hpa(pa), len, PT_READ | PT_WRITE, &b->diag);
+}
+
+int bench_unmap(struct drv_domain *d, uint64_t ia, uint64_t len)
+{
+	struct drv_gather g = {0};
+	int err = d->ops->unmap(d, ia, len, &g);
+
+	d->ops->iotlb_sync(d, &g);
+	return err;
+}
+
+/* ---- the guest ---- */
+
+uint64_t bench_guest_page(struct bench *b)
+{
+	uint64_t gpa = b->ram_used;
+
+	assert(gpa + K4 <= BENCH_RAM_LEN);
+	b->ram_used += K4;
+	return gpa;
+}
+
+void bench_guest_map(struct bench *b, uint64_t root, uint64_t va, uint64_t gpa, unsigned int prot)
+{
+	uint64_t table = root, *e;
+	unsigned int level;
+
+	for (level = 3;; level--) {
+		e = (uint64_t *)(void *)(b->ram + table) + (va >> (12 + 9 * level) & 511);
+		if (level == 0)
+			break;
+		if (!*e)
+			__atomic_store_n(e, b->vendor->s1_node(bench_guest_page(b)), __ATOMIC_RELEASE);
+		table = *e & BITS(51, 12);
+	}
+	__atomic_store_n(e, gpa ? b->vendor->s1_leaf(gpa, prot) : 0, __ATOMIC_RELEASE);
+}
+
+int bench_nested(struct bench *b, unsigned int dev, struct drv_domain *parent, uint64_t root, struct drv_domain **out)
+{
+	struct vendor_blob blob;
+
+	b->vendor->s1_blob(root, &blob);
+	return b->vendor->drv->domain_alloc_nested(
+		&b->dev[dev], parent, 0, &(struct drv_user_data){blob.type, blob.len, (uint64_t)(uintptr_t)blob.bytes}, out,
+		&b->diag);
+}
+
+int bench_invalidate(struct bench *b, struct drv_domain *d, uint64_t va, uint64_t npages, bool leaf)
+{
+	struct vendor_blob blob;
+	struct drv_user_array a;
+
+	b->vendor->inv_blob(va, npages, leaf, &blob);
+	a = (struct drv_user_array){blob.type, blob.len, 1, (uint64_t)(uintptr_t)blob.bytes};
+	return d->ops->cache_invalidate_user(d, &a, &b->diag);
+}
