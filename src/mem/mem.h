@@ -125,5 +125,8 @@ void mem_page_free(struct mem_pool *p, void *ptr, unsigned int order);
 void *mem_page_ptr(const struct mem_pool *p, hpa_t pa);
 hpa_t mem_page_pa(const struct mem_pool *p, const void *ptr);
 uint64_t mem_pool_used(const struct mem_pool *p); /* bytes handed out */
+/* For mem/lag.c only. */
+struct mem_lag;
+void mem_pool_set_lag(struct mem_pool *p, struct mem_lag *lag);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "base/alloc.h"
+#include "mem/lag.h"
 
 #define PAGE_LG2    12
 #define ORDERS	    10 /* up to 2 MiB */
@@ -32,6 +33,7 @@ struct mem_pool {
 	void *free[ORDERS];   /* linked through the first word */
 	uint64_t used;
 	bool fixed;	      /* a region of somebody else's: no new arenas */
+	struct mem_lag *lag;  /* told of every page that is handed out; may be null */
 };
 
 static struct mem_pool *pool_new(void)
@@ -162,6 +164,11 @@ static void *page_alloc(struct mem_pool *p, unsigned int order, hpa_t *pa, bool 
 			page = cut_page(p, order);
 		}
 	}
+	if (page && unlikely(p->lag) && !mem_lag_page_given(p->lag, mem_page_pa(p, page), order)) {
+		*(void **)page = p->free[order];
+		p->free[order] = page;
+		page = NULL;
+	}
 	if (page)
 		p->used += (uint64_t)1 << (PAGE_LG2 + order);
 	pthread_mutex_unlock(&p->lock);
@@ -215,4 +222,11 @@ uint64_t mem_pool_used(const struct mem_pool *p)
 	used = q->used;
 	pthread_mutex_unlock(&q->lock);
 	return used;
+}
+
+void mem_pool_set_lag(struct mem_pool *p, struct mem_lag *lag)
+{
+	pthread_mutex_lock(&p->lock);
+	p->lag = lag;
+	pthread_mutex_unlock(&p->lock);
 }

@@ -22,7 +22,7 @@ static bool fetch(struct vtd *v, uint64_t pa, uint64_t *w, unsigned int n)
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		if (mem_load64(v->hw.mem, hpa(pa + 8 * i), &w[i]))
+		if (vtd_load64(v, v->cfg_lag, pa + 8 * i, &w[i]))
 			return false;
 	return true;
 }
@@ -104,6 +104,7 @@ static bool decode_ctx(struct vtd *v, const uint64_t q[2], struct vtd_dev *d, st
 	p->rid = d->rid;
 	p->pasid = NB_NO_PASID;
 	p->ss_root = q[0] & VTD_CTX_0_SSPTPTR;
+	p->lag = v->cfg_lag;
 	make_plain(v, p);
 	return true;
 }
@@ -199,6 +200,7 @@ static bool decode_pasid(struct vtd *v, const uint64_t q[8], const struct vtd_de
 	p->sre = q[2] & VTD_PASID_2_SRE;
 	p->ere = v->caps.exec_request && (q[2] & VTD_PASID_2_ERE);
 	p->can_ad = q[1] & VTD_PASID_1_PWSNP;
+	p->lag = p->can_ad ? NULL : v->lag;
 	p->in_bits = v->caps.haw;
 	if (ss) {
 		p->ss_levels = (uint8_t)(aw + 2);

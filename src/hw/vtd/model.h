@@ -4,6 +4,7 @@
  *
  * Locks, in this order; a holder never waits for a grace period except where said:
  *   mmio_lock   registers and queues; held across nb_rcu_synchronize(), so never taken by a requester
+ *   prq_lock    the page request queue and its event; a requester takes it in page_request()
  *   event_lock  fault recording: FSTS, FECTL and what belongs to them; a requester takes it in report()
  *   tlb.lock    everything cached, configuration included (a spinlock)
  * Interrupt messages are collected in struct vtd_msis and sent when all locks are gone.
@@ -41,6 +42,7 @@ struct vtd_proc {
 	bool priv_rid;	      /* RID_PRIV, for requests without PASID */
 	bool sre, ere, nxe, smep, wpe, eafe, ssade;
 	bool can_ad;	      /* page walks snoop: A/D updates are possible */
+	const struct mem_lag *lag; /* what its page walks read through when they do not snoop; null: memory */
 	bool fpd;	      /* of any entry on the way */
 	uint16_t did, rid;
 	uint32_t pasid;	      /* of the table entry; legacy: NB_NO_PASID */
@@ -95,6 +97,9 @@ struct vtd {
 	_Atomic uint64_t root; /* latched by SRTP */
 	struct vtd_caps caps;
 	uint64_t cap, ecap;
+	/* What reads that do not snoop see; cfg_lag for structures other than page tables. Null: memory. lines.c */
+	const struct mem_lag *cfg_lag;
+	struct mem_lag *lag;
 	/* Bits that must be 0, by level (index 1..5): entries that reference a table, entries that map a page. */
 	uint64_t ss_node_rsvd[6], ss_leaf_rsvd[6], fs_node_rsvd[6], fs_leaf_rsvd[6];
 
@@ -114,6 +119,11 @@ struct vtd {
 	uint32_t ics, iectl, iedata, ieaddr, ieuaddr;
 	bool inv_pending; /* something was invalidated and no grace period has passed since */
 	int32_t lost_sid; /* injected: this device-TLB does not answer; -1: none */
+
+	/* page requests; prq_lock */
+	pthread_mutex_t prq_lock;
+	uint64_t pqh, pqt, pqa;
+	uint32_t prs, pectl, pedata, peaddr, peuaddr;
 
 	/* fault recording; event_lock */
 	pthread_mutex_t event_lock;
@@ -193,6 +203,17 @@ void vtd_invalidate_all(struct vtd *v);
 void vtd_sync(struct vtd *v);
 void vtd_config_fini(struct vtd *v);
 
+/* ---- lines.c ---- */
+
+/* Load a word of a structure; lag is v->cfg_lag or the vtd_proc's. 0 or -EFAULT. */
+static inline __attribute__((always_inline)) int vtd_load64(struct vtd *v, const struct mem_lag *lag, uint64_t pa, uint64_t *val)
+{
+	if (unlikely(lag))
+		return mem_lag_load64(lag, hpa(pa), val);
+	return mem_load64(v->hw.mem, hpa(pa), val);
+}
+void vtd_written_back(struct hw_iommu *hw, hpa_t pa, size_t len);
+
 /* ---- walk.c ---- */
 
 void vtd_walk(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res,
@@ -225,6 +246,20 @@ bool vtd_event_write(struct vtd *v, uint64_t off, uint32_t val, uint32_t mask, s
 bool vtd_event_owns(const struct vtd *v, uint64_t off);
 void vtd_event_disabled(struct vtd *v); /* translation was switched off */
 void vtd_event_reset(struct vtd *v);
+
+/* ---- prq.c ---- */
+
+/* Registers in 32-bit pieces, as of event.c; none is owned without page requests in ECAP. */
+bool vtd_prq_owns(const struct vtd *v, uint64_t off);
+uint32_t vtd_prq_read(struct vtd *v, uint64_t off);
+void vtd_prq_write(struct vtd *v, uint64_t off, uint32_t val, uint32_t mask, struct vtd_msis *q);
+void vtd_prq_reset(struct vtd *v);
+/* hw_ops.page_request */
+void vtd_page_request(struct hw_iommu *hw, const struct hw_page_request *pr);
+/* Hand a page group response to whoever sits behind rid; nobody: it is lost. Any lock but tlb.lock may be held. */
+void vtd_page_respond(struct vtd *v, uint16_t rid, uint32_t pasid, unsigned int prgi, unsigned int code);
+/* Page requests that were received are in the queue, or answered, when this returns (wait descriptor with PD). */
+void vtd_prq_drain(struct vtd *v);
 
 /* ---- regs.c, queue.c ---- */
 

@@ -329,6 +329,7 @@ static const struct hw_ops vtd_ops = {
 	.translate = translate,
 	.report = vtd_report,
 	.walk = walk,
+	.written_back = vtd_written_back,
 };
 
 int vtd_create(const struct vtd_caps *caps, struct mem *mem, struct nb_trace *tr, struct hw_iommu **out,

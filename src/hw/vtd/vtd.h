@@ -15,6 +15,7 @@
 
 #include "hw/hw.h"
 #include "hw/vtd/caps.h"
+#include "mem/lag.h"
 
 /*
  * A unit after reset. caps is copied. 0, -EINVAL (the reason in diag), -ENOMEM. Set msi before first use.
@@ -29,6 +30,13 @@ int vtd_create(const struct vtd_caps *caps, struct mem *mem, struct nb_trace *tr
  */
 int vtd_inject_devtlb_timeout(struct hw_iommu *hw, uint16_t sid);
 int vtd_inject_devtlb_stray(struct hw_iommu *hw, uint16_t sid);
+
+/*
+ * What this unit reads without snooping, it reads as `lag` shows it (mem/lag.h): with ECAP.C clear the root, context, PASID and
+ * interrupt remapping structures and legacy mode's tables, with ECAP.SMPWC or an entry's PWSNP clear the tables behind a PASID
+ * entry. Before first use; lag is not owned, and null is a unit that snoops all. hw->ops->written_back() is the way in.
+ */
+void vtd_set_lag(struct hw_iommu *hw, struct mem_lag *lag);
 
 /* Forget everything cached, as hardware may at any time. Outside read sections. */
 void vtd_drop_caches(struct hw_iommu *hw);

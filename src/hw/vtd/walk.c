@@ -140,6 +140,7 @@ INLINE int ss_walk(struct walk *w, uint64_t in, unsigned int need, enum ss_for w
 	unsigned int level = p->ss_levels, perm = HW_READ | HW_WRITE;
 	uint64_t table = p->ss_root, e, val, due;
 	const uint64_t plain_mask = p->ss_plain_mask, plain = p->ss_plain;
+	const struct mem_lag *lag = p->lag;
 	bool leaf;
 
 	if (!obs) {
@@ -160,7 +161,7 @@ INLINE int ss_walk(struct walk *w, uint64_t in, unsigned int need, enum ss_for w
 	for (;;) {
 		uint64_t pa = table | ((in >> (9 * level)) & 0xff8);
 
-		if (unlikely(mem_load64(v->hw.mem, hpa(pa), &e))) {
+		if (unlikely(vtd_load64(v, lag, pa, &e))) {
 			bool root = level == p->ss_levels;
 
 			if (obs)
@@ -312,6 +313,7 @@ INLINE int fs_walk(struct walk *w, uint64_t in, unsigned int need, bool priv, st
 	const uint64_t accessed = VTD_FSPTE_A | (p->eafe ? VTD_FSPTE_EA : 0);
 	const bool nested = p->kind == VTD_K_NESTED;
 	const uint64_t plain_mask = p->fs_plain_mask, plain = p->fs_plain;
+	const struct mem_lag *lag = p->lag;
 	uint32_t psc = 0;
 	unsigned int level = p->fs_levels, lg2;
 	uint64_t facts = VTD_V_RW | VTD_V_US | VTD_V_X, table, ssw, gtable, pa, e, val, due, out;
@@ -337,7 +339,7 @@ INLINE int fs_walk(struct walk *w, uint64_t in, unsigned int need, bool priv, st
 have_table:
 	for (;;) {
 		pa = table | ((in >> (9 * level)) & 0xff8);
-		if (unlikely(mem_load64(v->hw.mem, hpa(pa), &e))) {
+		if (unlikely(vtd_load64(v, lag, pa, &e))) {
 			if (obs)
 				vtd_step_pte(w->st, 1, level, pa, nested, gtable | (pa & 0xff8), false, 0);
 			return refuse(w, level == p->fs_levels ? VTD_FR_FS_ROOT_FETCH : VTD_FR_FS_FETCH, 1);
