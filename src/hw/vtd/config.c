@@ -89,6 +89,7 @@ static bool decode_ctx(struct vtd *v, const uint64_t q[2], struct vtd_dev *d, st
 	    (tt == VTD_TT_DEVICE_TLB && !v->caps.device_tlb))
 		return bad_is(bad, VTD_FR_CTX_INV, d->fpd);
 
+	d->dte = tt == VTD_TT_DEVICE_TLB;
 	memset(p, 0, sizeof(*p));
 	p->kind = tt == VTD_TT_PASS_THROUGH ? VTD_K_PT : VTD_K_SS;
 	p->ss_levels = (uint8_t)(aw + 2);
@@ -115,7 +116,7 @@ static bool decode_sctx(struct vtd *v, const uint64_t q[4], struct vtd_dev *d, s
 {
 	const struct vtd_caps *c = &v->caps;
 	uint64_t r0 = BITS(8, 5) | above_haw(v) | (c->device_tlb ? 0 : VTD_SCTX_0_DTE) |
-		      (c->pasid_bits ? 0 : VTD_SCTX_0_PASIDE) | VTD_SCTX_0_PRE; /* no page requests here */
+		      (c->pasid_bits ? 0 : VTD_SCTX_0_PASIDE) | (c->page_requests ? 0 : VTD_SCTX_0_PRE);
 	uint64_t r1 = BITS(63, 21) | (c->rid_pasid ? 0 : VTD_SCTX_1_RID_PASID) |
 		      (c->rid_priv ? 0 : VTD_SCTX_1_RID_PRIV);
 
@@ -126,10 +127,14 @@ static bool decode_sctx(struct vtd *v, const uint64_t q[4], struct vtd_dev *d, s
 		return bad_is(bad, VTD_FR_SCTX_RSVD, d->fpd);
 	d->scalable = true;
 	d->paside = q[0] & VTD_SCTX_0_PASIDE;
+	d->dte = q[0] & VTD_SCTX_0_DTE;
+	d->pre = q[0] & VTD_SCTX_0_PRE;
 	d->rid_priv = q[1] & VTD_SCTX_1_RID_PRIV;
 	d->pdts = (uint8_t)FIELD_GET(VTD_SCTX_0_PDTS, q[0]);
 	d->rid_pasid = (uint32_t)FIELD_GET(VTD_SCTX_1_RID_PASID, q[1]);
 	d->pasid_dir = q[0] & VTD_SCTX_0_PASIDDIRPTR;
+	if (d->pre && !d->dte)
+		return bad_is(bad, VTD_FR_SCTX_INV, d->fpd);
 	if (d->rid_pasid >> (d->pdts + 13) != 0) /* 2^(PDTS+7) tables of 64 entries */
 		return bad_is(bad, VTD_FR_SCTX_INV, d->fpd);
 	return true;
@@ -447,29 +452,73 @@ const struct vtd_proc *vtd_config_cached(struct vtd *v, const struct hw_request 
 	return pc_find(v, req->rid, req->pasid);
 }
 
+/* The device's own entries: cached, or read and then cached in `slot` (null: neither). */
+static const struct vtd_dev *device(struct vtd *v, uint16_t rid, unsigned int ttm, struct vtd_slot *slot, uint64_t seq,
+				    struct vtd_box *box, const struct vtd_steps *st, bool *missed, struct vtd_bad *bad)
+{
+	const struct vtd_dev *d = slot ? nb_rcu_dereference(slot->dev) : NULL;
+
+	if (d)
+		return d;
+	*missed = true;
+	if (!fetch_dev(v, rid, ttm, &box->dev, st, bad))
+		return NULL;
+	if (slot)
+		d = dev_publish(v, slot, &box->dev, seq);
+	if (!d) {
+		d = &box->dev;
+		no_tags(v, &box->dev.legacy);
+	}
+	return d;
+}
+
+/* SCT.6, SCT.7, SCT.9 */
+static bool pasid_allowed(const struct vtd_dev *d, uint32_t pasid, struct vtd_bad *bad)
+{
+	if (!d->paside)
+		return bad_is(bad, VTD_FR_SCTX_PASIDE, d->fpd);
+	if (pasid >> (d->pdts + 13) != 0)
+		return bad_is(bad, VTD_FR_PASID_WIDE, d->fpd);
+	if (pasid == d->rid_pasid)
+		return bad_is(bad, VTD_FR_RID_PASID, d->fpd);
+	return true;
+}
+
+bool vtd_config_preq(struct vtd *v, const struct hw_request *req, struct vtd_bad *bad)
+{
+	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire);
+	unsigned int ttm = (atomic_load_explicit(&v->mode, memory_order_acquire) & VTD_MODE_TTM) >> 1;
+	const struct vtd_dev *d;
+	struct vtd_box box;
+	bool missed;
+
+	if (ttm == VTD_TTM_LEGACY)
+		return bad_is(bad, VTD_FR_PREQ_LEGACY, false);
+	if (!mode_ok(v, req, ttm, bad))
+		return false;
+	d = device(v, req->rid, ttm, vtd_slot_of(v, req->rid, true), seq, &box, NULL, &missed, bad);
+	if (!d)
+		return false;
+	if (!d->pre)
+		return bad_is(bad, VTD_FR_SCTX_PRE, d->fpd);
+	return req->pasid == NB_NO_PASID || pasid_allowed(d, req->pasid, bad);
+}
+
 const struct vtd_proc *vtd_config(struct vtd *v, const struct hw_request *req, uint64_t seq, struct vtd_box *box,
 				  const struct vtd_steps *st, bool observe, struct vtd_bad *bad)
 {
 	unsigned int ttm = (atomic_load_explicit(&v->mode, memory_order_acquire) & VTD_MODE_TTM) >> 1;
 	struct vtd_slot *slot = observe ? NULL : vtd_slot_of(v, req->rid, true);
-	const struct vtd_dev *d = slot ? nb_rcu_dereference(slot->dev) : NULL;
 	const struct vtd_proc *p = NULL;
+	const struct vtd_dev *d;
 	bool missed = false;
 	uint32_t pasid;
 
 	if (!mode_ok(v, req, ttm, bad))
 		return NULL;
-	if (!d) {
-		missed = true;
-		if (!fetch_dev(v, req->rid, ttm, &box->dev, st, bad))
-			return NULL;
-		if (!observe)
-			d = dev_publish(v, slot, &box->dev, seq);
-		if (!d) {
-			d = &box->dev;
-			no_tags(v, &box->dev.legacy);
-		}
-	}
+	d = device(v, req->rid, ttm, slot, seq, box, st, &missed, bad);
+	if (!d)
+		return NULL;
 	if (!d->scalable) {
 		p = &d->legacy;
 		goto out;
@@ -478,12 +527,8 @@ const struct vtd_proc *vtd_config(struct vtd *v, const struct hw_request *req, u
 	pasid = d->rid_pasid;
 	if (req->pasid != NB_NO_PASID) {
 		pasid = req->pasid;
-		if (!d->paside)
-			return bad_is(bad, VTD_FR_SCTX_PASIDE, d->fpd), NULL;
-		if (pasid >> (d->pdts + 13) != 0)
-			return bad_is(bad, VTD_FR_PASID_WIDE, d->fpd), NULL;
-		if (pasid == d->rid_pasid)
-			return bad_is(bad, VTD_FR_RID_PASID, d->fpd), NULL;
+		if (!pasid_allowed(d, pasid, bad))
+			return NULL;
 	}
 	if (!observe)
 		p = pc_find(v, req->rid, pasid);

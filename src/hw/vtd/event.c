@@ -46,11 +46,17 @@ void vtd_fault(struct vtd *v, const struct hw_request *req, struct hw_result *re
 	f->stage = (uint8_t)stage;
 	if (silent)
 		return;
-	/* 11.4.7.6. The address type is 0: all requests here are untranslated. */
-	if ((req->access & HW_WRITE) && (req->access & HW_READ))
+	/* 11.4.7.6. A translation request is a read on the wire. */
+	if (unlikely(req->flags & VTD_REQ_PAGE))
+		hi |= VTD_FRCD_1_T2;
+	else if (unlikely(req->flags & VTD_REQ_ATS))
+		hi |= VTD_FRCD_1_T1 | FIELD_C(VTD_FRCD_1_AT, 1);
+	else if ((req->access & HW_WRITE) && (req->access & HW_READ))
 		hi |= VTD_FRCD_1_T1 | VTD_FRCD_1_T2;
 	else if (!(req->access & HW_WRITE))
 		hi |= VTD_FRCD_1_T1;
+	if (unlikely(req->flags & HW_TRANSLATED))
+		hi |= FIELD_C(VTD_FRCD_1_AT, 2);
 	if (req->pasid != NB_NO_PASID && v->caps.pasid_bits) {
 		hi |= VTD_FRCD_1_PP | FIELD(VTD_FRCD_1_PV, req->pasid & NB_PASID_MAX);
 		hi |= req->flags & HW_PRIV ? VTD_FRCD_1_PRIV : 0;

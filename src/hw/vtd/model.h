@@ -59,6 +59,7 @@ struct vtd_proc {
 struct vtd_dev {
 	bool scalable;
 	bool fpd, paside, rid_priv;
+	bool dte, pre; /* ATS and page requests are on for it */
 	uint8_t pdts;
 	uint16_t rid;
 	uint32_t rid_pasid;
@@ -187,6 +188,9 @@ const struct vtd_proc *vtd_config(struct vtd *v, const struct hw_request *req, u
 /* For requests with PASID: the cached function, if every entry on the way is cached and lets the request through. */
 const struct vtd_proc *vtd_config_cached(struct vtd *v, const struct hw_request *req);
 
+/* What page requests are checked against. Inside a read section. False: *bad says why not. */
+bool vtd_config_preq(struct vtd *v, const struct hw_request *req, struct vtd_bad *bad);
+
 /* The context-cache slot of a source-id; null: none yet, or out of memory. */
 struct vtd_slot *vtd_slot_of(struct vtd *v, uint16_t rid, bool create);
 
@@ -232,6 +236,13 @@ static inline bool vtd_req_priv(const struct vtd_proc *p, const struct hw_reques
 #define VTD_INTR_RANGE UINT64_C(0xfee) /* address bits 63:20 */
 
 /* ---- event.c ---- */
+
+/*
+ * Further request flags, inside the unit only: what the transaction was, for its fault record. Requests with HW_TRANSLATED
+ * or without any of the three are memory requests.
+ */
+#define VTD_REQ_ATS  0x80u /* translation request */
+#define VTD_REQ_PAGE 0x40u /* page request */
 
 /* Fill *res with a fault; nothing is logged yet. */
 void vtd_fault(struct vtd *v, const struct hw_request *req, struct hw_result *res, unsigned int reason,

@@ -245,6 +245,8 @@ static uint32_t read32(struct vtd *v, uint64_t off)
 
 	if (vtd_event_owns(v, off))
 		return vtd_event_read(v, off);
+	if (vtd_prq_owns(v, off))
+		return vtd_prq_read(v, off);
 	return r ? (uint32_t)(reg_get(v, r) >> (off == r->off ? 0 : 32)) : 0;
 }
 
@@ -275,6 +277,8 @@ static void write32(struct vtd *v, uint64_t off, uint32_t val, uint32_t mask, st
 	if (vtd_event_owns(v, off)) {
 		if (vtd_event_write(v, off, val, mask, q))
 			vtd_queue_run(v, q);
+	} else if (vtd_prq_owns(v, off)) {
+		vtd_prq_write(v, off, val, mask, q);
 	} else if (off == VTD_REG_GCMD) {
 		/* A command is a whole: bytes that were not written repeat the status. */
 		write_gcmd(v, (val & mask) | (v->gsts & ~(uint64_t)mask & ~(VTD_GCMD_SRTP | VTD_GCMD_WBF)), q);

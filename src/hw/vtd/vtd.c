@@ -305,6 +305,7 @@ static void reset(struct hw_iommu *hw)
 	pthread_mutex_lock(&v->mmio_lock);
 	vtd_regs_reset(v);
 	vtd_event_reset(v);
+	vtd_prq_reset(v);
 	vtd_invalidate_all(v);
 	pthread_mutex_unlock(&v->mmio_lock);
 }
@@ -316,6 +317,7 @@ static void destroy(struct hw_iommu *hw)
 	vtd_config_fini(v);
 	vtd_tlb_fini(&v->tlb);
 	pthread_mutex_destroy(&v->event_lock);
+	pthread_mutex_destroy(&v->prq_lock);
 	pthread_mutex_destroy(&v->mmio_lock);
 	nb_free(v);
 }
@@ -357,9 +359,11 @@ int vtd_create(const struct vtd_caps *caps, struct mem *mem, struct nb_trace *tr
 	v->ecap = vtd_caps_ecap(caps);
 	make_reserved(v);
 	pthread_mutex_init(&v->mmio_lock, NULL);
+	pthread_mutex_init(&v->prq_lock, NULL);
 	pthread_mutex_init(&v->event_lock, NULL);
 	vtd_regs_reset(v);
 	vtd_event_reset(v);
+	vtd_prq_reset(v);
 	*out = &v->hw;
 	return 0;
 }
