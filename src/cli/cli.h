@@ -44,5 +44,6 @@ int cmd_run(int argc, char **argv);
 int cmd_host(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_walk(int argc, char **argv);
+int cmd_translate(int argc, char **argv);
 
 #endif

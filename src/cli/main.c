@@ -18,6 +18,7 @@ static const struct {
 	{"host", "list, show or check host descriptions", cmd_host},
 	{"demo", "show both stages and a missed invalidation, in one process", cmd_demo},
 	{"walk", "print every table entry that a DMA address goes through", cmd_walk},
+	{"translate", "answer requests from a memory image and registers", cmd_translate},
 };
 
 static void usage(FILE *f)
@@ -26,7 +27,7 @@ static void usage(FILE *f)
 
 	fputs("usage: nestbox COMMAND ...\n\n", f);
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(f, "  %-6s %s\n", commands[i].name, commands[i].brief);
+		fprintf(f, "  %-9s %s\n", commands[i].name, commands[i].brief);
 	fputs("\n`nestbox COMMAND --help` says more; the manual is nestbox(1). For a start:\n\n"
 	      "  nestbox demo\n"
 	      "  nestbox run -- qemu-system-x86_64 ... -object iommufd,id=iommufd0 \\\n"
