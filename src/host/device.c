@@ -37,6 +37,7 @@ int idev_bind(struct ictx *c, struct host_function *fn, struct idev **out, struc
 	g->owner = c;
 	g->nbound++;
 	pthread_mutex_unlock(&g->lock);
+	fault_source_set_dev(fn, dev->obj.id);
 	dev->fn = fn;
 	dev->drv = fn->drv;
 	dev->group = g;
@@ -54,6 +55,7 @@ void idev_unbind(struct idev *dev)
 	struct host_group *g = dev->group;
 
 	idev_detach_all(dev);
+	fault_source_set_dev(dev->fn, 0);
 	pthread_mutex_lock(&g->lock);
 	if (--g->nbound == 0)
 		g->owner = NULL;
@@ -216,11 +218,15 @@ static int attach_locked(struct idev *dev, uint32_t pasid, struct hwpt *h, struc
 			goto out_free;
 	}
 	if (fresh) {
-		err = program_locked(g, pasid, h, NULL, diag);
-		if (err)
-			goto out_unreserve;
-		fresh->pasid = pasid;
+		fresh->pasid = fresh->route.pasid = pasid;
 		fresh->hwpt = h;
+		fresh->route.dev_id = dev->obj.id;
+		fault_route_set(g, &fresh->route, h->fault);
+		err = program_locked(g, pasid, h, NULL, diag);
+		if (err) {
+			fault_route_set(g, &fresh->route, NULL);
+			goto out_unreserve;
+		}
 		nb_list_init(&fresh->devs);
 		nb_list_add_tail(&g->attaches, &fresh->link);
 		a = fresh;
@@ -265,11 +271,21 @@ static int replace_locked(struct idev *dev, uint32_t pasid, struct hwpt *h, stru
 		}
 		d = NULL;
 	}
+	/*
+	 * While the functions change over, requests are still the old HWPT's, where that takes any; what it took is answered then, and
+	 * so are those that the new table made early.
+	 */
+	if (!was->fault)
+		fault_route_set(g, &a->route, h->fault);
 	err = program_locked(g, pasid, h, was, diag);
 	if (err) {
 		d = NULL;
+		if (!was->fault)
+			fault_route_set(g, &a->route, NULL);
 		goto out_unreserve;
 	}
+	if (was->fault)
+		fault_route_set(g, &a->route, h->fault);
 	a->hwpt = h;
 	nb_list_for_each(d, &a->devs, link) {
 		if (move)
@@ -423,8 +439,11 @@ static bool detach_one(struct idev *dev, uint32_t pasid)
 	nb_list_del(&d->link);
 	if (nb_list_empty(&a->devs)) {
 		block_locked(g, pasid);
+		fault_route_set(g, &a->route, NULL);
 		nb_list_del(&a->link);
 		nb_free(a);
+	} else {
+		fault_route_set_dev(g, &a->route, nb_list_entry(a->devs.next, struct attach_dev, link)->dev->obj.id);
 	}
 	if (pasid == NB_NO_PASID)
 		ioas_unreserve(old.hwpt->ioas, dev);
@@ -496,6 +515,7 @@ void group_reset_begin(struct host_group *g)
 	if (parks(g) && g->resetting++ == 0) {
 		nb_list_for_each(a, &g->attaches, link)
 			block_locked(g, a->pasid);
+		fault_forget_parked(g);
 	}
 	pthread_mutex_unlock(&g->lock);
 }

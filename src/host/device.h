@@ -17,12 +17,14 @@
 #include "base/bits.h"
 #include "base/list.h"
 #include "drv/drv.h"
+#include "host/fault.h"
 #include "host/object.h"
 
 struct host_function;
 struct hwpt;
 
 struct host_group {
+	struct host *host;
 	struct nb_list link; /* host->groups */
 	uint32_t id;
 	pthread_mutex_t lock;
@@ -31,6 +33,7 @@ struct host_group {
 	unsigned int nbound;
 	struct nb_list attaches; /* struct attach.link, one per PASID in use */
 	unsigned int resetting;	 /* resets under way: parked on the blocked domain */
+	struct nb_list routes[FAULT_BUCKETS]; /* struct fault_route.link by PASID, under host->fault_lock */
 };
 
 /* What one (group, PASID) is attached to. */
@@ -39,6 +42,7 @@ struct attach {
 	uint32_t pasid; /* NB_NO_PASID: requests without one */
 	struct hwpt *hwpt;
 	struct nb_list devs; /* struct attach_dev.link, never empty */
+	struct fault_route route; /* to the HWPT's fault queue, if it has one */
 };
 
 struct attach_dev {

@@ -22,6 +22,7 @@ int host_create(const struct host_cfg *cfg, struct host **out)
 		return -ENOMEM;
 	h->cfg = *cfg;
 	pthread_mutex_init(&h->revoke_lock, NULL);
+	pthread_mutex_init(&h->fault_lock, NULL);
 	nb_list_init(&h->ioas_list);
 	nb_list_init(&h->groups);
 	atomic_init(&h->va_lo, UINT64_MAX);
@@ -41,6 +42,7 @@ void host_destroy(struct host *h)
 		f->drv->iommu->ops->release_device(f->drv);
 		nb_list_del(&f->group_link);
 		vfio_irq_fini(f);
+		fault_source_fini(f);
 		pthread_mutex_destroy(&f->lock);
 		nb_free(f->config);
 		nb_free(f);
@@ -52,6 +54,7 @@ void host_destroy(struct host *h)
 	}
 	assert(nb_list_empty(&h->ioas_list));
 	nb_free(h->fn);
+	pthread_mutex_destroy(&h->fault_lock);
 	pthread_mutex_destroy(&h->revoke_lock);
 	nb_free(h);
 }
@@ -68,9 +71,12 @@ static struct host_group *group_get(struct host *h, uint32_t id)
 	if (!g)
 		return NULL;
 	g->id = id;
+	g->host = h;
 	pthread_mutex_init(&g->lock, NULL);
 	nb_list_init(&g->functions);
 	nb_list_init(&g->attaches);
+	for (unsigned int i = 0; i < FAULT_BUCKETS; i++)
+		nb_list_init(&g->routes[i]);
 	nb_list_add_tail(&h->groups, &g->link);
 	return g;
 }
@@ -102,6 +108,9 @@ int host_add_function(struct host *h, const struct host_function_cfg *cfg, struc
 		goto out_free;
 	f->group = group_get(h, cfg->group); /* an empty group does no harm */
 	err = f->group ? 0 : -ENOMEM;
+	fault_source_init(f);
+	f->drv->core = f;
+	f->drv->report_fault = fault_report;
 	if (!err)
 		err = f->drv->iommu->ops->probe_device(f->drv, &diag);
 	if (err) {
@@ -116,6 +125,8 @@ int host_add_function(struct host *h, const struct host_function_cfg *cfg, struc
 	return 0;
 
 out_config:
+	f->drv->report_fault = NULL;
+	f->drv->core = NULL;
 	nb_free(f->config);
 out_free:
 	nb_free(f);
@@ -139,8 +150,11 @@ int iommufd_open(struct host *h, struct iommufd_file **out)
 
 void iommufd_close(struct iommufd_file *f)
 {
+	struct host *h = f->ctx->host;
+
 	ictx_put(f->ctx);
 	nb_free(f);
+	host_settle(h);
 }
 
 void host_log_refusal(struct host *h, const char *call, int err, const struct nb_diag *diag)

@@ -20,6 +20,8 @@ struct host {
 	struct nb_list ioas_list; /* struct ioas.host_link, under revoke_lock */
 	/* All process memory that was ever mapped lies in [va_lo, va_hi]: the cheap no of host_revoke(). */
 	_Atomic uint64_t va_lo, va_hi;
+	/* Page requests: fault.h says what. A leaf that reports take, on any thread and with the driver's locks held. */
+	pthread_mutex_t fault_lock;
 	/* Set up before the first file is opened, then constant. */
 	struct nb_list groups;	  /* struct host_group.link */
 	struct host_function **fn; /* by number */
@@ -43,6 +45,13 @@ static inline void host_widen_va(struct host *h, uint64_t first, uint64_t last)
 	while (last > hi &&
 	       !atomic_compare_exchange_weak_explicit(&h->va_hi, &hi, last, memory_order_release, memory_order_relaxed))
 		;
+}
+
+/* At the end of a call that may have answered page requests, without any lock. */
+static inline void host_settle(const struct host *h)
+{
+	if (h->cfg.settle)
+		h->cfg.settle(h->cfg.opaque);
 }
 
 /* One line for the person who reads the log: a call was refused, and why. diag->msg empty: nothing to say. */

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "host/device.h"
+#include "host/fault.h"
 #include "host/host_priv.h"
 #include "uapi/iommufd.h"
 
@@ -129,6 +130,8 @@ void hwpt_free(struct hwpt *h)
 		pthread_mutex_unlock(&h->ioas->mutex);
 	}
 	h->dom->ops->free(h->dom);
+	if (h->fault)
+		object_put(&h->fault->obj);
 	object_put(hwpt_is_nested(h) ? &h->parent->obj : &h->ioas->obj);
 	nb_free(h);
 }

@@ -14,6 +14,7 @@
 #include "host/ioas.h"
 #include "host/object.h"
 
+struct fault_file;
 struct idev;
 
 struct hwpt {
@@ -25,6 +26,7 @@ struct hwpt {
 	struct ioas *ioas;	  /* of a paging one, or of the parent: where a device's regions are reserved */
 	struct nb_list ioas_link; /* paging */
 	struct hwpt *parent;	  /* nested */
+	struct fault_file *fault; /* page requests of what is attached go there; null: are refused */
 };
 
 static inline struct hwpt *hwpt_of(struct object *obj)

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "host/device.h"
+#include "host/fault.h"
 #include "host/host_priv.h"
 #include "host/hwpt.h"
 #include "host/ioctl.h"
@@ -38,6 +39,18 @@ static int alloc_on_ioas(struct ucmd *u, const struct iommu_hwpt_alloc *c, struc
 	return err;
 }
 
+/* Resolved last, as in Linux; nobody can have attached to h yet. */
+static int set_fault(struct ucmd *u, struct hwpt *h, uint32_t id)
+{
+	struct object *obj = object_get(u->ctx, id, OBJ_FAULT);
+
+	if (!obj)
+		return nb_fail(&u->diag, -ENOENT, "there is no fault queue %" PRIu32, id);
+	h->fault = fault_of(obj);
+	h->dom->iopf = true;
+	return 0;
+}
+
 int ioctl_hwpt_alloc(struct ucmd *u)
 {
 	struct iommu_hwpt_alloc *c = u->cmd;
@@ -63,9 +76,9 @@ int ioctl_hwpt_alloc(struct ucmd *u)
 	else
 		err = nb_fail(&u->diag, -EINVAL, "object %" PRIu32 " is no IOAS and no nesting parent", c->pt_id);
 	if (!err && c->flags & IOMMU_HWPT_FAULT_ID_VALID) {
-		/* There are no fault queues yet, so no id names one. */
-		err = nb_fail(&u->diag, -ENOENT, "there is no fault queue %" PRIu32, c->fault_id);
-		object_abort(&h->obj);
+		err = set_fault(u, h, c->fault_id);
+		if (err)
+			object_abort(&h->obj);
 	}
 	if (!err) {
 		c->out_hwpt_id = h->obj.id;
@@ -152,12 +165,6 @@ int ioctl_hwpt_get_dirty(struct ucmd *u)
 }
 
 /* What follows has no implementation yet; it refuses as Linux does on hardware that has none of it. */
-
-int ioctl_fault_alloc(struct ucmd *u)
-{
-	(void)u->cmd;
-	return nb_fail(&u->diag, -EOPNOTSUPP, "fault queues are not offered");
-}
 
 int ioctl_viommu_alloc(struct ucmd *u)
 {

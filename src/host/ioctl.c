@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "host/fault.h"
 #include "host/host_priv.h"
 #include "uapi/iommufd.h"
 
@@ -86,6 +87,8 @@ static int dispatch(struct ictx *ctx, const struct cmd *cmd, uint64_t uarg, uint
 	if (cmd->out == OUT && (!err || u->respond_anyway) &&
 	    user_write(uarg, &buf, user_size < cmd->size ? user_size : cmd->size))
 		err = -EFAULT;
+	if (u->made && err && u->made->type == OBJ_FAULT)
+		fault_abort(fault_of(u->made));
 	if (u->made && err)
 		object_abort(u->made);
 	else if (u->made)
@@ -118,5 +121,6 @@ long iommufd_ioctl(struct iommufd_file *f, unsigned int cmd, uint64_t uarg)
 		host_log_refusal(h, entry->name, err, &u.diag);
 	}
 	NB_TRACE(h->cfg.tr, host_ioctl, cmd, (int64_t)err);
+	host_settle(h);
 	return err;
 }

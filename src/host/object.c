@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "host/device.h"
+#include "host/fault.h"
 #include "host/hwpt.h"
 #include "host/ioas.h"
 
@@ -28,6 +29,9 @@ static void destroy_memory(struct object *obj)
 		break;
 	case OBJ_DEVICE:
 		idev_free(idev_of(obj));
+		break;
+	case OBJ_FAULT:
+		fault_free(fault_of(obj));
 		break;
 	case OBJ_NONE:
 	case OBJ_ANY:

@@ -20,7 +20,7 @@
 
 #include "base/diag.h"
 
-enum object_type { OBJ_NONE, OBJ_DEVICE, OBJ_HWPT_PAGING, OBJ_HWPT_NESTED, OBJ_IOAS, OBJ_ANY };
+enum object_type { OBJ_NONE, OBJ_DEVICE, OBJ_HWPT_PAGING, OBJ_HWPT_NESTED, OBJ_IOAS, OBJ_FAULT, OBJ_ANY };
 
 struct host;
 struct ictx;

@@ -44,6 +44,7 @@ void vfio_close(struct vfio_file *file)
 		pthread_mutex_unlock(&f->lock);
 	}
 	nb_free(file);
+	host_settle(f->host);
 }
 
 static int bind_locked(struct vfio_file *file, struct ictx *ctx, struct idev **out, struct nb_diag *diag)
@@ -268,6 +269,7 @@ long vfio_ioctl(struct vfio_file *file, unsigned int cmd, uint64_t uarg)
 		host_log_refusal(file->host, call_name(cmd), (int)r, &diag);
 	}
 	NB_TRACE(tr, host_ioctl, cmd, r);
+	host_settle(file->host);
 	return r;
 }
 
@@ -280,7 +282,11 @@ ssize_t vfio_pread(struct vfio_file *file, void *ubuf, size_t len, uint64_t off)
 
 ssize_t vfio_pwrite(struct vfio_file *file, const void *ubuf, size_t len, uint64_t off)
 {
+	ssize_t r;
+
 	if (!atomic_load_explicit(&file->bound, memory_order_acquire))
 		return -EINVAL;
-	return vfio_region_rw(file->f, (uintptr_t)ubuf, len, off, true);
+	r = vfio_region_rw(file->f, (uintptr_t)ubuf, len, off, true);
+	host_settle(file->host); /* a reset, or a doorbell */
+	return r;
 }

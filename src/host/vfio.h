@@ -58,6 +58,7 @@ struct host_function {
 	struct dev_bar bar[DEV_NBARS];
 	struct vfio_config *config; /* under lock */
 	struct vfio_irqs irq;
+	struct fault_source fault; /* under host->fault_lock */
 
 	pthread_mutex_t lock;
 	/* Under lock: */
