@@ -2,11 +2,9 @@
 /*
  * dmatest: a DMA engine for test programs. docs/dmatest.md is the contract with the guest.
  *
- * The thread that writes COMMAND runs it under `lock`, which every register access takes: so
- * nobody sees a command half done, and a reset waits for the one that runs. Work is bounded by the maximal length; requests
- * never cross a 4 KiB boundary, so the address of an aborted one is exact.
+ * Here: the registers, the function's birth and death. How a command runs is in dmatest.h.
  */
-#include "dev/dmatest_regs.h"
+#include "dev/dmatest.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -15,167 +13,34 @@
 
 #include "base/alloc.h"
 #include "dev/option.h"
-#include "dev/pci.h"
 
-#define CHUNK 4096
-
-struct dmatest {
-	struct dev_fn fn;
-	uint8_t *local; /* BAR 2; guests write it at any time */
-	int local_fd;
-
-	pthread_mutex_t lock; /* all below; held while a command runs; dev_fn.lock nests inside */
-	uint64_t src, dst, length, pattern, scratch;
-	uint32_t pasid, control, command, status, error;
-	uint64_t error_addr, done, mismatch, count, checksum;
-	bool int_pending;
-};
-
-static struct dmatest *dmatest_of(struct dev_fn *fn)
+static uint32_t status_of(const struct dmatest *d)
 {
-	return container_of(fn, struct dmatest, fn);
-}
-
-/* One side of a command: an address on the bus, or an offset in local memory. */
-struct side {
-	uint64_t addr;
-	bool local;
-	uint32_t error; /* what an abort on this side is called */
-};
-
-static uint32_t side_check(const struct side *s, uint64_t length)
-{
-	if (s->local)
-		return s->addr > DMATEST_BAR_LOCAL_SIZE || length > DMATEST_BAR_LOCAL_SIZE - s->addr ?
-			       DMATEST_ERROR_LOCAL :
-			       DMATEST_ERROR_NONE;
-	return s->addr + (length - 1) < s->addr ? DMATEST_ERROR_LENGTH : DMATEST_ERROR_NONE;
-}
-
-static uint64_t to_boundary(const struct side *s, uint64_t off)
-{
-	return CHUNK - ((s->addr + off) & (CHUNK - 1));
-}
-
-static uint32_t aborted(struct dmatest *d, const struct side *s, uint64_t off)
-{
-	d->error_addr = s->addr + off;
-	return s->error;
-}
-
-static uint32_t fetch(struct dmatest *d, const struct side *s, uint64_t off, uint8_t *buf, size_t n)
-{
-	uint32_t pasid = d->pasid & DMATEST_PASID_EN ? d->pasid & DMATEST_PASID_VALUE : NB_NO_PASID;
-
-	if (s->local)
-		memcpy(buf, d->local + s->addr + off, n);
-	else if (pci_dma_read(&d->fn, pasid, s->addr + off, buf, n))
-		return aborted(d, s, off);
-	return DMATEST_ERROR_NONE;
-}
-
-static uint32_t store(struct dmatest *d, const struct side *s, uint64_t off, const uint8_t *buf, size_t n)
-{
-	uint32_t pasid = d->pasid & DMATEST_PASID_EN ? d->pasid & DMATEST_PASID_VALUE : NB_NO_PASID;
-
-	if (s->local)
-		memcpy(d->local + s->addr + off, buf, n);
-	else if (pci_dma_write(&d->fn, pasid, s->addr + off, buf, n))
-		return aborted(d, s, off);
-	return DMATEST_ERROR_NONE;
-}
-
-static uint64_t fnv1a(uint64_t h, const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * DMATEST_FNV_PRIME;
-	return h;
-}
-
-/* Run the command in the registers; results go into them. Returns ERROR. */
-static uint32_t run(struct dmatest *d)
-{
-	struct side src = {d->src, d->command & DMATEST_CMD_SRC_LOCAL, DMATEST_ERROR_SRC_DMA};
-	struct side dst = {d->dst, d->command & DMATEST_CMD_DST_LOCAL, DMATEST_ERROR_DST_DMA};
-	uint32_t op = d->command & DMATEST_CMD_OPCODE, err;
-	bool uses_src = op != DMATEST_CMD_FILL, uses_dst = op != DMATEST_CMD_CHECKSUM;
-	uint64_t length = d->length, checksum = DMATEST_FNV_BASIS;
-	uint8_t a[CHUNK], b[CHUNK];
-
-	if (op > DMATEST_CMD_CHECKSUM ||
-	    (d->command & ~(uint32_t)(DMATEST_CMD_OPCODE | DMATEST_CMD_SRC_LOCAL | DMATEST_CMD_DST_LOCAL)))
-		return DMATEST_ERROR_COMMAND;
-	if (op == DMATEST_CMD_NOP)
-		return DMATEST_ERROR_NONE;
-	if (length == 0 || length > DMATEST_MAX_LENGTH)
-		return DMATEST_ERROR_LENGTH;
-	if (uses_src && (err = side_check(&src, length)) != 0)
-		return err;
-	if (uses_dst && (err = side_check(&dst, length)) != 0)
-		return err;
-
-	while (d->done < length) {
-		uint64_t off = d->done, n = length - off;
-
-		if (uses_src && n > to_boundary(&src, off))
-			n = to_boundary(&src, off);
-		if (uses_dst && n > to_boundary(&dst, off))
-			n = to_boundary(&dst, off);
-		if (uses_src && (err = fetch(d, &src, off, a, n)) != 0)
-			return err;
-		switch (op) {
-		case DMATEST_CMD_FILL:
-			for (size_t i = 0; i < n; i++)
-				a[i] = (uint8_t)(d->pattern >> 8 * ((off + i) & 7));
-			/* fall through */
-		case DMATEST_CMD_COPY:
-			if ((err = store(d, &dst, off, a, n)) != 0)
-				return err;
-			break;
-		case DMATEST_CMD_COMPARE:
-			if ((err = fetch(d, &dst, off, b, n)) != 0)
-				return err;
-			for (size_t i = 0; i < n; i++) {
-				if (a[i] != b[i]) {
-					d->done = d->mismatch = off + i;
-					return DMATEST_ERROR_MISMATCH;
-				}
-			}
-			break;
-		default:
-			checksum = fnv1a(checksum, a, n);
-			break;
-		}
-		d->done += n;
+	switch (d->state) {
+	case DMATEST_IDLE:
+		return DMATEST_STATUS_IDLE;
+	case DMATEST_ENDED:
+		return d->error ? DMATEST_STATUS_ERROR : DMATEST_STATUS_DONE;
+	default:
+		return DMATEST_STATUS_WAITING;
 	}
-	if (op == DMATEST_CMD_CHECKSUM)
-		d->checksum = checksum;
-	return DMATEST_ERROR_NONE;
 }
 
-/* Returns whether the end of the command interrupts. */
-static bool run_locked(struct dmatest *d)
+static uint32_t wait_of(const struct dmatest *d)
 {
-	NB_TRACE(d->fn.tr, dmatest_cmd, d->command, d->src, d->dst, d->length);
-	d->done = d->mismatch = d->error_addr = 0;
-	d->count++;
-	d->error = run(d);
-	d->status = d->error ? DMATEST_STATUS_ERROR : DMATEST_STATUS_DONE;
-	NB_TRACE(d->fn.tr, dmatest_done, d->error, d->error_addr);
-	if (!(d->control & DMATEST_CONTROL_INT_EN))
-		return false;
-	d->int_pending = true;
-	return true;
+	bool on = (d->state == DMATEST_ASKING || d->state == DMATEST_WAITING) && d->miss.tries;
+
+	return on ? DMATEST_WAIT_ON | d->miss.group : 0;
 }
 
 /* The registers as 64-bit words: off is a multiple of 8. */
-static uint64_t word_locked(const struct dmatest *d, uint64_t off)
+static uint64_t word_locked(struct dmatest *d, uint64_t off)
 {
 	switch (off) {
 	case DMATEST_ID:
 		return DMATEST_ID_VALUE | (uint64_t)DMATEST_VERSION_VALUE << 32;
 	case DMATEST_STATUS:
-		return d->status | (uint64_t)d->error << 32;
+		return status_of(d) | (uint64_t)d->error << 32;
 	case DMATEST_SRC:
 		return d->src;
 	case DMATEST_DST:
@@ -200,6 +65,20 @@ static uint64_t word_locked(const struct dmatest *d, uint64_t off)
 		return d->checksum;
 	case DMATEST_SCRATCH:
 		return d->scratch;
+	case DMATEST_REQUEST:
+		return d->request | (uint64_t)d->result << 32;
+	case DMATEST_RESULT_ADDR:
+		return d->result_addr;
+	case DMATEST_FEATURES:
+		return dmatest_features(d) | (uint64_t)wait_of(d) << 32;
+	case DMATEST_REQUESTS:
+		return d->requests;
+	case DMATEST_RESPONSES:
+		return d->responses;
+	case DMATEST_UNEXPECTED:
+		return d->unexpected;
+	case DMATEST_RESPONSE:
+		return d->last_response;
 	default:
 		return 0;
 	}
@@ -239,11 +118,21 @@ static bool put32_locked(struct dmatest *d, uint64_t off, uint32_t v)
 		d->pasid = v & (DMATEST_PASID_VALUE | DMATEST_PASID_EN);
 		return false;
 	case DMATEST_CONTROL:
-		d->control = v & (DMATEST_CONTROL_INT_EN | DMATEST_CONTROL_VECTOR);
+		d->control = v & (DMATEST_CONTROL_INT_EN | DMATEST_CONTROL_ATS | DMATEST_CONTROL_PRI |
+				  DMATEST_CONTROL_VECTOR);
 		return false;
 	case DMATEST_COMMAND:
+		if (v == DMATEST_CMD_ABORT)
+			return dmatest_abort_locked(d);
+		if (d->state == DMATEST_ASKING || d->state == DMATEST_WAITING)
+			return false;
 		d->command = v;
-		return run_locked(d);
+		return dmatest_start_locked(d);
+	case DMATEST_REQUEST:
+		d->request = v & (DMATEST_REQUEST_GROUP | DMATEST_REQUEST_READ | DMATEST_REQUEST_WRITE |
+				  DMATEST_REQUEST_EXEC | DMATEST_REQUEST_PRIV | DMATEST_REQUEST_LAST |
+				  DMATEST_REQUEST_EACH);
+		return false;
 	case DMATEST_INT:
 		if (v & DMATEST_INT_PENDING)
 			d->int_pending = false;
@@ -257,7 +146,7 @@ static void dmatest_bar_write(struct dev_fn *fn, unsigned int bar, uint64_t off,
 {
 	struct dmatest *d = dmatest_of(fn);
 	bool message = false;
-	uint64_t vector;
+	uint32_t control;
 
 	if (bar == DMATEST_BAR_LOCAL) {
 		memcpy(d->local + off, &v, size);
@@ -289,12 +178,13 @@ static void dmatest_bar_write(struct dev_fn *fn, unsigned int bar, uint64_t off,
 		break;
 	}
 	pci_intx_level(fn, d->int_pending);
-	vector = FIELD_GET((uint64_t)DMATEST_CONTROL_VECTOR, (uint64_t)d->control);
+	control = d->job.control;
 	pthread_mutex_unlock(&d->lock);
 
 	if (message)
-		pci_message(fn, BIT(vector));
-	pci_irq_update(fn);
+		dmatest_interrupt(d, control);
+	else
+		pci_irq_update(fn);
 }
 
 static void dmatest_reset(struct dev_fn *fn)
@@ -303,9 +193,11 @@ static void dmatest_reset(struct dev_fn *fn)
 
 	pthread_mutex_lock(&d->lock);
 	d->src = d->dst = d->length = d->pattern = d->scratch = 0;
-	d->pasid = d->control = d->command = d->status = d->error = 0;
+	d->pasid = d->control = d->command = d->request = d->result = d->error = 0;
 	d->error_addr = d->done = d->mismatch = d->count = d->checksum = 0;
+	d->result_addr = d->requests = d->responses = d->unexpected = d->last_response = 0;
 	d->int_pending = false;
+	dmatest_drop_locked(d);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -342,9 +234,36 @@ static int local_new(struct dmatest *d, struct nb_diag *diag)
 	return 0;
 }
 
+struct options {
+	bool ats, pri;
+	uint64_t pasid_bits;
+};
+
+static int read_options(const struct dev_option *opt, unsigned int nopts, struct options *o, struct nb_diag *diag)
+{
+	int err = 0;
+
+	*o = (struct options){.ats = true, .pri = true, .pasid_bits = DMATEST_PASID_BITS};
+	for (unsigned int i = 0; i < nopts && !err; i++) {
+		if (strcmp(opt[i].key, "ats") == 0)
+			err = option_bool(&opt[i], &o->ats, diag);
+		else if (strcmp(opt[i].key, "pri") == 0)
+			err = option_bool(&opt[i], &o->pri, diag);
+		else if (strcmp(opt[i].key, "pasid-bits") == 0)
+			err = option_number(&opt[i], 0, DMATEST_PASID_BITS, &o->pasid_bits, diag);
+		else
+			err = option_unknown(&opt[i], "dmatest", diag);
+	}
+	if (!o->ats)
+		o->pri = false; /* a page request helps only who asks for translations */
+	return err;
+}
+
 static int dmatest_check(const struct dev_option *opt, unsigned int nopts, struct nb_diag *diag)
 {
-	return nopts ? option_unknown(&opt[0], "dmatest", diag) : 0;
+	struct options o;
+
+	return read_options(opt, nopts, &o, diag);
 }
 
 static int dmatest_create(const struct dev_option *opt, unsigned int nopts, const struct dev_bus *bus,
@@ -355,13 +274,17 @@ static int dmatest_create(const struct dev_option *opt, unsigned int nopts, cons
 		.reset = dmatest_reset,
 		.bar_read = dmatest_bar_read,
 		.bar_write = dmatest_bar_write,
+		.page_response = dmatest_page_response,
+		.pri_reset = dmatest_pri_reset,
 	};
 	static const struct pci_id id = {DMATEST_PCI_VENDOR, DMATEST_PCI_DEVICE, DMATEST_PCI_CLASS, 1};
+	struct options o;
 	struct dmatest *d;
 	int err = dev_check_options(&dmatest_model.m, opt, nopts, diag);
 
 	if (err)
 		return err;
+	(void)read_options(opt, nopts, &o, diag); /* checked */
 	d = nb_zalloc(sizeof(*d));
 	if (!d)
 		return nb_fail(diag, -ENOMEM, "dmatest: out of memory");
@@ -384,8 +307,12 @@ static int dmatest_create(const struct dev_option *opt, unsigned int nopts, cons
 	pci_add_msi(&d->fn, DMATEST_VECTORS);
 	pci_add_pcie(&d->fn);
 	pci_add_msix(&d->fn, DMATEST_BAR_MSIX, DMATEST_VECTORS);
-	pci_add_ats(&d->fn);
-	pci_add_pasid(&d->fn, DMATEST_PASID_BITS);
+	if (o.ats)
+		pci_add_ats(&d->fn);
+	if (o.pasid_bits)
+		pci_add_pasid(&d->fn, (unsigned int)o.pasid_bits);
+	if (o.pri)
+		pci_add_pri(&d->fn);
 	pci_ready(&d->fn);
 	*out = &d->fn;
 	return 0;
@@ -403,8 +330,10 @@ out_free:
 const struct pci_model dmatest_model = {
 	.m = {
 		.name = "dmatest",
-		.brief = "a documented DMA engine: copy, fill, compare, checksum, with or without PASID",
-		.options = "",
+		.brief = "a documented DMA engine: copy, fill, compare, checksum, with or without PASID, ATS, page requests",
+		.options = "ats=BOOL  the ATS capability, default on\n"
+			   "pri=BOOL  the page request interface, default on with ats\n"
+			   "pasid-bits=NUMBER  width of a PASID, 0: no capability; default 20\n",
 		.create = dmatest_create,
 	},
 	.check = dmatest_check,

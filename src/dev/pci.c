@@ -44,6 +44,7 @@ void dev_reset(struct dev_fn *fn)
 {
 	/* No transaction starts from here on; the model waits for those under way when it takes its locks. */
 	atomic_store_explicit(&fn->master_on, false, memory_order_relaxed);
+	atomic_store_explicit(&fn->ats_on, false, memory_order_relaxed);
 	fn->ops->reset(fn);
 
 	pthread_mutex_lock(&fn->lock);
@@ -51,8 +52,7 @@ void dev_reset(struct dev_fn *fn)
 	pci_irq_reset_locked(fn);
 	pci_shadow_locked(fn);
 	pthread_mutex_unlock(&fn->lock);
-	if (fn->bus.ats_forget)
-		fn->bus.ats_forget(fn->bus.opaque);
+	pci_ext_tell(fn, &(struct pci_ext_effect){.forget = true});
 	pci_irq_update(fn); /* the line falls */
 }
 
@@ -81,7 +81,7 @@ void dev_config_write(struct dev_fn *fn, uint32_t off, const void *buf, uint32_t
 	enum pci_irq_mode before = pci_irq_mode(fn);
 	struct pci_ext_controls ext_before;
 	uint8_t state_before = 0;
-	bool forget;
+	struct pci_ext_effect ext_after;
 
 	if (off >= DEV_CONFIG_SIZE)
 		return;
@@ -107,12 +107,11 @@ void dev_config_write(struct dev_fn *fn, uint32_t off, const void *buf, uint32_t
 		if (state == 1 || state == 2)
 			*ctl = (uint8_t)((*ctl & ~PM_CTL_STATE) | state_before);
 	}
-	forget = pci_ext_written_locked(fn, &ext_before);
+	pci_ext_written_locked(fn, &ext_before, &ext_after);
 	pci_shadow_locked(fn);
 	pthread_mutex_unlock(&fn->lock);
 
-	if (forget && fn->bus.ats_forget)
-		fn->bus.ats_forget(fn->bus.opaque);
+	pci_ext_tell(fn, &ext_after);
 	if (pci_irq_mode(fn) != before && fn->ops->irq_mode_changed)
 		fn->ops->irq_mode_changed(fn);
 	pci_irq_update(fn);

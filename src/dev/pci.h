@@ -61,6 +61,8 @@ struct dev_fn_ops {
 	void (*bar_write)(struct dev_fn *fn, unsigned int bar, uint64_t off, unsigned int size, uint64_t v);
 	/* A page group response; without locks. Null: the model makes no page requests. */
 	void (*page_response)(struct dev_fn *fn, uint32_t pasid, unsigned int prgi, unsigned int code);
+	/* The page request interface was reset: requests that are out will not be answered. Without locks; may be null. */
+	void (*pri_reset)(struct dev_fn *fn);
 	/* May be null. The function changed between INTx, MSI and MSI-X: the model sets its INTx level anew. */
 	void (*irq_mode_changed)(struct dev_fn *fn);
 };
@@ -100,6 +102,7 @@ struct dev_fn {
 	_Atomic bool mem_on, master_on;
 	_Atomic bool ats_on; /* and bus master: translation requests may leave */
 	_Atomic bool pri_on; /* and no response failure since it was enabled */
+	_Atomic bool pri_failed;
 	_Atomic enum pci_irq_mode irq_mode;
 };
 
@@ -141,6 +144,24 @@ static inline int pci_dma_write(struct dev_fn *fn, uint32_t pasid, uint64_t addr
 	return fn->bus.dma_write(fn->bus.opaque, pasid, addr, buf, len);
 }
 
+/* With an address that is a translation already, or pretends to be. -EFAULT as well where the bus has no such thing. */
+static inline int pci_dma_translated(struct dev_fn *fn, uint32_t pasid, uint64_t addr, void *buf, size_t len, bool write)
+{
+	if (!atomic_load_explicit(&fn->master_on, memory_order_relaxed) || addr + (len - 1) < addr ||
+	    !fn->bus.dma_translated)
+		return -EFAULT;
+	return fn->bus.dma_translated(fn->bus.opaque, pasid, addr, buf, len, write);
+}
+
+/* Only if pci_ats_on(). */
+static inline int pci_dma_ats(struct dev_fn *fn, uint32_t pasid, uint64_t addr, void *buf, size_t len, bool write,
+			      size_t *moved)
+{
+	*moved = 0;
+	return addr + (len - 1) < addr ? -EFAULT :
+					 fn->bus.dma_ats(fn->bus.opaque, pasid, addr, buf, len, write, moved);
+}
+
 /* Is ATS switched on, and has the bus a device-TLB? Else a function makes plain requests. */
 static inline bool pci_ats_on(struct dev_fn *fn)
 {
@@ -151,6 +172,12 @@ static inline bool pci_ats_on(struct dev_fn *fn)
 static inline bool pci_pri_on(struct dev_fn *fn)
 {
 	return atomic_load_explicit(&fn->pri_on, memory_order_relaxed) && fn->bus.page_request;
+}
+
+/* After a response failure responses are ignored until the interface is reset. */
+static inline bool pci_pri_failed(struct dev_fn *fn)
+{
+	return atomic_load_explicit(&fn->pri_failed, memory_order_relaxed);
 }
 
 /* What the status register of the page request interface reports: PCI_PRI_* bits, from then on until they are cleared. */
@@ -200,12 +227,16 @@ static inline void pci_put32(uint8_t *p, uint32_t v)
 
 void pci_shadow_locked(struct dev_fn *fn); /* config changed: bring the shadows up to date */
 void pci_irq_reset_locked(struct dev_fn *fn);
-/* Around a write: what it did to the controls of ATS and PRI takes effect. True: the device-TLB is to be emptied. */
+/* Around a write: what it did to the controls of ATS and PRI takes effect; what is to be told without the lock in *after. */
 struct pci_ext_controls {
 	bool ats, pri;
 };
+struct pci_ext_effect {
+	bool forget, pri_reset;
+};
 void pci_ext_controls_locked(const struct dev_fn *fn, struct pci_ext_controls *out);
-bool pci_ext_written_locked(struct dev_fn *fn, const struct pci_ext_controls *before);
+void pci_ext_written_locked(struct dev_fn *fn, const struct pci_ext_controls *before, struct pci_ext_effect *after);
+void pci_ext_tell(struct dev_fn *fn, const struct pci_ext_effect *after);
 void pci_ext_shadow_locked(struct dev_fn *fn, bool master);
 uint64_t pci_msix_read(struct dev_fn *fn, uint64_t off, unsigned int size);
 void pci_msix_write(struct dev_fn *fn, uint64_t off, unsigned int size, uint64_t v);

@@ -30,28 +30,36 @@ void pci_ext_controls_locked(const struct dev_fn *fn, struct pci_ext_controls *o
 	out->pri = control(fn, fn->pri, PRI_CTL) & PRI_CTL_EN;
 }
 
-/* Reset works only while the interface is off, and then has it as after a reset of the function: no errors. */
-static void pri_written_locked(struct dev_fn *fn, bool before)
+/* Reset works only while the interface is off, and then has it as after a reset of the function. Returns whether that was so. */
+static bool pri_written_locked(struct dev_fn *fn, bool before)
 {
 	uint8_t *ctl = fn->config + fn->pri + PRI_CTL, *status = fn->config + fn->pri + PRI_STATUS;
 	uint16_t c = pci_get16(ctl), s = pci_get16(status);
-	bool on = c & PRI_CTL_EN;
+	bool on = c & PRI_CTL_EN, reset = (c & PRI_CTL_RESET) && !before;
 
-	if ((c & PRI_CTL_RESET) && !before)
+	if (reset)
 		s &= (uint16_t)~(PCI_PRI_FAILED | PCI_PRI_UNEXPECTED);
 	pci_put16(ctl, (uint16_t)(c & ~PRI_CTL_RESET));
 	/* Off means stopped at once: no model makes a request that it has not sent when its register access ends. */
 	pci_put16(status, (uint16_t)(on ? s & ~PRI_STOPPED : s | PRI_STOPPED));
+	return reset;
 }
 
-bool pci_ext_written_locked(struct dev_fn *fn, const struct pci_ext_controls *before)
+void pci_ext_written_locked(struct dev_fn *fn, const struct pci_ext_controls *before, struct pci_ext_effect *after)
 {
 	struct pci_ext_controls now;
 
 	pci_ext_controls_locked(fn, &now);
-	if (fn->pri)
-		pri_written_locked(fn, before->pri);
-	return before->ats && !now.ats;
+	after->pri_reset = fn->pri && pri_written_locked(fn, before->pri);
+	after->forget = before->ats && !now.ats;
+}
+
+void pci_ext_tell(struct dev_fn *fn, const struct pci_ext_effect *after)
+{
+	if (after->forget && fn->bus.ats_forget)
+		fn->bus.ats_forget(fn->bus.opaque);
+	if (after->pri_reset && fn->ops->pri_reset)
+		fn->ops->pri_reset(fn);
 }
 
 void pci_ext_shadow_locked(struct dev_fn *fn, bool master)
@@ -61,6 +69,7 @@ void pci_ext_shadow_locked(struct dev_fn *fn, bool master)
 
 	pci_ext_controls_locked(fn, &now);
 	atomic_store_explicit(&fn->ats_on, master && now.ats, memory_order_relaxed);
+	atomic_store_explicit(&fn->pri_failed, failed, memory_order_relaxed);
 	atomic_store_explicit(&fn->pri_on, now.pri && !failed, memory_order_relaxed);
 }
 
@@ -107,7 +116,7 @@ static uint16_t ats_control(bool on, uint32_t lg2)
 int dev_feature_enable(struct dev_fn *fn, enum dev_feature what, bool on, uint32_t arg)
 {
 	struct pci_ext_controls before;
-	bool forget;
+	struct pci_ext_effect after;
 
 	if (what == DEV_FEATURE_PASID ? !fn->pasid : what == DEV_FEATURE_ATS ? !fn->ats : !fn->pri)
 		return -ENODEV;
@@ -121,17 +130,16 @@ int dev_feature_enable(struct dev_fn *fn, enum dev_feature what, bool on, uint32
 		pci_put16(fn->config + fn->ats + ATS_CTL, ats_control(on, arg));
 		break;
 	case DEV_FEATURE_PRI:
-		/* A kernel resets the interface before it enables it: both writes at once. */
+		/* A kernel resets the interface before it enables it: both writes at once. On while it is on: a new allocation. */
 		if (on)
 			pci_put32(fn->config + fn->pri + PRI_ALLOCATION, arg);
 		pci_put16(fn->config + fn->pri + PRI_CTL, on ? PRI_CTL_EN | PRI_CTL_RESET : 0);
 		break;
 	}
-	forget = pci_ext_written_locked(fn, &before);
+	pci_ext_written_locked(fn, &before, &after);
 	pci_shadow_locked(fn);
 	pthread_mutex_unlock(&fn->lock);
-	if (forget && fn->bus.ats_forget)
-		fn->bus.ats_forget(fn->bus.opaque);
+	pci_ext_tell(fn, &after);
 	return 0;
 }
 

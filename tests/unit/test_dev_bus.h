@@ -102,11 +102,18 @@ static inline void bus_irq(void *opaque, enum dev_irq kind, unsigned int vector,
 	}
 }
 
-static inline struct bus *bus_new(const char *model, const struct dev_option *opt, unsigned int nopts)
+/* `more`: what else the bus can do; opaque is the struct bus. May be null. */
+static inline struct bus *bus_new_with(const char *model, const struct dev_option *opt, unsigned int nopts,
+				       const struct dev_bus *more)
 {
 	struct bus *b = calloc(1, sizeof(*b));
-	struct dev_bus db = {.opaque = b, .dma_read = bus_read, .dma_write = bus_write, .irq = bus_irq};
+	struct dev_bus db = more ? *more : (struct dev_bus){0};
 	struct nb_diag diag = {""};
+
+	db.opaque = b;
+	db.dma_read = bus_read;
+	db.dma_write = bus_write;
+	db.irq = bus_irq;
 
 	assert_non_null(b);
 	assert_int_equal(guard_init(), 0);
@@ -115,6 +122,11 @@ static inline struct bus *bus_new(const char *model, const struct dev_option *op
 	if (dev_model_find(model)->create(opt, nopts, &db, NULL, &b->fn, &diag))
 		fail_msg("%s", diag.msg);
 	return b;
+}
+
+static inline struct bus *bus_new(const char *model, const struct dev_option *opt, unsigned int nopts)
+{
+	return bus_new_with(model, opt, nopts, NULL);
 }
 
 static inline void bus_free(struct bus *b)

@@ -112,8 +112,8 @@ static void test_refusals(void **state)
 	assert_int_equal(run(b, DMATEST_CMD_COPY, A, B, UINT64_MAX), DMATEST_ERROR_LENGTH);
 	assert_int_equal(run(b, DMATEST_CMD_COPY, UINT64_MAX - 3, B, 8), DMATEST_ERROR_LENGTH);
 	assert_int_equal(run(b, DMATEST_CMD_COPY, A, UINT64_MAX - 3, 8), DMATEST_ERROR_LENGTH);
-	assert_int_equal(run(b, 5, A, B, 8), DMATEST_ERROR_COMMAND);
-	assert_int_equal(run(b, 0x401, A, B, 8), DMATEST_ERROR_COMMAND);
+	assert_int_equal(run(b, 9, A, B, 8), DMATEST_ERROR_COMMAND);
+	assert_int_equal(run(b, 0x1001, A, B, 8), DMATEST_ERROR_COMMAND);
 	assert_int_equal(run(b, 0x80000001, A, B, 8), DMATEST_ERROR_COMMAND);
 	assert_int_equal(b->calls, 0);
 	assert_int_equal(run(b, DMATEST_CMD_NOP, 0, 0, 0), 0);

@@ -62,10 +62,13 @@ static void test_capabilities(void **state)
 	at = ext_find(b, 0x1b);
 	assert_true(at);
 	assert_int_equal(cfg_r(b, at + 4, 2), 20 << 8);
-	assert_int_equal(ext_find(b, 0x13), 0);
+	at = ext_find(b, 0x13);
+	assert_true(at);
+	assert_int_equal(cfg_r(b, at + 4, 4), 0x81000000); /* off, stopped, responses carry the PASID */
+	assert_int_equal(cfg_r(b, at + 8, 4), 512);
 
 	dev_caps(b->fn, &c);
-	assert_true(c.pcie && c.flr && c.intx && c.ats && !c.pri);
+	assert_true(c.pcie && c.flr && c.intx && c.ats && c.pri);
 	assert_int_equal(c.msi_vectors, 4);
 	assert_int_equal(c.msix_vectors, 4);
 	assert_int_equal(c.msix_bar, 4);
