@@ -75,10 +75,13 @@ static void test_access_sizes(void **state)
 {
 	struct rig r;
 	const struct hw_ops *ops;
+	struct vtd_caps c;
 	uint64_t cap;
 
 	(void)state;
-	start(&r, NULL, true, VTD_TTM_SCALABLE);
+	vtd_caps_all(&c);
+	c.intr_remap = c.x2apic = c.pmr_low = c.pmr_high = false;
+	start(&r, &c, true, VTD_TTM_SCALABLE);
 	ops = r.hw->ops;
 	cap = vtd_caps_cap(&r.caps);
 	assert_int_equal(get64(&r, 8), cap);
@@ -153,7 +156,10 @@ static void test_queue_errors(void **state)
 		uint64_t q0, q1;
 		unsigned int iqei; /* 0: fine */
 	} cases[] = {
-		{0, 0, 3}, {0xa, 0, 3}, {VTD_INV_IEC, 0, 3}, {VTD_INV_PRGR, 0, 3},
+		{0, 0, 3}, {0xa, 0, 3}, {VTD_INV_PRGR, 0, 3},
+		{VTD_INV_IEC, 0, 0}, {VTD_INV_IEC | BIT(5), 0, 4}, {VTD_INV_IEC | BIT(26), 0, 4},
+		{VTD_INV_IEC | BIT(48), 0, 4}, {VTD_INV_IEC, 1, 4}, {VTD_INV_IEC | BIT(4) | UINT64_C(15) << 27, 0, 0},
+		{VTD_INV_IEC | BIT(4) | UINT64_C(16) << 27, 0, 4}, {VTD_INV_IEC | UINT64_C(16) << 27, 0, 0},
 		{VTD_INV_WAIT | BIT(9), 0, 3}, {VTD_INV_WAIT | BIT(11), 0, 3},
 		{VTD_INV_WAIT | BIT(7), 0, 4}, {VTD_INV_WAIT | BIT(12), 0, 4}, {VTD_INV_WAIT, 1, 4},
 		{VTD_INV_CC, 0, 4}, {d_cc(1, 0, 0) | BIT(50), 0, 4}, {d_cc(1, 0, 0), 1, 4}, {d_cc(1, 9, 9), 0, 0},
@@ -235,7 +241,10 @@ static void test_queue_errors(void **state)
 	vtd_caps_all(&c);
 	c.device_tlb = false;
 	c.no_page_selective = true;
+	c.intr_remap = c.x2apic = false;
 	start(&r, &c, true, VTD_TTM_SCALABLE);
+	assert_false(inv(&r, VTD_INV_IEC, 0));
+	stopped(&r, 3);
 	assert_false(inv(&r, VTD_INV_DEVTLB, 0));
 	stopped(&r, 3);
 	assert_false(inv(&r, VTD_INV_PDEVTLB, 0));

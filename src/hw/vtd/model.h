@@ -21,6 +21,7 @@
 #include "spec/vtd/descs.h"
 #include "spec/vtd/entries.h"
 #include "spec/vtd/faults.h"
+#include "spec/vtd/irte.h"
 #include "spec/vtd/pte.h"
 #include "spec/vtd/regs.h"
 
@@ -85,8 +86,11 @@ struct vtd_bus {
 
 #define VTD_MODE_TE  1u
 #define VTD_MODE_TTM 6u /* RTADDR.TTM << 1 */
+#define VTD_MODE_PMR 8u /* protected memory regions are enabled */
+#define VTD_MODE_IRE 16u
+#define VTD_MODE_CFI 32u
 
-struct vtd_reg_values; /* regs.c */
+struct vtd_iec; /* ir.c */
 
 struct vtd {
 	struct hw_iommu hw; /* first */
@@ -96,6 +100,9 @@ struct vtd {
 	struct vtd_bus *_Atomic bus[256];
 
 	_Atomic uint64_t root; /* latched by SRTP */
+	_Atomic uint64_t irta_now; /* latched by SIRTP */
+	struct vtd_iec *iec;	   /* null without interrupt remapping */
+	_Atomic uint64_t pmr[4];   /* low first and last, high first and last; first > last: none. pmr.c */
 	struct vtd_caps caps;
 	uint64_t cap, ecap;
 	/* What reads that do not snoop see; cfg_lag for structures other than page tables. Null: memory. lines.c */
@@ -114,7 +121,9 @@ struct vtd {
 
 	/* registers; mmio_lock */
 	pthread_mutex_t mmio_lock;
-	uint64_t gsts, rtaddr;
+	uint64_t gsts, rtaddr, irta;
+	uint32_t pmen, plmbase, plmlimit;
+	uint64_t phmbase, phmlimit;
 	uint64_t ccmd, iotlb, iva;
 	uint64_t iqh, iqt, iqa;
 	uint32_t ics, iectl, iedata, ieaddr, ieuaddr;
@@ -208,6 +217,26 @@ void vtd_sync(struct vtd *v);
 void vtd_config_fini(struct vtd *v);
 
 /* ---- lines.c ---- */
+/* ---- ir.c ---- */
+
+int vtd_ir_init(struct vtd *v); /* 0 or -ENOMEM */
+void vtd_ir_fini(struct vtd *v);
+/* hw_ops.interrupt */
+int vtd_interrupt(struct hw_iommu *hw, uint16_t rid, uint64_t addr, uint32_t data, struct hw_irq *out);
+/* Cached entries of these indices go. A wait descriptor (inv_pending) has to follow before they are used by nobody. */
+void vtd_iec_invalidate(struct vtd *v, uint32_t first, uint32_t last);
+#define VTD_IEC_LAST 0xffffu
+
+/* ---- pmr.c ---- */
+
+/* PMEN was written: EPM may have changed. mmio_lock held; waits for a grace period. */
+void vtd_pmr_update(struct vtd *v);
+/* Whether a host-physical address lies in a protected region. Ask when VTD_MODE_PMR is set, and only of what is not subject to remapping: 11.4.8. */
+bool vtd_pmr_hit(struct vtd *v, uint64_t pa);
+#define VTD_PMR_LG2 21 /* granularity of base and limit */
+/* Refuse: such a request is not recorded. */
+void vtd_pmr_block(struct hw_result *res);
+
 
 /* Load a word of a structure; lag is v->cfg_lag or the vtd_proc's. 0 or -EFAULT. */
 static inline __attribute__((always_inline)) int vtd_load64(struct vtd *v, const struct mem_lag *lag, uint64_t pa, uint64_t *val)

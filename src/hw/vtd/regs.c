@@ -25,6 +25,7 @@ struct reg {
 	uint64_t (*read)(const struct vtd *v);
 	reg_fn *written;   /* after the bits are in */
 	uint64_t acts;	   /* called when one of these bits lies in a byte that was written */
+	bool (*has)(const struct vtd_caps *c); /* else reserved: reads zero, writes nothing; null: always there */
 };
 
 static uint64_t read_ver(const struct vtd *v)
@@ -80,7 +81,33 @@ static void set_te(struct vtd *v, bool on)
 	}
 }
 
-/* The value written stands in `old`: GCMD keeps nothing. Fields in the order in which software would need them. */
+/* SIRTP. Without ESIRTPS the cached entries stay until software invalidates them. */
+static void set_irta(struct vtd *v)
+{
+	v->gsts |= VTD_GSTS_IRTPS;
+	atomic_store_explicit(&v->irta_now, v->irta, memory_order_release);
+	if (v->caps.esirtps) {
+		vtd_iec_invalidate(v, 0, VTD_IEC_LAST);
+		nb_rcu_synchronize();
+	}
+}
+
+/* IRE and CFI: interrupt requests in flight are drained before the status says so. */
+static void set_intr(struct vtd *v, uint64_t cmd, uint64_t bit, uint32_t mode_bit)
+{
+	uint32_t mode = atomic_load_explicit(&v->mode, memory_order_relaxed);
+
+	if (((cmd ^ v->gsts) & bit) == 0)
+		return;
+	atomic_store_explicit(&v->mode, mode ^ mode_bit, memory_order_release);
+	nb_rcu_synchronize();
+	v->gsts ^= bit;
+}
+
+/*
+ * GCMD keeps nothing. Software must change one field at a time and wait for the status; what more than one does is undefined, here
+ * it is all of them, in the order in which software would need them.
+ */
 static void write_gcmd(struct vtd *v, uint64_t cmd, struct vtd_msis *q)
 {
 	if (cmd & VTD_GCMD_SRTP)
@@ -93,8 +120,14 @@ static void write_gcmd(struct vtd *v, uint64_t cmd, struct vtd_msis *q)
 		v->gsts |= VTD_GSTS_QIES;
 		vtd_queue_run(v, q);
 	}
+	if (v->caps.intr_remap) {
+		if (cmd & VTD_GCMD_SIRTP)
+			set_irta(v);
+		set_intr(v, cmd, VTD_GCMD_CFI, VTD_MODE_CFI);
+		set_intr(v, cmd, VTD_GCMD_IRE, VTD_MODE_IRE);
+	}
 	set_te(v, cmd & VTD_GCMD_TE);
-	/* WBF completes at once and leaves WBFS clear; IRE, SIRTP and CFI belong to interrupt remapping. */
+	/* WBF completes at once and leaves WBFS clear. SFL and EAFL: there is no advanced fault log. */
 }
 
 /* ---- register-based invalidation, 11.4.6 ---- */
@@ -166,27 +199,72 @@ static void write_iectl(struct vtd *v, uint64_t old, struct vtd_msis *q)
 	}
 }
 
+/* ---- interrupt remapping table and protected memory, 11.4.10, 11.4.8 ---- */
+
+static bool has_ir(const struct vtd_caps *c)
+{
+	return c->intr_remap;
+}
+static bool has_pmr_low(const struct vtd_caps *c)
+{
+	return c->pmr_low;
+}
+static bool has_pmr_high(const struct vtd_caps *c)
+{
+	return c->pmr_high;
+}
+static bool has_pmr(const struct vtd_caps *c)
+{
+	return c->pmr_low || c->pmr_high;
+}
+
+static void write_irta(struct vtd *v, uint64_t old, struct vtd_msis *q)
+{
+	(void)old;
+	(void)q;
+	if (!v->caps.x2apic)
+		v->irta &= ~VTD_IRTA_EIME;
+}
+
+static void write_pmen(struct vtd *v, uint64_t old, struct vtd_msis *q)
+{
+	(void)old;
+	(void)q;
+	vtd_pmr_update(v);
+}
+
+/*
+ * Not here, and reserved: advanced fault log (CAP.AFL), MTRRs (ECAP.MTS), performance monitoring (ECAP.PMS), enhanced commands
+ * (CAP.ECMDS), virtual commands (ECAP.VCS). Fault recording: event.c. Page requests: prq.c.
+ */
 #define AT(m) offsetof(struct vtd, m)
+#define PMR_BITS(hi) BITS(hi, VTD_PMR_LG2)
 static const struct reg regs[] = {
-	{VTD_REG_VER, 0, 4, 0, read_ver, NULL, 0},
-	{VTD_REG_CAP, 0, 8, 0, read_cap, NULL, 0},
-	{VTD_REG_ECAP, 0, 8, 0, read_ecap, NULL, 0},
-	{VTD_REG_GSTS, 0, 4, 0, read_gsts, NULL, 0},
-	{VTD_REG_RTADDR, AT(rtaddr), 8, VTD_RTADDR_RTA | VTD_RTADDR_TTM, NULL, NULL, 0},
+	{VTD_REG_VER, 0, 4, 0, read_ver, NULL, 0, NULL},
+	{VTD_REG_CAP, 0, 8, 0, read_cap, NULL, 0, NULL},
+	{VTD_REG_ECAP, 0, 8, 0, read_ecap, NULL, 0, NULL},
+	{VTD_REG_GSTS, 0, 4, 0, read_gsts, NULL, 0, NULL},
+	{VTD_REG_RTADDR, AT(rtaddr), 8, VTD_RTADDR_RTA | VTD_RTADDR_TTM, NULL, NULL, 0, NULL},
 	{VTD_REG_CCMD, AT(ccmd), 8,
-	 VTD_CCMD_ICC | VTD_CCMD_CIRG | VTD_CCMD_FM | VTD_CCMD_SID | VTD_CCMD_DID, NULL, write_ccmd, VTD_CCMD_ICC},
-	{VTD_REG_IQH, AT(iqh), 8, 0, NULL, NULL, 0},
-	{VTD_REG_IQT, AT(iqt), 8, VTD_IQT_QT, NULL, write_iqt, BITS(31, 0)},
-	{VTD_REG_IQA, AT(iqa), 8, VTD_IQA_IQA | VTD_IQA_DW | VTD_IQA_QS, NULL, NULL, 0},
-	{VTD_REG_ICS, AT(ics), 4, VTD_ICS_IWC, NULL, write_ics, VTD_ICS_IWC},
-	{VTD_REG_IECTL, AT(iectl), 4, VTD_ECTL_IM, NULL, write_iectl, VTD_ECTL_IM},
-	{VTD_REG_IEDATA, AT(iedata), 4, BITS(31, 0), NULL, NULL, 0},
-	{VTD_REG_IEADDR, AT(ieaddr), 4, VTD_EADDR_MA, NULL, NULL, 0},
-	{VTD_REG_IEUADDR, AT(ieuaddr), 4, BITS(31, 0), NULL, NULL, 0},
-	{VTD_IOTLB_AT + VTD_IVA_OFF, AT(iva), 8, VTD_IVA_ADDR | VTD_IVA_IH | VTD_IVA_AM, NULL, NULL, 0},
+	 VTD_CCMD_ICC | VTD_CCMD_CIRG | VTD_CCMD_FM | VTD_CCMD_SID | VTD_CCMD_DID, NULL, write_ccmd, VTD_CCMD_ICC, NULL},
+	{VTD_REG_IQH, AT(iqh), 8, 0, NULL, NULL, 0, NULL},
+	{VTD_REG_IQT, AT(iqt), 8, VTD_IQT_QT, NULL, write_iqt, BITS(31, 0), NULL},
+	{VTD_REG_IQA, AT(iqa), 8, VTD_IQA_IQA | VTD_IQA_DW | VTD_IQA_QS, NULL, NULL, 0, NULL},
+	{VTD_REG_ICS, AT(ics), 4, VTD_ICS_IWC, NULL, write_ics, VTD_ICS_IWC, NULL},
+	{VTD_REG_IECTL, AT(iectl), 4, VTD_ECTL_IM, NULL, write_iectl, VTD_ECTL_IM, NULL},
+	{VTD_REG_IEDATA, AT(iedata), 4, BITS(31, 0), NULL, NULL, 0, NULL},
+	{VTD_REG_IEADDR, AT(ieaddr), 4, VTD_EADDR_MA, NULL, NULL, 0, NULL},
+	{VTD_REG_IEUADDR, AT(ieuaddr), 4, BITS(31, 0), NULL, NULL, 0, NULL},
+	{VTD_IOTLB_AT + VTD_IVA_OFF, AT(iva), 8, VTD_IVA_ADDR | VTD_IVA_IH | VTD_IVA_AM, NULL, NULL, 0, NULL},
 	{VTD_IOTLB_AT + VTD_IOTLB_OFF, AT(iotlb), 8,
 	 VTD_IOTLB_IVT | VTD_IOTLB_IIRG | VTD_IOTLB_DR | VTD_IOTLB_DW | VTD_IOTLB_DID, NULL, write_iotlb,
-	 VTD_IOTLB_IVT},
+	 VTD_IOTLB_IVT, NULL},
+	{VTD_REG_IRTA, AT(irta), 8, VTD_IRTA_IRTA | VTD_IRTA_EIME | VTD_IRTA_S, NULL, write_irta, VTD_IRTA_EIME, has_ir},
+	{VTD_REG_PMEN, AT(pmen), 4, VTD_PMEN_EPM, NULL, write_pmen, VTD_PMEN_EPM, has_pmr},
+	{VTD_REG_PLMBASE, AT(plmbase), 4, PMR_BITS(31), NULL, NULL, 0, has_pmr_low},
+	{VTD_REG_PLMLIMIT, AT(plmlimit), 4, PMR_BITS(31), NULL, NULL, 0, has_pmr_low},
+	{VTD_REG_PHMBASE, AT(phmbase), 8, PMR_BITS(63), NULL, NULL, 0, has_pmr_high},
+	{VTD_REG_PHMLIMIT, AT(phmlimit), 8, PMR_BITS(63), NULL, NULL, 0, has_pmr_high},
 };
 
 static const struct reg *reg_at(uint64_t off)
@@ -223,7 +301,7 @@ static void reg_write(struct vtd *v, const struct reg *r, uint64_t val, uint64_t
 {
 	uint64_t old, now;
 
-	if (!r->rw)
+	if (!r->rw || (r->has && !r->has(&v->caps)))
 		return;
 	old = reg_get(v, r);
 	now = (old & ~(r->rw & mask)) | (val & r->rw & mask);
@@ -281,7 +359,7 @@ static void write32(struct vtd *v, uint64_t off, uint32_t val, uint32_t mask, st
 		vtd_prq_write(v, off, val, mask, q);
 	} else if (off == VTD_REG_GCMD) {
 		/* A command is a whole: bytes that were not written repeat the status. */
-		write_gcmd(v, (val & mask) | (v->gsts & ~(uint64_t)mask & ~(VTD_GCMD_SRTP | VTD_GCMD_WBF)), q);
+		write_gcmd(v, (val & mask) | (v->gsts & ~(uint64_t)mask & ~(VTD_GCMD_SRTP | VTD_GCMD_SIRTP | VTD_GCMD_WBF)), q);
 	} else if (r) {
 		unsigned int shift = off == r->off ? 0 : 32;
 
@@ -318,7 +396,12 @@ void vtd_regs_reset(struct vtd *v)
 {
 	atomic_store_explicit(&v->mode, 0, memory_order_release);
 	atomic_store_explicit(&v->root, 0, memory_order_release);
-	v->gsts = v->rtaddr = v->ccmd = v->iotlb = v->iva = 0;
+	atomic_store_explicit(&v->irta_now, 0, memory_order_release);
+	v->gsts = v->rtaddr = v->ccmd = v->iotlb = v->iva = v->irta = 0;
+	v->pmen = v->plmbase = v->plmlimit = 0;
+	v->phmbase = v->phmlimit = 0;
+	if (v->iec)
+		vtd_iec_invalidate(v, 0, VTD_IEC_LAST);
 	v->iqh = v->iqt = v->iqa = 0;
 	v->ics = v->iedata = v->ieaddr = v->ieuaddr = 0;
 	v->iectl = (uint32_t)VTD_ECTL_IM;

@@ -20,6 +20,17 @@ static void pass(struct hw_result *res, uint64_t addr, unsigned int lg2, unsigne
 	res->pa = hpa(addr);
 }
 
+/* Not subject to remapping: nothing but protected memory is in the way (11.4.8). */
+static void pass_off(struct vtd *v, const struct hw_request *req, struct hw_result *res, uint32_t mode, unsigned int lg2, unsigned int perm)
+{
+	if (likely(!(mode & VTD_MODE_PMR)))
+		pass(res, req->addr, lg2, perm);
+	else if (vtd_pmr_hit(v, req->addr))
+		vtd_pmr_block(res);
+	else
+		pass(res, req->addr, lg2 < VTD_PMR_LG2 ? lg2 : VTD_PMR_LG2, perm);
+}
+
 /* Requests without PASID in the interrupt range are not remapped; only writes are interrupts. */
 static void interrupt_range(struct vtd *v, const struct hw_request *req, struct hw_result *res, uint32_t mode)
 {
@@ -29,7 +40,7 @@ static void interrupt_range(struct vtd *v, const struct hw_request *req, struct 
 		res->perm = HW_WRITE;
 		res->pa = hpa(req->addr);
 	} else if (!(mode & VTD_MODE_TE)) {
-		pass(res, req->addr, 20, HW_READ | HW_WRITE);
+		pass_off(v, req, res, mode, 20, HW_READ | HW_WRITE);
 	} else {
 		/* The manual names no code of its own; it is the one for a request that ends in this range. */
 		vtd_fault(v, req, res,
@@ -85,7 +96,8 @@ static void pass_through(struct vtd *v, const struct vtd_proc *p, const struct h
 		vtd_fault(v, req, res, p->legacy ? VTD_FR_INTR_OUT : VTD_FR_SINTR_OUT, 0, p->fpd);
 		return;
 	}
-	pass(res, req->addr, p->in_bits, HW_READ | HW_WRITE | (p->ere && req->pasid != NB_NO_PASID ? HW_EXEC : 0u));
+	pass_off(v, req, res, atomic_load_explicit(&v->mode, memory_order_acquire), p->in_bits,
+		 HW_READ | HW_WRITE | (p->ere && req->pasid != NB_NO_PASID ? HW_EXEC : 0u));
 }
 
 static __attribute__((noinline)) void translate_slow(struct vtd *v, const struct hw_request *req,
@@ -167,7 +179,7 @@ static __attribute__((noinline)) void translate_any(struct vtd *v, const struct 
 		return;
 	}
 	if (unlikely(!(mode & VTD_MODE_TE))) {
-		pass(res, req->addr, 52, HW_READ | HW_WRITE | HW_EXEC);
+		pass_off(v, req, res, mode, 52, HW_READ | HW_WRITE | HW_EXEC);
 		return;
 	}
 	if (req->pasid == NB_NO_PASID) {
@@ -260,7 +272,7 @@ static void walk(struct hw_iommu *hw, const struct hw_request *req, hw_step_fn *
 		return;
 	}
 	if (!(mode & VTD_MODE_TE)) {
-		pass(res, r.addr, 52, HW_READ | HW_WRITE | HW_EXEC);
+		pass_off(v, &r, res, mode, 52, HW_READ | HW_WRITE | HW_EXEC);
 		return;
 	}
 	p = vtd_config(v, &r, 0, &box, &st, true, &bad);
@@ -324,6 +336,7 @@ static void destroy(struct hw_iommu *hw)
 
 static const struct hw_ops vtd_ops = {
 	.vendor = "vtd",
+	vtd_ir_fini(v);
 	.destroy = destroy,
 	.reset = reset,
 	.mmio_read = vtd_mmio_read,
@@ -340,6 +353,7 @@ int vtd_create(const struct vtd_caps *caps, struct mem *mem, struct nb_trace *tr
 	struct vtd *v;
 	int err = vtd_caps_check(caps, diag);
 
+	.interrupt = vtd_interrupt,
 	if (err)
 		return err;
 	v = nb_aligned_zalloc(64, sizeof(*v));
@@ -354,11 +368,17 @@ int vtd_create(const struct vtd_caps *caps, struct mem *mem, struct nb_trace *tr
 	v->hw.mem = mem;
 	v->hw.tr = tr;
 	v->hw.mmio_size = VTD_MMIO_SIZE;
-	v->caps = *caps;
 	v->cap = vtd_caps_cap(caps);
 	v->ecap = vtd_caps_ecap(caps);
 	make_reserved(v);
 	pthread_mutex_init(&v->mmio_lock, NULL);
+	v->caps = *caps;
+	err = vtd_ir_init(v);
+	if (err) {
+		vtd_tlb_fini(&v->tlb);
+		nb_free(v);
+		return nb_fail(diag, err, "VT-d: out of memory for the interrupt entry cache");
+	}
 	pthread_mutex_init(&v->prq_lock, NULL);
 	pthread_mutex_init(&v->event_lock, NULL);
 	vtd_regs_reset(v);

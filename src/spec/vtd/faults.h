@@ -104,6 +104,7 @@ struct vtd_fault_record {
 };
 _Static_assert(sizeof(struct vtd_fault_record) == 16, "VT-d 11.4.7.6, Fault Recording Register");
 #define VTD_FRCD_0_FI	BITS(63, 12) /* page of the faulted address */
+#define VTD_FRCD_0_II	BITS(63, 48) /* interrupt requests: the index; the rest is 0 */
 #define VTD_FRCD_1_SID	BITS(15, 0)
 #define VTD_FRCD_1_T2	BIT(28)
 #define VTD_FRCD_1_PRIV BIT(29)

@@ -29,6 +29,8 @@ _Static_assert(sizeof(struct vtd_irte) == 16, "VT-d 9.9, Interrupt Remapping Tab
 #define VTD_IRTE_1_SQ	 BITS(17, 16)
 #define VTD_IRTE_1_SVT	 BITS(19, 18)
 enum { VTD_SVT_NONE = 0, VTD_SVT_SID = 1, VTD_SVT_BUS = 2 };
+/* With VTD_SVT_SID: which bits of the function number are not compared */
+enum { VTD_SQ_ALL = 0, VTD_SQ_NOT_2 = 1, VTD_SQ_NOT_2_1 = 2, VTD_SQ_NOT_2_0 = 3 };
 
 /* 9.10, where a posted entry differs */
 #define VTD_IRTE_0_URG	 BIT(14)
@@ -43,5 +45,14 @@ enum { VTD_SVT_NONE = 0, VTD_SVT_SID = 1, VTD_SVT_BUS = 2 };
 #define VTD_MSI_ADDR_SHV    BIT(3)
 #define VTD_MSI_ADDR_HANDLE15 BIT(2)
 #define VTD_MSI_DATA_SUBHANDLE BITS(15, 0)
+#define VTD_MSI_DATA_RSVD   BITS(31, 16) /* with SHV */
+
+/* 5.1.2.1: the compatibility format */
+#define VTD_CMSI_ADDR_DEST  BITS(19, 12)
+#define VTD_CMSI_ADDR_RH    BIT(3)
+#define VTD_CMSI_ADDR_DM    BIT(2)
+#define VTD_CMSI_DATA_V	    BITS(7, 0)
+#define VTD_CMSI_DATA_DLM   BITS(10, 8)
+#define VTD_CMSI_DATA_TM    BIT(15)
 
 #endif
