@@ -216,7 +216,6 @@ void vtd_invalidate_all(struct vtd *v);
 void vtd_sync(struct vtd *v);
 void vtd_config_fini(struct vtd *v);
 
-/* ---- lines.c ---- */
 /* ---- ir.c ---- */
 
 int vtd_ir_init(struct vtd *v); /* 0 or -ENOMEM */
@@ -237,6 +236,7 @@ bool vtd_pmr_hit(struct vtd *v, uint64_t pa);
 /* Refuse: such a request is not recorded. */
 void vtd_pmr_block(struct hw_result *res);
 
+/* ---- lines.c ---- */
 
 /* Load a word of a structure; lag is v->cfg_lag or the vtd_proc's. 0 or -EFAULT. */
 static inline __attribute__((always_inline)) int vtd_load64(struct vtd *v, const struct mem_lag *lag, uint64_t pa, uint64_t *val)

@@ -327,6 +327,7 @@ static void destroy(struct hw_iommu *hw)
 	struct vtd *v = to_vtd(hw);
 
 	vtd_config_fini(v);
+	vtd_ir_fini(v);
 	vtd_tlb_fini(&v->tlb);
 	pthread_mutex_destroy(&v->event_lock);
 	pthread_mutex_destroy(&v->prq_lock);
@@ -336,7 +337,6 @@ static void destroy(struct hw_iommu *hw)
 
 static const struct hw_ops vtd_ops = {
 	.vendor = "vtd",
-	vtd_ir_fini(v);
 	.destroy = destroy,
 	.reset = reset,
 	.mmio_read = vtd_mmio_read,
@@ -344,6 +344,7 @@ static const struct hw_ops vtd_ops = {
 	.translate = translate,
 	.report = vtd_report,
 	.walk = walk,
+	.interrupt = vtd_interrupt,
 	.written_back = vtd_written_back,
 };
 
@@ -353,7 +354,6 @@ int vtd_create(const struct vtd_caps *caps, struct mem *mem, struct nb_trace *tr
 	struct vtd *v;
 	int err = vtd_caps_check(caps, diag);
 
-	.interrupt = vtd_interrupt,
 	if (err)
 		return err;
 	v = nb_aligned_zalloc(64, sizeof(*v));
@@ -364,6 +364,13 @@ int vtd_create(const struct vtd_caps *caps, struct mem *mem, struct nb_trace *tr
 		nb_free(v);
 		return nb_fail(diag, err, "VT-d: out of memory for the IOTLB");
 	}
+	v->caps = *caps;
+	err = vtd_ir_init(v);
+	if (err) {
+		vtd_tlb_fini(&v->tlb);
+		nb_free(v);
+		return nb_fail(diag, err, "VT-d: out of memory for the interrupt entry cache");
+	}
 	v->hw.ops = &vtd_ops;
 	v->hw.mem = mem;
 	v->hw.tr = tr;
@@ -372,13 +379,6 @@ int vtd_create(const struct vtd_caps *caps, struct mem *mem, struct nb_trace *tr
 	v->ecap = vtd_caps_ecap(caps);
 	make_reserved(v);
 	pthread_mutex_init(&v->mmio_lock, NULL);
-	v->caps = *caps;
-	err = vtd_ir_init(v);
-	if (err) {
-		vtd_tlb_fini(&v->tlb);
-		nb_free(v);
-		return nb_fail(diag, err, "VT-d: out of memory for the interrupt entry cache");
-	}
 	pthread_mutex_init(&v->prq_lock, NULL);
 	pthread_mutex_init(&v->event_lock, NULL);
 	vtd_regs_reset(v);
