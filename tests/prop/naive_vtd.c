@@ -72,7 +72,7 @@ static void maybe(struct walk *w, int fault)
 /*
  * Section 9.8 and 3.7. want: 'r', 'w'; 'T', 't': the first, a lower first-stage table. Returns a fault reason or 0.
  */
-static int ss_walk(struct walk *w, u64 addr, char want, struct leaf *out)
+static int ss_steps(struct walk *w, u64 addr, char want, struct leaf *out)
 {
 	unsigned int width = 12 + 9 * w->ss_levels, level, i, nseen = 0;
 	u64 table = w->ss_root, e = 0, seen[5];
@@ -139,14 +139,28 @@ static int ss_walk(struct walk *w, u64 addr, char want, struct leaf *out)
 	return 0;
 }
 
+static int refused(struct walk *w, int fault, int stage, u64 ipa)
+{
+	if (fault && !w->res->stage) {
+		w->res->stage = stage;
+		w->res->ipa = ipa;
+	}
+	return fault;
+}
+
+static int ss_walk(struct walk *w, u64 addr, char want, struct leaf *out)
+{
+	return refused(w, ss_steps(w, addr, want, out), 2, addr);
+}
+
 /* Section 3.6 and 9.7, nested: 3.8. */
 /* *page: the second stage of the page itself, when nested. Bits are set when nothing else can go wrong. */
-static int fs_walk(struct walk *w, u64 addr, u64 root, unsigned int levels, bool write, struct leaf *out, struct leaf *page)
+static int fs_steps(struct walk *w, u64 addr, u64 root, unsigned int levels, bool write, struct leaf *out, struct leaf *page)
 {
 	unsigned int width = 12 + 9 * levels, level, i, nseen = 0;
 	u64 table = root, e = 0, top = addr >> (width - 1), need;
 	struct {
-		u64 pa, was;
+		u64 gpa, pa, was;
 		struct leaf ss;
 	} seen[5];
 	bool rw = true, us = true;
@@ -164,6 +178,7 @@ static int fs_walk(struct walk *w, u64 addr, u64 root, unsigned int levels, bool
 				return err;
 			pa = seen[nseen].ss.pa;
 		}
+		seen[nseen].gpa = table + 8 * index_of(addr, level);
 		if (!load(w, pa, &e))
 			return level == levels ? 0x73 : 0x70;
 		seen[nseen].pa = pa;
@@ -225,11 +240,18 @@ static int fs_walk(struct walk *w, u64 addr, u64 root, unsigned int levels, bool
 			continue;
 		if (!w->pwsnp || (w->nested && !seen[i].ss.w)) {
 			maybe(w, w->pwsnp ? 0x77 : 0x90);
+			if (w->res->maybe == 0x77)
+				refused(w, 0x77, 2, seen[i].gpa);
 			return w->res->maybe;
 		}
 		set_bits(w, seen[i].pa, need);
 	}
 	return 0;
+}
+
+static int fs_walk(struct walk *w, u64 addr, u64 root, unsigned int levels, bool write, struct leaf *out, struct leaf *page)
+{
+	return refused(w, fs_steps(w, addr, root, levels, write, out, page), 1, 0);
 }
 
 /* The levels that this unit's second stage may have: SAGAW. */

@@ -30,6 +30,8 @@ struct naive_req {
 struct naive_res {
 	int fault;		/* reason, or 0 */
 	int maybe;		/* another reason that hardware may give instead of `fault`, or 0 */
+	int stage;		/* that refused; 0: neither */
+	uint64_t ipa;		/* stage 2: the address that it refused */
 	uint64_t pa;
 	unsigned int lg2;	/* 0: nobody says */
 	bool r, w;		/* what the requester may do there */

@@ -256,8 +256,12 @@ INLINE int gpa_to_hpa(struct walk *w, uint64_t in, unsigned int need, enum ss_fo
 
 /* ---- first stage ---- */
 
-/* A table of the first stage, by the address that its writer gave. *ssw: its entries may be updated. */
-INLINE int fs_table(struct walk *w, uint64_t addr, enum ss_for what, uint64_t *table, uint64_t *ssw, const bool obs)
+/*
+ * A table of the first stage, by the address that its writer gave, for the entry at `off` in it: that is the access that the second
+ * stage sees. *ssw: its entries may be updated.
+ */
+INLINE int fs_table(struct walk *w, uint64_t addr, uint64_t off, enum ss_for what, uint64_t *table, uint64_t *ssw,
+		    const bool obs)
 {
 	struct ss_out o;
 
@@ -266,9 +270,9 @@ INLINE int fs_table(struct walk *w, uint64_t addr, enum ss_for what, uint64_t *t
 		*ssw = VTD_V_SSW;
 		return 0;
 	}
-	if (gpa_to_hpa(w, addr, HW_READ | (w->p->ssade ? HW_WRITE : 0), what, &o, obs))
+	if (gpa_to_hpa(w, addr | off, HW_READ | (w->p->ssade ? HW_WRITE : 0), what, &o, obs))
 		return -1;
-	*table = o.pa;
+	*table = o.pa ^ off;
 	*ssw = o.facts & VTD_V_SSW;
 	return 0;
 }
@@ -334,7 +338,7 @@ INLINE int fs_walk(struct walk *w, uint64_t in, unsigned int need, bool priv, st
 		}
 		level = p->fs_levels;
 	}
-	if (fs_table(w, p->fs_root, SS_FS_ROOT, &table, &ssw, obs))
+	if (fs_table(w, p->fs_root, (in >> (9 * level)) & 0xff8, SS_FS_ROOT, &table, &ssw, obs))
 		return -1;
 have_table:
 	for (;;) {
@@ -373,7 +377,7 @@ have_table:
 			facts &= ~VTD_V_X;
 node:
 		gtable = e & VTD_FSPTE_ADDR;
-		if (fs_table(w, gtable, SS_FS_TABLE, &table, &ssw, obs))
+		if (fs_table(w, gtable, (in >> (9 * level - 9)) & 0xff8, SS_FS_TABLE, &table, &ssw, obs))
 			return -1;
 		if (!obs && (level == 2 || (level == 3 && (psc & 1))))
 			enter(w, p->tag, true, psc, level - VTD_PSC_FIRST, vtd_vpn(in) >> (9 * (level - 1)),
