@@ -6,7 +6,9 @@
  * after it, because logging may send an interrupt and that calls out.
  */
 #include <errno.h>
+#include <string.h>
 
+#include "base/bits.h"
 #include "base/rcu.h"
 #include "hw/hw.h"
 
@@ -25,6 +27,18 @@ static size_t piece(uint64_t addr, size_t left)
 	size_t n = 4096 - (size_t)(addr & 4095);
 
 	return n < left ? n : left;
+}
+
+/* A write into the interrupt range. Whatever is not one aligned 32-bit word is no interrupt message and is blocked. */
+static __attribute__((cold, noinline)) int message(struct hw_iommu *hw, uint16_t rid, uint64_t addr, const char *buf, size_t n)
+{
+	le32_t data;
+
+	NB_TRACE(hw->tr, hw_dma_irq, rid, addr, n);
+	if (n != sizeof(data) || addr % sizeof(data) != 0)
+		return -EFAULT;
+	memcpy(&data, buf, sizeof(data));
+	return hw_interrupt(hw, rid, addr, cpu32(data));
 }
 
 /* `write` is constant where this is called from. */
@@ -51,8 +65,8 @@ static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16
 			return -EFAULT;
 		}
 		if (unlikely(write && res.kind == HW_INTERRUPT)) {
-			/* Interrupt remapping is not here yet: counted and dropped. */
-			NB_TRACE(hw->tr, hw_dma_irq, rid, req.addr, n);
+			if (message(hw, rid, req.addr, buf + done, n))
+				return -EFAULT;
 			continue;
 		}
 		if (unlikely(err)) {

@@ -121,8 +121,9 @@ enum hw_page_response { HW_PAGE_SUCCESS = 0, HW_PAGE_INVALID = 1, HW_PAGE_FAILUR
 struct hw_client {
 	void *opaque;
 	/*
-	 * Forget translations of [addr, addr + 2^lg2); lg2 64: all. pasid NB_NO_PASID: those of requests without; all_pasids:
-	 * of every PASID as well. True: done, no later lookup finds them. False: no answer, the unit's timeout.
+	 * Forget translations of [addr, addr + 2^lg2); lg2 64: all. pasid NB_NO_PASID: those of requests without, and with
+	 * all_pasids those of every PASID as well. A PASID: its own, or with all_pasids of every PASID, but not of requests
+	 * without. True: done, no later lookup finds them. False: no answer, the unit's timeout.
 	 */
 	bool (*ats_invalidate)(void *opaque, uint32_t pasid, bool all_pasids, uint64_t addr, unsigned int lg2);
 	void (*page_response)(void *opaque, uint32_t pasid, unsigned int prgi, unsigned int code);
@@ -164,6 +165,11 @@ struct hw_ops {
 	 * report() with c->fault afterwards, outside.
 	 */
 	void (*ats_request)(struct hw_iommu *hw, const struct hw_request *req, struct hw_ats_completion *c);
+	/*
+	 * Would a translated request (HW_TRANSLATED) without PASID to addr go through now? For those who make many. False also
+	 * when it takes a longer look to tell: translate() then, which says why. Inside a read section.
+	 */
+	bool (*translated_ok)(struct hw_iommu *hw, uint16_t rid, uint64_t addr);
 	/*
 	 * Page request message. Outside read sections; what comes of it (queue entry, interrupt, automatic response) happens
 	 * before this returns.

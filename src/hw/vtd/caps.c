@@ -27,6 +27,9 @@ void vtd_caps_all(struct vtd_caps *c)
 		.ext_access = true,
 		.supervisor = true,
 		.device_tlb = true,
+		.page_requests = true,
+		.dev_tlb_throttle = true,
+		.no_write_flag = true,
 		.intr_remap = true,
 		.x2apic = true,
 		.pmr_low = true,
@@ -73,6 +76,8 @@ int vtd_caps_check(const struct vtd_caps *c, struct nb_diag *diag)
 		return nb_fail(diag, -EINVAL, "VT-d: a feature of interrupt remapping without interrupt remapping");
 	if (c->dev_tlb_throttle && !c->device_tlb)
 		return nb_fail(diag, -EINVAL, "VT-d: device-TLB throttling without device-TLB support");
+	if (c->no_write_flag && !c->device_tlb)
+		return nb_fail(diag, -EINVAL, "VT-d: the No Write flag without device-TLB support");
 	if (c->mamv > 52)
 		return nb_fail(diag, -EINVAL, "VT-d: address masks of %u bits", c->mamv);
 	return 0;
@@ -125,7 +130,7 @@ uint64_t vtd_caps_ecap(const struct vtd_caps *c)
 	       (c->rid_pasid ? VTD_ECAP_RPS : 0) | (c->abort_mode ? VTD_ECAP_ADMS : 0) |
 	       (c->page_requests ? VTD_ECAP_PRS | VTD_ECAP_PDS : 0) | (c->intr_remap ? VTD_ECAP_IR : 0) |
 	       (c->x2apic ? VTD_ECAP_EIM : 0) | (c->intr_remap ? FIELD_C(VTD_ECAP_MHMV, 15) : 0) |
-	       (c->dev_tlb_throttle ? VTD_ECAP_DIT : 0) | (c->rid_priv ? VTD_ECAP_RPRIVS : 0);
+	       (c->dev_tlb_throttle ? VTD_ECAP_DIT : 0) | (c->no_write_flag ? VTD_ECAP_NWFS : 0) | (c->rid_priv ? VTD_ECAP_RPRIVS : 0);
 }
 
 void vtd_caps_from_regs(uint64_t cap, uint64_t ecap, uint8_t haw, struct vtd_caps *out)
@@ -167,6 +172,7 @@ void vtd_caps_from_regs(uint64_t cap, uint64_t ecap, uint8_t haw, struct vtd_cap
 		.pmr_low = cap & VTD_CAP_PLMR,
 		.pmr_high = cap & VTD_CAP_PHMR,
 		.esirtps = (ecap & VTD_ECAP_IR) && (cap & VTD_CAP_ESIRTPS),
+		.no_write_flag = (ecap & VTD_ECAP_DT) && (ecap & VTD_ECAP_NWFS),
 		.dev_tlb_throttle = (ecap & VTD_ECAP_DT) && (ecap & VTD_ECAP_DIT),
 		.no_page_selective = !(cap & VTD_CAP_PSI),
 		.sagaw = (uint8_t)(FIELD_GET(VTD_CAP_SAGAW, cap) & 0x0e),

@@ -425,7 +425,7 @@ static void fast_publish(struct vtd *v, struct vtd_slot *slot, const struct vtd_
 	vtd_spin_unlock(&v->tlb.lock);
 }
 
-/* Faults of a request before its entries are looked at: the mode, RTA and SGN.10 in 7.1.3. */
+/* Faults of a request before its entries are looked at: the mode, RTA and SGN.10 in 7.1.3. Page requests do not meet SGN.10. */
 static bool mode_ok(struct vtd *v, const struct hw_request *req, unsigned int ttm, struct vtd_bad *bad)
 {
 	bool pasid = req->pasid != NB_NO_PASID;
@@ -434,9 +434,11 @@ static bool mode_ok(struct vtd *v, const struct hw_request *req, unsigned int tt
 		return bad_is(bad, VTD_FR_ABORT_MODE, false);
 	if (ttm > VTD_TTM_SCALABLE || (ttm == VTD_TTM_SCALABLE && !v->caps.scalable))
 		return bad_is(bad, VTD_FR_RTADDR_INV, false);
+	if (ttm == VTD_TTM_LEGACY && (req->flags & VTD_REQ_PAGE))
+		return bad_is(bad, VTD_FR_PREQ_LEGACY, false);
 	if (ttm == VTD_TTM_LEGACY && pasid)
 		return bad_is(bad, VTD_FR_PASID_LEGACY, false);
-	if (pasid && req->pasid >> (v->caps.pasid_bits ? v->caps.pasid_bits : 1) != 0)
+	if (pasid && !(req->flags & VTD_REQ_PAGE) && req->pasid >> (v->caps.pasid_bits ? v->caps.pasid_bits : 1) != 0)
 		return bad_is(bad, VTD_FR_PSS, false);
 	return true;
 }
@@ -484,24 +486,27 @@ static bool pasid_allowed(const struct vtd_dev *d, uint32_t pasid, struct vtd_ba
 	return true;
 }
 
-bool vtd_config_preq(struct vtd *v, const struct hw_request *req, struct vtd_bad *bad)
+/* LCT.5, SCT.5, SCT.8: may the device send such requests? */
+static bool kind_allowed(const struct vtd_dev *d, const struct hw_request *req, struct vtd_bad *bad)
 {
-	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire);
-	unsigned int ttm = (atomic_load_explicit(&v->mode, memory_order_acquire) & VTD_MODE_TTM) >> 1;
-	const struct vtd_dev *d;
-	struct vtd_box box;
-	bool missed;
-
-	if (ttm == VTD_TTM_LEGACY)
-		return bad_is(bad, VTD_FR_PREQ_LEGACY, false);
-	if (!mode_ok(v, req, ttm, bad))
-		return false;
-	d = device(v, req->rid, ttm, vtd_slot_of(v, req->rid, true), seq, &box, NULL, &missed, bad);
-	if (!d)
-		return false;
-	if (!d->pre)
+	if ((req->flags & VTD_REQ_PAGE) && !d->pre)
 		return bad_is(bad, VTD_FR_SCTX_PRE, d->fpd);
-	return req->pasid == NB_NO_PASID || pasid_allowed(d, req->pasid, bad);
+	if ((req->flags & (VTD_REQ_ATS | HW_TRANSLATED)) && !d->dte)
+		return bad_is(bad, d->scalable ? VTD_FR_SCTX_DTE : VTD_FR_ATS_BLOCKED, d->fpd);
+	return true;
+}
+
+const struct vtd_dev *vtd_config_dev(struct vtd *v, const struct hw_request *req, uint64_t seq, struct vtd_box *box,
+				     struct vtd_bad *bad)
+{
+	unsigned int ttm = (atomic_load_explicit(&v->mode, memory_order_acquire) & VTD_MODE_TTM) >> 1;
+	bool observe = req->flags & HW_OBSERVE, missed;
+	const struct vtd_dev *d;
+
+	if (!mode_ok(v, req, ttm, bad))
+		return NULL;
+	d = device(v, req->rid, ttm, observe ? NULL : vtd_slot_of(v, req->rid, true), seq, box, NULL, &missed, bad);
+	return d && kind_allowed(d, req, bad) ? d : NULL;
 }
 
 const struct vtd_proc *vtd_config(struct vtd *v, const struct hw_request *req, uint64_t seq, struct vtd_box *box,
@@ -517,7 +522,7 @@ const struct vtd_proc *vtd_config(struct vtd *v, const struct hw_request *req, u
 	if (!mode_ok(v, req, ttm, bad))
 		return NULL;
 	d = device(v, req->rid, ttm, slot, seq, box, st, &missed, bad);
-	if (!d)
+	if (!d || !kind_allowed(d, req, bad))
 		return NULL;
 	if (!d->scalable) {
 		p = &d->legacy;

@@ -197,8 +197,9 @@ const struct vtd_proc *vtd_config(struct vtd *v, const struct hw_request *req, u
 /* For requests with PASID: the cached function, if every entry on the way is cached and lets the request through. */
 const struct vtd_proc *vtd_config_cached(struct vtd *v, const struct hw_request *req);
 
-/* What page requests are checked against. Inside a read section. False: *bad says why not. */
-bool vtd_config_preq(struct vtd *v, const struct hw_request *req, struct vtd_bad *bad);
+/* The root and context entry alone, for requests that need no translation function. As above. */
+const struct vtd_dev *vtd_config_dev(struct vtd *v, const struct hw_request *req, uint64_t seq, struct vtd_box *box,
+				     struct vtd_bad *bad);
 
 /* The context-cache slot of a source-id; null: none yet, or out of memory. */
 struct vtd_slot *vtd_slot_of(struct vtd *v, uint16_t rid, bool create);
@@ -263,6 +264,20 @@ static inline bool vtd_req_priv(const struct vtd_proc *p, const struct hw_reques
 }
 
 #define VTD_INTR_RANGE UINT64_C(0xfee) /* address bits 63:20 */
+
+/* ---- vtd.c ---- */
+
+/* A request whose translation function is known: what the PASID entry allows, IOTLB, walk. */
+void vtd_translate_proc(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res,
+			uint64_t seq);
+
+/* ---- ats.c ---- */
+
+/* hw_ops.ats_request, hw_ops.translated_ok */
+void vtd_ats_request(struct hw_iommu *hw, const struct hw_request *asked, struct hw_ats_completion *c);
+bool vtd_translated_ok(struct hw_iommu *hw, uint16_t rid, uint64_t addr);
+/* A request with HW_TRANSLATED. */
+void vtd_translated(struct vtd *v, const struct hw_request *req, struct hw_result *res, uint64_t seq, uint32_t mode);
 
 /* ---- event.c ---- */
 

@@ -2,17 +2,17 @@
 /*
  * Page requests (7.4 to 7.6): the queue, its registers (11.4.11) and event, automatic responses.
  *
- * A page request is checked against the mode, the root and the context entry, not against PASID entries or page tables: whether
- * there can be a page is software's to say. What is refused is a fault like any other, logged with type "page request" (T1 T2 = 0 1).
+ * A page request is checked as far as the PASID entry (6.5.3.1), not against page tables: whether there can be a page is
+ * software's to say. What is refused is a fault like any other, logged with type "page request" (T1 T2 = 0 1). What
+ * is queued first drops what is cached for its address, so that the retry does not meet the translation that refused.
  *
  * Who answers: software, by a response descriptor; the unit itself, for the last request of a group, when it discards:
- *   queue full, or PRO not cleared yet     success: the function tries again and asks again
- *   function not allowed to ask (7.1.3)    invalid request
- *   tables or queue in error               response failure
+ *   queue full, or PRO not cleared yet   success: the function tries again and asks again
+ *   any fault                            invalid request, never failure, which would switch off the whole device
  * A stop marker (last, neither read nor write) is queued like a request and answered by nobody.
  *
- * Choices where the manual leaves room: PPR is set by every entry (revisions before 3 set it by the last of a group
- * only); an entry that cannot be written is lost and answered by a failure, the tail stays.
+ * Choices where the manual leaves room: an entry that cannot be written is lost and answered as a fault, the tail
+ * stays; so are requests while translation is off, or to a unit without page requests.
  */
 #include "hw/vtd/model.h"
 
@@ -77,23 +77,45 @@ static enum outcome enqueue_locked(struct vtd *v, const struct hw_page_request *
 	return QUEUED;
 }
 
-static unsigned int response_to(unsigned int reason)
+/* 6.5.3.1, table "Implicit Invalidation on Page Request" */
+static void implicit_invalidation(struct vtd *v, const struct hw_page_request *pr, enum vtd_kind kind, uint16_t did,
+				  uint32_t pasid)
 {
-	switch (reason) {
-	case VTD_FR_PREQ_LEGACY:
-	case VTD_FR_ABORT_MODE:
-	case VTD_FR_SROOT_NP:
-	case VTD_FR_SCTX_NP:
-	case VTD_FR_SCTX_DTE:
-	case VTD_FR_SCTX_PASIDE:
-	case VTD_FR_PASID_WIDE:
-	case VTD_FR_SCTX_PRE:
-	case VTD_FR_RID_PASID:
-	case VTD_FR_PSS:
-		return HW_PAGE_INVALID;
-	default:
-		return HW_PAGE_FAILURE;
+	switch (kind) {
+	case VTD_K_FS:
+		vtd_piotlb_invalidate(v, VTD_INV_PIOTLB_PAGE, did, pasid, pr->addr & ~UINT64_C(0xfff), 0, false);
+		break;
+	case VTD_K_NESTED:
+		vtd_iotlb_invalidate(v, VTD_INV_IOTLB_DOMAIN, did, 0, 0, false);
+		break;
+	case VTD_K_SS:
+	case VTD_K_PT:
+		vtd_iotlb_invalidate(v, VTD_INV_IOTLB_PAGE, did, pr->addr, 0, false);
+		break;
 	}
+}
+
+/* False: *bad says why not. */
+static bool allowed_locked(struct vtd *v, const struct hw_page_request *pr, const struct hw_request *req, struct vtd_bad *bad)
+{
+	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire);
+	const struct vtd_proc *p;
+	struct vtd_box box;
+	enum vtd_kind kind = VTD_K_PT;
+	uint32_t pasid = 0;
+	uint16_t did = 0;
+
+	nb_rcu_read_lock();
+	p = vtd_config(v, req, seq, &box, NULL, false, bad);
+	if (p) {
+		kind = p->kind;
+		did = p->did;
+		pasid = p->pasid;
+	}
+	nb_rcu_read_unlock();
+	if (p)
+		implicit_invalidation(v, pr, kind, did, pasid);
+	return p != NULL;
 }
 
 void vtd_page_request(struct hw_iommu *hw, const struct hw_page_request *asked)
@@ -105,9 +127,7 @@ void vtd_page_request(struct hw_iommu *hw, const struct hw_page_request *asked)
 	struct vtd_msis q = {.n = 0};
 	struct hw_result res = {.kind = HW_OK};
 	struct vtd_bad bad = {0};
-	unsigned int code = HW_PAGE_SUCCESS;
 	enum outcome how = BROKEN;
-	bool allowed = false;
 
 	if (pr.pasid != NB_NO_PASID)
 		pr.pasid &= NB_PASID_MAX;
@@ -117,19 +137,10 @@ void vtd_page_request(struct hw_iommu *hw, const struct hw_page_request *asked)
 	/* One after the other from the check on, so that a drain waits for those that were let through. */
 	pthread_mutex_lock(&v->prq_lock);
 	if (v->caps.page_requests && (atomic_load_explicit(&v->mode, memory_order_acquire) & VTD_MODE_TE)) {
-		nb_rcu_read_lock();
-		allowed = vtd_config_preq(v, &req, &bad);
-		nb_rcu_read_unlock();
-		if (!allowed) {
+		if (allowed_locked(v, &pr, &req, &bad))
+			how = enqueue_locked(v, &pr, &q);
+		else
 			vtd_fault(v, &req, &res, bad.reason, 0, bad.silent);
-			code = response_to(bad.reason);
-		}
-	} else {
-		code = v->caps.page_requests ? HW_PAGE_INVALID : HW_PAGE_FAILURE;
-	}
-	if (allowed) {
-		how = enqueue_locked(v, &pr, &q);
-		code = how == BROKEN ? HW_PAGE_FAILURE : HW_PAGE_SUCCESS;
 	}
 	pthread_mutex_unlock(&v->prq_lock);
 
@@ -138,7 +149,7 @@ void vtd_page_request(struct hw_iommu *hw, const struct hw_page_request *asked)
 	if (how != QUEUED) {
 		NB_TRACE(hw->tr, hw_page_request_lost, pr.rid, pr.addr, pr.prgi);
 		if (pr.last && !marker)
-			vtd_page_respond(v, pr.rid, pr.pasid, pr.prgi, code);
+			vtd_page_respond(v, pr.rid, pr.pasid, pr.prgi, how == FULL ? HW_PAGE_SUCCESS : HW_PAGE_INVALID);
 	}
 	vtd_msi_send(v, &q);
 }

@@ -73,24 +73,57 @@ static bool run_piotlb(struct vtd *v, const uint64_t d[4], struct vtd_msis *q)
 	return true;
 }
 
-/* No requester here has a device-TLB, so there is nothing to wait for but an injected silence. */
-static bool devtlb(struct vtd *v, uint16_t sid, struct vtd_msis *q)
+/*
+ * Ask the requester's device-TLB, and have its answer before this returns; the next wait then waits for what is still under way.
+ * No answer is the time-out. With S, the run of ones in `at` from bit 12 up tells the size.
+ */
+static bool devtlb(struct vtd *v, uint16_t sid, uint32_t pasid, bool all_pasids, uint64_t at, bool s, struct vtd_msis *q)
 {
-	if (v->lost_sid == sid) {
-		v->lost_sid = -1;
-		vtd_event_queue_error(v, VTD_FSTS_ITE, sid, q);
+	const struct hw_client *c = v->hw.client ? v->hw.client(v->hw.client_opaque, sid) : NULL;
+	unsigned int lg2 = 12;
+	bool lost = v->lost_sid == sid;
+
+	if (s) {
+		uint64_t zeroes = ~at >> 12 & BITS(51, 0); /* all ones: nothing tells 2^64 from more */
+
+		lg2 = zeroes ? 13 + (unsigned int)__builtin_ctzll(zeroes) : 64;
 	}
+	at &= ~nb_low_mask(lg2);
+	NB_TRACE(v->hw.tr, hw_ats_inval, sid, pasid, at, lg2);
+	v->inv_pending = true;
+	if (lost)
+		v->lost_sid = -1;
+	else if (c && c->ats_invalidate)
+		lost = !c->ats_invalidate(c->opaque, pasid, all_pasids, at, lg2);
+	if (lost)
+		vtd_event_queue_error(v, VTD_FSTS_ITE, sid, q);
 	return true;
 }
 
+/* Without PASID on the wire an invalidation takes every translation of the range, those of PASIDs too (PCI Express 5.0, 10.3.8). */
 static bool run_devtlb(struct vtd *v, const uint64_t d[4], struct vtd_msis *q)
 {
-	return devtlb(v, (uint16_t)FIELD_GET(VTD_INV_DEVTLB_0_SID, d[0]), q);
+	return devtlb(v, (uint16_t)FIELD_GET(VTD_INV_DEVTLB_0_SID, d[0]), NB_NO_PASID, true, d[1] & VTD_INV_DEVTLB_1_ADDR,
+		      d[1] & VTD_INV_DEVTLB_1_S, q);
 }
 
 static bool run_pdevtlb(struct vtd *v, const uint64_t d[4], struct vtd_msis *q)
 {
-	return devtlb(v, (uint16_t)FIELD_GET(VTD_INV_PDEVTLB_0_SID, d[0]), q);
+	return devtlb(v, (uint16_t)FIELD_GET(VTD_INV_PDEVTLB_0_SID, d[0]), (uint32_t)FIELD_GET(VTD_INV_PDEVTLB_0_PASID, d[0]),
+		      d[1] & VTD_INV_PDEVTLB_1_GI, d[1] & VTD_INV_PDEVTLB_1_ADDR, d[1] & VTD_INV_PDEVTLB_1_S, q);
+}
+
+/* 7.6.1. Reserved codes count as a failure, as they do for the function (PCI Express 5.0, 10.4.2.1). */
+static bool run_prgr(struct vtd *v, const uint64_t d[4], struct vtd_msis *q)
+{
+	unsigned int code = (unsigned int)FIELD_GET(VTD_INV_PRGR_0_CODE, d[0]);
+
+	(void)q;
+	vtd_page_respond(v, (uint16_t)FIELD_GET(VTD_INV_PRGR_0_RID, d[0]),
+			 d[0] & VTD_INV_PRGR_0_PP ? (uint32_t)FIELD_GET(VTD_INV_PRGR_0_PASID, d[0]) : NB_NO_PASID,
+			 (unsigned int)FIELD_GET(VTD_INV_PRGR_1_PRGI, d[1]),
+			 code == VTD_PRGR_SUCCESS || code == VTD_PRGR_INVALID ? code : VTD_PRGR_FAILURE);
+	return true;
 }
 
 /* 6.5.2.8 */
@@ -114,6 +147,8 @@ static bool run_iec(struct vtd *v, const uint64_t d[4], struct vtd_msis *q)
 /* 6.5.2.9, 6.5.2.10. Nothing is told before every access through an older translation is done. */
 static bool run_wait(struct vtd *v, const uint64_t d[4], struct vtd_msis *q)
 {
+	if (d[0] & VTD_INV_WAIT_0_PD)
+		vtd_prq_drain(v);
 	if (v->inv_pending) {
 		vtd_sync(v);
 		v->inv_pending = false;
@@ -137,11 +172,12 @@ static const struct inv_type inv_types[] = {
 	[VTD_INV_IOTLB] = {run_iotlb, BITS(63, 32) | BITS(15, 12) | BIT(8), BITS(11, 7), LEGACY_TOO},
 	[VTD_INV_DEVTLB] = {run_devtlb, BITS(51, 48) | BITS(31, 21) | BITS(8, 4), BITS(11, 1), LEGACY_TOO},
 	[VTD_INV_IEC] = {run_iec, BITS(63, 48) | BITS(26, 12) | BITS(8, 5), ~UINT64_C(0), LEGACY_TOO},
-	[VTD_INV_WAIT] = {run_wait, BITS(31, 12) | BIT(8) | VTD_INV_WAIT_0_PD, BITS(1, 0), LEGACY_TOO},
+	[VTD_INV_WAIT] = {run_wait, BITS(31, 12) | BIT(8), BITS(1, 0), LEGACY_TOO},
 	[VTD_INV_PIOTLB] = {run_piotlb, BITS(63, 52) | BITS(15, 12) | BITS(8, 6), BITS(11, 7), SM_ONLY},
 	[VTD_INV_PC] = {run_pc, BITS(63, 52) | BITS(15, 12) | BITS(8, 6), ~UINT64_C(0), SM_ONLY},
 	[VTD_INV_PDEVTLB] = {run_pdevtlb, 0, BITS(10, 1), SM_ONLY},
-	/* VTD_INV_PRGR: no page requests, so a type we do not have. */
+	/* Bits 2:0 of word 1 are ignored for older software's sake: it had LPIG there. */
+	[VTD_INV_PRGR] = {run_prgr, BITS(63, 52) | BITS(8, 5), BITS(63, 12), SM_ONLY},
 };
 
 /* One descriptor. 0 or the IQEI that stops the queue. */
@@ -161,10 +197,14 @@ static unsigned int run(struct vtd *v, const uint64_t d[4], struct vtd_msis *q)
 		return VTD_IQEI_TYPE;
 	if ((type == VTD_INV_DEVTLB || type == VTD_INV_PDEVTLB) && !v->caps.device_tlb)
 		return VTD_IQEI_TYPE;
-	/* Without DIT the physical function's id is reserved; Linux fills it in all the same only where DIT is. */
-	if (type == VTD_INV_DEVTLB && (d[0] & (VTD_INV_DEVTLB_0_PFSID_LO | VTD_INV_DEVTLB_0_PFSID_HI)))
+	if (type == VTD_INV_PRGR && !v->caps.page_requests)
+		return VTD_IQEI_TYPE;
+	if (type == VTD_INV_WAIT && (d[0] & VTD_INV_WAIT_0_PD) && !v->caps.page_requests)
 		return VTD_IQEI_RESERVED;
-	if (type == VTD_INV_PDEVTLB && (d[0] & (VTD_INV_PDEVTLB_0_PFSID_LO | VTD_INV_PDEVTLB_0_PFSID_HI)))
+	/* Without DIT the physical function's id is reserved; Linux fills it in all the same only where DIT is. */
+	if (!v->caps.dev_tlb_throttle && type == VTD_INV_DEVTLB && (d[0] & (VTD_INV_DEVTLB_0_PFSID_LO | VTD_INV_DEVTLB_0_PFSID_HI)))
+		return VTD_IQEI_RESERVED;
+	if (!v->caps.dev_tlb_throttle && type == VTD_INV_PDEVTLB && (d[0] & (VTD_INV_PDEVTLB_0_PFSID_LO | VTD_INV_PDEVTLB_0_PFSID_HI)))
 		return VTD_IQEI_RESERVED;
 	if ((d[0] & t->rsvd0) || (d[1] & t->rsvd1) || d[2] || d[3])
 		return VTD_IQEI_RESERVED;

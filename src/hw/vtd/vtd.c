@@ -156,17 +156,22 @@ static void translate_slow(struct vtd *v, const struct hw_request *asked, struct
 		vtd_fault(v, &req, res, bad.reason, 0, bad.silent);
 		return;
 	}
-	if (!request_ok(v, p, &req, res))
+	vtd_translate_proc(v, p, &req, res, seq);
+}
+
+void vtd_translate_proc(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res,
+			uint64_t seq)
+{
+	if (!request_ok(v, p, req, res))
 		return;
-	if (!observe) {
-		translate_with(v, p, &req, res, seq, false);
-	} else if (!addr_ok(p, req.addr)) {
-		refuse_addr(v, p, &req, res);
-	} else if (p->kind == VTD_K_PT) {
-		pass_through(v, p, &req, res);
-	} else {
-		vtd_walk_observe(v, p, &req, res, NULL);
-	}
+	if (!(req->flags & HW_OBSERVE))
+		translate_with(v, p, req, res, seq, false);
+	else if (!addr_ok(p, req->addr))
+		refuse_addr(v, p, req, res);
+	else if (p->kind == VTD_K_PT)
+		pass_through(v, p, req, res);
+	else
+		vtd_walk_observe(v, p, req, res, NULL);
 }
 
 static __attribute__((noinline)) void translate_any(struct vtd *v, const struct hw_request *req,
@@ -174,6 +179,10 @@ static __attribute__((noinline)) void translate_any(struct vtd *v, const struct 
 {
 	const struct vtd_proc *p = NULL;
 
+	if (unlikely(req->flags & HW_TRANSLATED)) {
+		vtd_translated(v, req, res, seq, mode);
+		return;
+	}
 	if (req->pasid == NB_NO_PASID && unlikely(req->addr >> 20 == VTD_INTR_RANGE)) {
 		interrupt_range(v, req, res, mode);
 		return;
