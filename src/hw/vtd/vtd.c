@@ -426,6 +426,8 @@ void vtd_drop_caches(struct hw_iommu *hw)
 	struct vtd *v = to_vtd(hw);
 
 	pthread_mutex_lock(&v->mmio_lock);
+	if (v->iec)
+		vtd_iec_invalidate(v, 0, VTD_IEC_LAST);
 	vtd_invalidate_all(v);
 	pthread_mutex_unlock(&v->mmio_lock);
 }
