@@ -67,6 +67,11 @@ struct dev_bus {
 	void (*page_request)(void *opaque, const struct dev_page_request *pr);
 	/* Empty the device-TLB, as a function may at any time. */
 	void (*ats_forget)(void *opaque);
+	/*
+	 * ATS was switched on or off; dev_feature_enabled() says which. Without any lock of the function. When it returns after "off"
+	 * the device-TLB is empty and no access through it is under way.
+	 */
+	void (*ats_switched)(void *opaque);
 };
 
 struct dev_fn; /* opaque */

@@ -42,17 +42,20 @@ void pci_shadow_locked(struct dev_fn *fn)
 
 void dev_reset(struct dev_fn *fn)
 {
+	struct pci_ext_controls ext_before;
+
 	/* No transaction starts from here on; the model waits for those under way when it takes its locks. */
 	atomic_store_explicit(&fn->master_on, false, memory_order_relaxed);
 	atomic_store_explicit(&fn->ats_on, false, memory_order_relaxed);
 	fn->ops->reset(fn);
 
 	pthread_mutex_lock(&fn->lock);
+	pci_ext_controls_locked(fn, &ext_before);
 	memcpy(fn->config, fn->initial, sizeof(fn->config));
 	pci_irq_reset_locked(fn);
 	pci_shadow_locked(fn);
 	pthread_mutex_unlock(&fn->lock);
-	pci_ext_tell(fn, &(struct pci_ext_effect){.forget = true});
+	pci_ext_tell(fn, &(struct pci_ext_effect){.ats_switched = ext_before.ats});
 	pci_irq_update(fn); /* the line falls */
 }
 

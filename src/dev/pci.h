@@ -232,7 +232,7 @@ struct pci_ext_controls {
 	bool ats, pri;
 };
 struct pci_ext_effect {
-	bool forget, pri_reset;
+	bool ats_switched, pri_reset;
 };
 void pci_ext_controls_locked(const struct dev_fn *fn, struct pci_ext_controls *out);
 void pci_ext_written_locked(struct dev_fn *fn, const struct pci_ext_controls *before, struct pci_ext_effect *after);

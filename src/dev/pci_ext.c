@@ -3,7 +3,7 @@
  * What a function does when its PASID, ATS and PRI capabilities are written: PCI Express Base 5.0, 7.8.8, 10.5.1 and 10.5.2.
  *
  * Under VFIO these capabilities are the host's, which writes them through dev_feature_enable(); a test writes the configuration space.
- * Both end in the same place. Locks: dev_fn.lock; the bus is told to empty the device-TLB after it has been dropped.
+ * Both end in the same place. Locks: dev_fn.lock; the bus is told of ATS after it has been dropped.
  */
 #include "dev/pci.h"
 
@@ -51,13 +51,13 @@ void pci_ext_written_locked(struct dev_fn *fn, const struct pci_ext_controls *be
 
 	pci_ext_controls_locked(fn, &now);
 	after->pri_reset = fn->pri && pri_written_locked(fn, before->pri);
-	after->forget = before->ats && !now.ats;
+	after->ats_switched = before->ats != now.ats;
 }
 
 void pci_ext_tell(struct dev_fn *fn, const struct pci_ext_effect *after)
 {
-	if (after->forget && fn->bus.ats_forget)
-		fn->bus.ats_forget(fn->bus.opaque);
+	if (after->ats_switched && fn->bus.ats_switched)
+		fn->bus.ats_switched(fn->bus.opaque);
 	if (after->pri_reset && fn->ops->pri_reset)
 		fn->ops->pri_reset(fn);
 }

@@ -1,102 +1,75 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The board: units, functions and the wires between them.
+ * The board: units and functions, built and taken down. What passes between them is in wires.c.
  *
  * Nothing here is locked: the wiring is complete before the host is handed out, and it is taken down when nobody is left
  * that could use it. The one exception is a unit's own interrupt, which may arrive while its driver
  * is still being brought up: `drv` is published with release order and an interrupt before that is dropped, as
  * a machine drops one whose vector nobody has taken.
  */
-#include "machine/machine.h"
+#include "machine/board.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "drv/drv.h"
 #include "hw/vtd/vtd.h"
 #include "machine/desc_vtd.h"
 #include "mem/guard.h"
 
-/* Where the units send their own messages: in the interrupt address range, one vector each. */
-#define UNIT_MSI_ADDR UINT64_C(0xfee00000)
-#define UNIT_MSI_DATA 0x4000u
-
-struct unit {
-	struct machine *m;
-	struct hw_iommu *hw;
-	_Atomic(struct drv_iommu *) drv;
-	uint32_t msi_data;
-};
-
-struct function {
-	struct unit *unit;
-	const struct nb_desc_function *desc;
-	struct dev_fn *fn;
-	struct drv_dev dev;
-	_Atomic(struct host_function *) host; /* null until plugged in: interrupts before that are dropped */
-};
-
-struct machine {
-	struct nb_desc desc;
-	struct mem mem;
-	struct mem_pool *pool;
-	struct nb_trace *tr;
-	struct host *host;
-	struct unit unit[NB_DESC_MAX_IOMMUS];
-	struct function function[NB_DESC_MAX_FUNCTIONS];
-};
-
-/* drv --MMIO--> hw */
-static uint64_t unit_mmio_read(void *opaque, uint64_t off, unsigned int size)
+static int resolve_iommufd(void *opaque, int fd, struct iommufd_file **out)
 {
-	struct unit *u = opaque;
+	struct machine *m = opaque;
 
-	return u->hw->ops->mmio_read(u->hw, off, size);
+	return m->cfg.resolve_iommufd(m->cfg.opaque, fd, out);
 }
 
-static void unit_mmio_write(void *opaque, uint64_t off, unsigned int size, uint64_t v)
+static int fault_fd(void *opaque, struct fault_file *f, int *fd)
 {
-	struct unit *u = opaque;
+	struct machine *m = opaque;
 
-	u->hw->ops->mmio_write(u->hw, off, size, v);
+	return m->cfg.fault_fd(m->cfg.opaque, f, fd);
 }
 
-/* hw --MSI--> drv */
-static void unit_msi(void *opaque, uint64_t addr, uint32_t data)
+static void fault_fd_abort(void *opaque, struct fault_file *f, int fd)
 {
-	struct unit *u = opaque;
-	struct drv_iommu *drv = atomic_load_explicit(&u->drv, memory_order_acquire);
+	struct machine *m = opaque;
 
-	if (drv && addr == UNIT_MSI_ADDR && data == u->msi_data)
-		drv->ops->irq(drv, data);
+	m->cfg.fault_fd_abort(m->cfg.opaque, f, fd);
 }
 
-/* dev --RID, PASID, IOVA--> hw */
-static int function_dma_read(void *opaque, uint32_t pasid, uint64_t addr, void *buf, size_t len)
+static void fault_ready(void *opaque, struct fault_file *f, bool ready)
 {
-	struct function *f = opaque;
+	struct machine *m = opaque;
 
-	return hw_dma_read(f->unit->hw, f->desc->rid, pasid, addr, buf, len);
+	m->cfg.fault_ready(m->cfg.opaque, f, ready);
 }
 
-static int function_dma_write(void *opaque, uint32_t pasid, uint64_t addr, const void *buf, size_t len)
+static void host_log(void *opaque, const char *line)
 {
-	struct function *f = opaque;
+	struct machine *m = opaque;
 
-	return hw_dma_write(f->unit->hw, f->desc->rid, pasid, addr, buf, len);
+	m->cfg.log(m->cfg.opaque, line);
 }
 
-static void function_irq(void *opaque, enum dev_irq kind, unsigned int vector, bool level)
+/* The host's callbacks come to us, because settling is ours; the rest is passed on. */
+static int host_make(struct machine *m)
 {
-	struct function *f = opaque;
-	struct host_function *host = atomic_load_explicit(&f->host, memory_order_acquire);
+	const struct host_cfg cfg = {
+		.mem = &m->mem,
+		.tr = m->tr,
+		.resolve_iommufd = resolve_iommufd,
+		.opaque = m,
+		.fault_fd = m->cfg.fault_fd ? fault_fd : NULL,
+		.fault_fd_abort = m->cfg.fault_fd_abort ? fault_fd_abort : NULL,
+		.fault_ready = m->cfg.fault_ready ? fault_ready : NULL,
+		.settle = wires_settle,
+		.log = m->cfg.log ? host_log : NULL,
+	};
 
-	if (host)
-		host_function_irq(host, kind, vector, level);
+	return host_create(&cfg, &m->host);
 }
 
 static int unit_create(struct machine *m, uint32_t i, struct nb_diag *diag)
@@ -107,7 +80,7 @@ static int unit_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 		.mem = &m->mem,
 		.pool = m->pool,
 		.tr = m->tr,
-		.mmio = {.opaque = u, .read = unit_mmio_read, .write = unit_mmio_write},
+		.mmio = wires_mmio(u),
 		.segment = (uint16_t)d->segment,
 		.errata = d->vtd.erratum_772415 ? DRV_ERRATUM_VTD_772415 : 0,
 		.msi_addr = UNIT_MSI_ADDR,
@@ -124,8 +97,12 @@ static int unit_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 	err = vtd_create(&caps, &m->mem, m->tr, &u->hw, &why);
 	if (err)
 		return nb_fail(diag, err, "IOMMU %s: %s", d->name, why.msg);
-	u->hw->msi = unit_msi;
-	u->hw->msi_opaque = u;
+	wires_unit(u);
+	if (!d->vtd.coherent) {
+		vtd_set_lag(u->hw, m->lag);
+		cfg.flush = wires_flush;
+		cfg.flush_opaque = u;
+	}
 	err = drv_vtd_ops.probe(&cfg, &drv, &why);
 	if (err)
 		return nb_fail(diag, err, "the driver of IOMMU %s: %s", d->name, why.msg);
@@ -138,11 +115,10 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 	const struct nb_desc_function *d = &m->desc.function[i];
 	const struct dev_model *model = dev_model_find(d->model);
 	struct function *f = &m->function[i];
-	const struct dev_bus bus = {
-		.opaque = f, .dma_read = function_dma_read, .dma_write = function_dma_write, .irq = function_irq};
 	struct dev_option opt[NB_DESC_MAX_OPTIONS];
 	struct host_function *host;
 	struct dev_caps caps;
+	struct dev_bus bus;
 	struct nb_diag why = {""};
 	unsigned int j;
 	int err;
@@ -150,6 +126,7 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 	assert(model); /* the description was checked */
 	f->unit = &m->unit[d->iommu];
 	f->desc = d;
+	bus = wires_bus(f);
 	for (j = 0; j < d->noptions; j++)
 		opt[j] = (struct dev_option){.key = d->option[j].key, .value = d->option[j].value};
 	err = model->create(opt, d->noptions, &bus, m->tr, &f->fn, &why);
@@ -157,12 +134,16 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 		return nb_fail(diag, err, "function %04x:%02x:%02x.%x (%s): %s", d->segment, d->rid >> 8, d->rid >> 3 & 31,
 			       d->rid & 7, d->model, why.msg);
 	dev_caps(f->fn, &caps);
+	err = wires_function(f, &caps);
+	if (err)
+		return nb_fail(diag, err, "out of memory");
 	f->dev = (struct drv_dev){
 		.iommu = atomic_load_explicit(&f->unit->drv, memory_order_relaxed),
 		.rid = d->rid,
 		.ats = caps.ats,
 		.pri = caps.pri,
 		.max_pasids = caps.max_pasids,
+		.fn_ops = &wires_fn_ops,
 	};
 	err = host_add_function(m->host,
 				&(struct host_function_cfg){.segment = d->segment,
@@ -187,9 +168,11 @@ void machine_destroy(struct machine *m)
 		return;
 	if (m->host)
 		host_destroy(m->host);
-	for (i = 0; i < m->desc.nfunctions; i++)
+	for (i = 0; i < m->desc.nfunctions; i++) {
 		if (m->function[i].fn)
 			dev_destroy(m->function[i].fn);
+		wires_function_fini(&m->function[i]);
+	}
 	for (i = 0; i < m->desc.niommus; i++) {
 		struct drv_iommu *drv = atomic_load_explicit(&m->unit[i].drv, memory_order_relaxed);
 
@@ -200,6 +183,7 @@ void machine_destroy(struct machine *m)
 		if (m->unit[i].hw)
 			m->unit[i].hw->ops->destroy(m->unit[i].hw);
 	}
+	mem_lag_free(m->lag);
 	if (m->pool)
 		mem_pool_free(m->pool);
 	mem_fini(&m->mem);
@@ -210,6 +194,7 @@ void machine_destroy(struct machine *m)
 int machine_create(const struct machine_cfg *cfg, struct machine **out, struct nb_diag *diag)
 {
 	struct machine *m;
+	bool lags = false;
 	uint32_t i;
 	int err;
 
@@ -223,6 +208,7 @@ int machine_create(const struct machine_cfg *cfg, struct machine **out, struct n
 	if (!m)
 		return nb_fail(diag, -ENOMEM, "out of memory");
 	m->desc = *cfg->desc;
+	m->cfg = *cfg;
 	err = mem_init_process(&m->mem);
 	if (err) {
 		nb_free(m);
@@ -234,12 +220,14 @@ int machine_create(const struct machine_cfg *cfg, struct machine **out, struct n
 	m->pool = mem_pool_new(&m->mem);
 	if (!m->tr || !m->pool)
 		goto fail;
-	err = host_create(&(struct host_cfg){.mem = &m->mem,
-					     .tr = m->tr,
-					     .resolve_iommufd = cfg->resolve_iommufd,
-					     .opaque = cfg->opaque,
-					     .log = cfg->log},
-			  &m->host);
+	for (i = 0; i < m->desc.niommus; i++)
+		lags |= !m->desc.iommu[i].vtd.coherent;
+	if (lags) {
+		m->lag = mem_lag_new(&m->mem, m->pool);
+		if (!m->lag)
+			goto fail;
+	}
+	err = host_make(m);
 	if (err) {
 		nb_fail(diag, err, "the host cannot be made: %s", strerror(-err));
 		goto fail;

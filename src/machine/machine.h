@@ -2,8 +2,8 @@
 /*
  * The board: builds a virtual host out of a description and wires the rooms together.
  *
- *   function --dma--> its IOMMU's hw port --> mem          driver --MMIO--> hw --MSI--> driver
- *   function --irq--> host (vfio) --> eventfd             host --ops--> driver
+ *   function --DMA, ATS, page requests--> its IOMMU's hw port --> mem     driver --MMIO--> hw --MSI--> driver
+ *   function --message--> hw --remapped--> host (vfio) --> eventfd        host --ops--> driver --> function
  *
  * This is the one room that includes them all; nothing includes it but run, cli, tests and bench.
  */
@@ -24,6 +24,10 @@ struct machine_cfg {
 	int (*resolve_iommufd)(void *opaque, int fd, struct iommufd_file **out);
 	void *opaque;
 	void (*log)(void *opaque, const char *line);
+	/* As in struct host_cfg; null: no fault queues. */
+	int (*fault_fd)(void *opaque, struct fault_file *f, int *fd);
+	void (*fault_fd_abort)(void *opaque, struct fault_file *f, int fd);
+	void (*fault_ready)(void *opaque, struct fault_file *f, bool ready);
 };
 
 /* guard_init() is done here. 0, -EINVAL (description), -ENOMEM, or what a part refused, with the reason. */

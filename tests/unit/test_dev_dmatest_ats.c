@@ -17,7 +17,7 @@ static struct {
 	bool present[NPAGES];	/* what dma_ats finds */
 	enum { NEVER, INSIDE, STUBBORN } answer;
 	unsigned int code;	/* of answers inside */
-	unsigned int nreq, last_free, depth, max_depth, forgets, translated;
+	unsigned int nreq, last_free, depth, max_depth, forgets, switches, translated;
 	struct dev_page_request req[2048];
 	struct dev_ats completion;
 	unsigned int asked_access;
@@ -75,6 +75,12 @@ static void w_forget(void *opaque)
 	w.forgets++;
 }
 
+static void w_switched(void *opaque)
+{
+	(void)dev_feature_enabled(((struct bus *)opaque)->fn, DEV_FEATURE_ATS); /* no lock is held */
+	w.switches++;
+}
+
 static void w_msi(void *opaque, uint64_t addr, uint32_t data)
 {
 	(void)dev_intx_pending(((struct bus *)opaque)->fn); /* no lock of the function is held */
@@ -90,6 +96,7 @@ static const struct dev_bus more = {
 	.dma_ats = w_dma_ats,
 	.page_request = w_page_request,
 	.ats_forget = w_forget,
+	.ats_switched = w_switched,
 };
 
 static struct bus *new_bus(const struct dev_option *opt, unsigned int n)
@@ -272,15 +279,15 @@ static void test_switches(void **state)
 	run(b, DMATEST_CMD_FILL, 0, B, 8);
 	assert_int_equal(r32(b, DMATEST_ERROR), DMATEST_ERROR_DST_DMA);
 	assert_int_equal(w.nreq, 0);
-	assert_int_equal(w.forgets, 0);
+	assert_int_equal(w.switches, 1);
 	dev_feature_enable(b->fn, DEV_FEATURE_PRI, true, 0); /* none allowed */
 	run(b, DMATEST_CMD_FILL, 0, B, 8);
 	assert_int_equal(r32(b, DMATEST_ERROR), DMATEST_ERROR_NO_GROUP);
 	dev_feature_enable(b->fn, DEV_FEATURE_ATS, false, 0);
-	assert_int_equal(w.forgets, 1); /* 10.5.1.3: an ATC is empty when ATS is off */
+	assert_int_equal(w.switches, 2);
 	assert_int_equal(run(b, DMATEST_CMD_FILL, 0, B, 8), DMATEST_STATUS_DONE);
 	w32(b, DMATEST_COMMAND, DMATEST_CMD_FORGET);
-	assert_int_equal(w.forgets, 2);
+	assert_int_equal(w.forgets, 1);
 	assert_int_equal(r32(b, DMATEST_ERROR), 0);
 }
 
@@ -300,7 +307,7 @@ static void test_features(void **state)
 	dev_reset(b->fn);
 	bus_turn_on(b);
 	assert_int_equal(r32(b, DMATEST_FEATURES), 0x15 | 20 << 16);
-	assert_true(w.forgets > 0);
+	assert_int_equal(w.switches, 2);
 	assert_false(dev_feature_enabled(b->fn, DEV_FEATURE_PRI));
 	n = new_bus(none, 2);
 	dev_caps(n->fn, &c);
@@ -479,7 +486,7 @@ static void test_race(void **state)
 	(void)state;
 	memset(&w, 0, sizeof(w));
 	quiet.page_request = drop_request;
-	quiet.ats_forget = nothing;
+	quiet.ats_switched = nothing;
 	r.b = bus_new_with("dmatest", NULL, 0, &quiet);
 	bus_turn_on(r.b);
 	pthread_create(&t[0], NULL, answer_all, &r);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside of a machine: shared by machine.c, which builds it, and wires.c, which carries what passes between its rooms. */
+#ifndef NB_MACHINE_BOARD_H
+#define NB_MACHINE_BOARD_H
+
+#include <stdatomic.h>
+
+#include "drv/drv.h"
+#include "hw/atc.h"
+#include "machine/inbox.h"
+#include "machine/machine.h"
+#include "mem/lag.h"
+
+/* Where the units send their own messages: in the interrupt address range, a vector each and one more for page requests. */
+#define UNIT_MSI_ADDR UINT64_C(0xfee00000)
+#define UNIT_MSI_DATA 0x4000u
+#define UNIT_MSI_PRQ  0x100u /* added by the driver for page requests */
+
+struct unit {
+	struct machine *m;
+	struct hw_iommu *hw;
+	_Atomic(struct drv_iommu *) drv;
+	uint32_t msi_data;
+};
+
+struct function {
+	struct unit *unit;
+	const struct nb_desc_function *desc;
+	struct dev_fn *fn;
+	struct drv_dev dev;
+	_Atomic(struct host_function *) host; /* null until plugged in: interrupts before that are dropped */
+	struct hw_client client;
+	struct inbox inbox;
+	struct hw_atc *atc; /* null: no ATS capability */
+	pthread_mutex_t ats_lock; /* orders what atc is told of the function's switch; the function and the model are called under it */
+};
+
+struct machine {
+	struct nb_desc desc;
+	struct machine_cfg cfg; /* desc is not used */
+	struct mem mem;
+	struct mem_pool *pool;
+	struct mem_lag *lag; /* null: all units snoop */
+	struct nb_trace *tr;
+	struct host *host;
+	struct unit unit[NB_DESC_MAX_IOMMUS];
+	struct function function[NB_DESC_MAX_FUNCTIONS];
+	_Atomic unsigned int waiting; /* answers in inboxes; counted before they are there and until they are handed over */
+};
+
+/* Of a unit: its driver's way to it, and its own ways out. */
+struct drv_mmio wires_mmio(struct unit *u);
+void wires_unit(struct unit *u);
+void wires_flush(void *opaque, const void *p, size_t len); /* drv_iommu_cfg.flush, opaque is the unit */
+
+/* Of a function. */
+struct dev_bus wires_bus(struct function *f);
+extern const struct drv_fn_ops wires_fn_ops;
+int wires_function(struct function *f, const struct dev_caps *caps); /* 0 or -ENOMEM */
+void wires_function_fini(struct function *f);
+
+/* host_cfg.settle, opaque is the machine. */
+void wires_settle(void *opaque);
+
+#endif
