@@ -14,6 +14,7 @@
 #ifndef NB_DRV_DRV_H
 #define NB_DRV_DRV_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +32,8 @@ struct drv_mmio {
 	void (*write)(void *opaque, uint64_t off, unsigned int size, uint64_t v);
 };
 
+#define DRV_MSI_PAGE_REQUEST 0x100u
+
 enum { /* errata of the silicon, from the host description */
 	DRV_ERRATUM_VTD_772415 = 1, /* read-only second-stage mappings break nesting */
 };
@@ -42,7 +45,11 @@ struct drv_iommu_cfg {
 	struct drv_mmio mmio;
 	uint16_t segment;
 	uint32_t errata;
-	/* Interrupt message that the unit shall send for its own events; comes back through ops->irq(data). */
+	/*
+	 * Interrupt message that the unit shall send for its own events; comes back through ops->irq(data). Page requests have one of
+	 * their own: the same address, msi_data + DRV_MSI_PAGE_REQUEST. It must come on a thread that holds no lock of the driver (that
+	 * of the function which asked for the page; never one that is in a call of this seam).
+	 */
 	uint64_t msi_addr;
 	uint32_t msi_data;
 	/* Write CPU caches back for [p, p + len). Called only for units whose walks do not snoop. Null: nothing to do. */
@@ -153,6 +160,11 @@ struct drv_dev {
 	 * but the one that orders page requests; does not block on the group lock, and may call page_response() before it returns.
 	 */
 	int (*report_fault)(struct drv_dev *dev, const struct drv_page_request *pr);
+	/*
+	 * The unit's queue of page requests ran over, and lasts of groups may be lost: the core forgets the groups of this function
+	 * that it knows in part. Same rules as report_fault; null: nothing to forget.
+	 */
+	void (*discard_partial)(struct drv_dev *dev);
 	void *core;	     /* the core's, for report_fault */
 	void *priv;	     /* the driver's */
 };
@@ -224,9 +236,14 @@ struct drv_ops {
 	/*
 	 * With domains that have iopf set: attach() enables page requests of the function (-ENODEV: it or the unit cannot), and
 	 * when block() or a replacing attach() returns, no request of (dev, pasid) made before is still on its way to
-	 * report_fault().
+	 * report_fault(): each was reported (maybe by the thread that blocks, with the core's locks that it holds) or answered. What
+	 * the core has of them is the core's to answer. Requests made later go to report_fault() as well, while the function has page
+	 * requests on through another PASID. After release_device() nothing is reported any more, whatever was attached.
 	 */
-	/* Answer a group; needs no lock. Null: the vendor has no page requests here. */
+	/*
+	 * Answer a group; needs no lock, may come from report_fault(), and between probe_device() and release_device() from any thread.
+	 * Null: the vendor has no page requests here.
+	 */
 	void (*page_response)(struct drv_dev *dev, const struct drv_page_response *resp);
 
 	/*
@@ -243,6 +260,11 @@ struct drv_ops {
 struct drv_iommu { /* first member of the driver's structure */
 	const struct drv_ops *ops;
 	struct drv_iommu_cfg cfg;
+	/*
+	 * The unit stopped executing commands, for good. No invalidation is done any more: if it could be told to, it refuses all DMA
+	 * now, and nothing is attached to it again (-EIO). Table pages that it may still walk are kept until remove().
+	 */
+	_Atomic bool dead;
 };
 
 extern const struct drv_ops drv_vtd_ops;

@@ -66,9 +66,10 @@ static void context_entries(void **state)
 	words(e.q, 2, 0x777005, 0x123402, 0);
 	dvtd_ctx_make_pass_through(&e, 1, 2);
 	words(e.q, 2, 0x9, 0x102, 0);
-	dvtd_sctx_make(&s, hpa(0x555000), 512, false, false);
+	dvtd_sctx_make(&s, &(struct vtd_sctx_args){.dir = hpa(0x555000), .dir_entries = 512});
 	words(s.q, 4, 0x555401, 0, 0);
-	dvtd_sctx_make(&s, hpa(0x555000), 16384, true, true);
+	dvtd_sctx_make(&s, &(struct vtd_sctx_args){
+		.dir = hpa(0x555000), .dir_entries = 16384, .device_tlb = true, .pasids = true});
 	words(s.q, 4, 0x555e0d, 0, 0);
 }
 

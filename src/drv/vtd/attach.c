@@ -122,7 +122,7 @@ static void make_context_entry(const struct vtd_att *att, struct vtd_ctx_entry *
 		dvtd_ctx_make_pass_through(e, att->did, att->vdev->unit->agaw);
 	} else {
 		ss_args(att->domain, &ss);
-		dvtd_ctx_make_ss(e, att->did, &ss, att->vdev->ats);
+		dvtd_ctx_make_ss(e, att->did, &ss, att->devtlb);
 	}
 }
 
@@ -207,8 +207,8 @@ static void invalidate_entry(const struct vtd_att *att)
 		dvtd_queue_push(u, dvtd_desc_piotlb(VTD_INV_PIOTLB_PASID, att->did, att->pasid, 0, 0, false));
 	else
 		dvtd_queue_push(u, dvtd_desc_iotlb(u, VTD_INV_IOTLB_DOMAIN, att->did, 0, 0, false));
-	if (att->vdev->ats)
-		dvtd_queue_push(u, dvtd_desc_devtlb(rid, att->pasid, 0, 52));
+	if (att->devtlb) /* behind the IOTLB's, from which the device could be answered again */
+		dvtd_push_devtlb(u, rid, att->pasid, 0, 52);
 	dvtd_queue_end(u);
 }
 
@@ -217,6 +217,7 @@ static void teardown(struct vtd_att **slot)
 	struct vtd_att *att = *slot;
 	struct vtd_unit *u;
 	struct vtd_domain *owner;
+	bool asks;
 
 	if (!att)
 		return;
@@ -244,10 +245,17 @@ static void teardown(struct vtd_att **slot)
 		dvtd_ctx_zero(live);
 		dvtd_flush(u, live, sizeof(*live));
 	}
-	dvtd_tags_del(att->domain, att->vdev, att->pasid, att->did);
+	if (!u->scalable)
+		dvtd_ats_off(att->vdev);
+	dvtd_tags_del(att);
 	dvtd_did_put(att->domain, u);
-	nb_free(att);
 	*slot = NULL;
+	asks = att->vdev->pri_users > 0;
+	if (att->iopf)
+		dvtd_pri_put(att->vdev); /* first: the last one stops the function asking */
+	if (asks)
+		dvtd_prq_drain(att->vdev, att->pasid);
+	nb_free(att);
 }
 
 /* ---- the seam ---- */
@@ -257,6 +265,8 @@ static int check(const struct drv_dev *dev, uint32_t pasid, const struct vtd_dom
 	const struct vtd_dev *vdev = dev->priv;
 	const struct vtd_unit *u = vdev->unit;
 
+	if (atomic_load(&u->base.dead))
+		return nb_fail(diag, -EIO, "the unit of function %04x does not answer any more", dev->rid);
 	if (pasid != NB_NO_PASID) {
 		if (!u->scalable || dev->max_pasids == 0)
 			return nb_fail(diag, -EOPNOTSUPP, "function %04x has no PASIDs behind this unit", dev->rid);
@@ -293,6 +303,8 @@ int dvtd_attach(struct drv_dev *dev, uint32_t pasid, struct drv_domain *domain, 
 	att->vdev = vdev;
 	att->domain = d;
 	att->pasid = pasid == NB_NO_PASID ? 0 : pasid;
+	/* Legacy pass-through takes no translation requests. */
+	att->devtlb = vdev->ats && (vdev->unit->scalable || d->kind != VTD_IDENTITY);
 	slot = make_slot(vdev, att->pasid);
 	if (!slot) {
 		err = nb_fail(diag, -ENOMEM, "no memory for a PASID table of function %04x", dev->rid);
@@ -303,16 +315,30 @@ int dvtd_attach(struct drv_dev *dev, uint32_t pasid, struct drv_domain *domain, 
 		nb_fail(diag, err, err == -ENOSPC ? "the unit has no domain id left (CAP.ND)" : "no memory");
 		goto out_free;
 	}
-	err = dvtd_tags_add(d, vdev, att->pasid, att->did);
+	err = dvtd_tags_add(att);
 	if (err) {
 		nb_fail(diag, err, "no memory for the cache tags of function %04x", dev->rid);
 		goto out_put_did;
 	}
+	if (domain->iopf) {
+		err = dvtd_pri_get(vdev);
+		if (err) {
+			nb_fail(diag, err, "function %04x or its unit has no page requests, or its ATS is off", dev->rid);
+			goto out_del_tags;
+		}
+		att->iopf = true;
+	}
 	teardown(slot);
+	if (!vdev->unit->scalable && att->devtlb && !dvtd_ats_on(vdev)) {
+		dvtd_tags_del_devtlb(att);
+		att->devtlb = false;
+	}
 	*slot = att;
 	setup(att);
 	NB_TRACE(vdev->unit->base.cfg.tr, drv_attach, dev->rid, pasid, domain->type, domain->id);
 	return 0;
+out_del_tags:
+	dvtd_tags_del(att);
 out_put_did:
 	dvtd_did_put(d, vdev->unit);
 out_free:

@@ -57,6 +57,19 @@ static struct vtd_sctx_entry *scalable_context(struct vtd_unit *u, uint16_t rid)
 	return &table[rid & 0x7f];
 }
 
+le64_t *dvtd_context_word(struct vtd_unit *u, uint16_t rid)
+{
+	uint64_t root = __atomic_load_n(&root_word(u, rid)->le, __ATOMIC_ACQUIRE);
+	void *table;
+
+	root = cpu64((le64_t){root});
+	if (!(root & VTD_ROOT_0_P))
+		return NULL;
+	table = mem_page_ptr(u->base.cfg.pool, hpa(root & VTD_ROOT_0_CTP));
+	return u->scalable ? &((struct vtd_sctx_entry *)table)[rid & 0x7f].q[0] :
+			     &((struct vtd_ctx_entry *)table)[rid & 0xff].q[0];
+}
+
 /* A context entry appeared where none was: 6.1 with CM the unit may have cached the absence, under DID 0. */
 static void context_appeared(struct vtd_unit *u, uint16_t rid)
 {
@@ -70,6 +83,38 @@ static void context_appeared(struct vtd_unit *u, uint16_t rid)
 	} else {
 		dvtd_flush_write_buffer(u);
 	}
+}
+
+static void publish_context(struct vtd_dev *vdev)
+{
+	struct vtd_sctx_entry e, *live = scalable_context(vdev->unit, vdev->dev->rid);
+	const struct vtd_sctx_args args = {
+		.dir = vdev->dir_pa,
+		.dir_entries = vdev->dir_entries,
+		.device_tlb = vdev->ats,
+		.pasids = vdev->pasid,
+		.page_requests = vdev->pri,
+	};
+
+	dvtd_sctx_make(&e, &args);
+	dvtd_sctx_publish(live, &e);
+	dvtd_flush(vdev->unit, live, sizeof(*live));
+	context_appeared(vdev->unit, vdev->dev->rid);
+}
+
+/* No PASID entry is there, in memory or cached: this takes the way to them. */
+static void take_context(struct vtd_dev *vdev)
+{
+	struct vtd_unit *u = vdev->unit;
+	struct vtd_sctx_entry *live = scalable_context(u, vdev->dev->rid);
+
+	dvtd_sctx_unpublish(live);
+	dvtd_flush(u, live, sizeof(*live));
+	dvtd_queue_begin(u);
+	dvtd_queue_push(u, dvtd_desc_context(VTD_INV_CC_DEVICE, 0, vdev->dev->rid));
+	dvtd_queue_end(u);
+	dvtd_sctx_zero(live);
+	dvtd_flush(u, live, sizeof(*live));
 }
 
 static int make_directory(struct vtd_dev *vdev)
@@ -123,7 +168,7 @@ int dvtd_probe_device(struct drv_dev *dev, struct nb_diag *diag)
 		dev->max_pasids = unit_pasids;
 	vdev->dev = dev;
 	vdev->unit = u;
-	vdev->ats = dev->ats && (u->ecap & VTD_ECAP_DT);
+	dvtd_features_find(vdev);
 
 	pthread_mutex_lock(&u->lock);
 	table = context_table(u, dev->rid);
@@ -133,18 +178,18 @@ int dvtd_probe_device(struct drv_dev *dev, struct nb_diag *diag)
 		goto out_free;
 	}
 	if (u->scalable) {
-		struct vtd_sctx_entry e, *live = scalable_context(u, dev->rid);
-
-		if (cpu64(live->q[0]) & VTD_SCTX_0_P) {
+		if (cpu64(scalable_context(u, dev->rid)->q[0]) & VTD_SCTX_0_P) {
 			err = nb_fail(diag, -EBUSY, "function %04x is there already", dev->rid);
 			goto out_free;
 		}
-		dvtd_sctx_make(&e, vdev->dir_pa, vdev->dir_entries, vdev->ats, dev->max_pasids > 0);
-		dvtd_sctx_publish(live, &e);
-		dvtd_flush(u, live, sizeof(*live));
-		context_appeared(u, dev->rid);
+		publish_context(vdev);
+		if (dvtd_features_on(vdev)) { /* the function is worse than the owner thought: nothing it cannot do is allowed */
+			take_context(vdev);
+			publish_context(vdev);
+		}
 	}
 	dev->priv = vdev;
+	dvtd_prq_add(vdev);
 	return 0;
 out_free:
 	free_vdev(vdev);
@@ -159,21 +204,16 @@ void dvtd_release_device(struct drv_dev *dev)
 
 	dvtd_block(dev, NB_NO_PASID);
 	if (u->scalable) {
-		struct vtd_sctx_entry *live = scalable_context(u, dev->rid);
-
 		for (i = 0; i < vdev->dir_entries; i++)
 			for (k = 0; vdev->tables[i] && k < 64; k++)
 				if (vdev->tables[i]->att[k])
 					dvtd_block(dev, i * 64 + k);
-		/* No PASID entry is left, in memory or cached: this takes the way to them. */
-		dvtd_sctx_unpublish(live);
-		dvtd_flush(u, live, sizeof(*live));
-		dvtd_queue_begin(u);
-		dvtd_queue_push(u, dvtd_desc_context(VTD_INV_CC_DEVICE, 0, dev->rid));
-		dvtd_queue_end(u);
-		dvtd_sctx_zero(live);
-		dvtd_flush(u, live, sizeof(*live));
+		dvtd_features_off(vdev);
+		take_context(vdev);
+		if (vdev->pri) /* it asks no more: what it asked is reported here or answered */
+			dvtd_prq_drain(vdev, 0);
 	}
+	dvtd_prq_del(vdev);
 	dev->priv = NULL;
 	free_vdev(vdev);
 }

@@ -210,13 +210,14 @@ void dvtd_ctx_zero(struct vtd_ctx_entry *live)
 }
 
 /* RID_PASID stays 0: plain requests use PASID 0 (word 1). */
-void dvtd_sctx_make(struct vtd_sctx_entry *out, hpa_t dir, uint32_t dir_entries, bool device_tlb, bool pasids)
+void dvtd_sctx_make(struct vtd_sctx_entry *out, const struct vtd_sctx_args *a)
 {
-	assert(dir_entries >= 128 && (dir_entries & (dir_entries - 1)) == 0);
-	assert((dir.v & ~VTD_SCTX_0_PASIDDIRPTR) == 0);
+	assert(a->dir_entries >= 128 && (a->dir_entries & (a->dir_entries - 1)) == 0);
+	assert((a->dir.v & ~VTD_SCTX_0_PASIDDIRPTR) == 0 && (a->device_tlb || !a->page_requests));
 	*out = (struct vtd_sctx_entry){ .q = {
-		[0] = le64(VTD_SCTX_0_P | (device_tlb ? VTD_SCTX_0_DTE : 0) | (pasids ? VTD_SCTX_0_PASIDE : 0) |
-			   FIELD(VTD_SCTX_0_PDTS, nb_ilog2(dir_entries) - 7) | dir.v),
+		[0] = le64(VTD_SCTX_0_P | (a->device_tlb ? VTD_SCTX_0_DTE : 0) | (a->pasids ? VTD_SCTX_0_PASIDE : 0) |
+			   (a->page_requests ? VTD_SCTX_0_PRE : 0) |
+			   FIELD(VTD_SCTX_0_PDTS, nb_ilog2(a->dir_entries) - 7) | a->dir.v),
 	} };
 }
 

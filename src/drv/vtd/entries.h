@@ -52,8 +52,14 @@ void dvtd_ctx_publish(struct vtd_ctx_entry *live, const struct vtd_ctx_entry *e)
 void dvtd_ctx_unpublish(struct vtd_ctx_entry *live);
 void dvtd_ctx_zero(struct vtd_ctx_entry *live);
 
-/* Scalable mode: a context entry leads to a PASID directory of `dir_entries` (a power of two, at least 128). */
-void dvtd_sctx_make(struct vtd_sctx_entry *out, hpa_t dir, uint32_t dir_entries, bool device_tlb, bool pasids);
+/* Scalable mode: a context entry leads to a PASID directory. */
+struct vtd_sctx_args {
+	hpa_t dir;
+	uint32_t dir_entries; /* a power of two, at least 128 */
+	bool device_tlb, pasids;
+	bool page_requests;   /* with device_tlb only */
+};
+void dvtd_sctx_make(struct vtd_sctx_entry *out, const struct vtd_sctx_args *a);
 void dvtd_sctx_publish(struct vtd_sctx_entry *live, const struct vtd_sctx_entry *e);
 void dvtd_sctx_unpublish(struct vtd_sctx_entry *live);
 void dvtd_sctx_zero(struct vtd_sctx_entry *live);

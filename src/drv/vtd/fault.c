@@ -63,6 +63,8 @@ void dvtd_irq(struct drv_iommu *iommu, uint32_t data)
 	struct vtd_unit *u = dvtd_unit(iommu);
 	uint32_t rounds = MAX_ROUNDS;
 
+	if (data == iommu->cfg.msi_data + DRV_MSI_PAGE_REQUEST)
+		dvtd_prq_irq(u);
 	if (data != iommu->cfg.msi_data)
 		return;
 	atomic_store(&u->fault_pending, true);

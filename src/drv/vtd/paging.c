@@ -183,6 +183,15 @@ int dvtd_paging_compatible(const struct vtd_domain *d, const struct vtd_unit *u,
 
 /* ---- map and unmap ---- */
 
+/* Table pages that nothing leads to any more; a unit that is dead may still walk them, and they wait for its removal. */
+static void free_pages(struct vtd_domain *d, struct pt_gather *pages, struct vtd_unit *dead)
+{
+	if (unlikely(dead))
+		dvtd_keep_pages(dead, pages);
+	else
+		pt_gather_free(&d->pt, pages);
+}
+
 static int paging_map(struct drv_domain *domain, uint64_t ia, hpa_t pa, uint64_t len, unsigned int prot,
 		      struct nb_diag *diag)
 {
@@ -199,8 +208,7 @@ static int paging_map(struct drv_domain *domain, uint64_t ia, hpa_t pa, uint64_t
 	err = pt_map(&d->pt, ia, pa.v, len, prot, &gone);
 	if (unlikely(err || gone.pages)) {
 		/* Something was reachable that no longer is: a part that was undone, or an empty table. */
-		dvtd_flush_range(d, ia, ia + (len - 1), false);
-		pt_gather_free(&d->pt, &gone);
+		free_pages(d, &gone, dvtd_flush_range(d, ia, ia + (len - 1), false));
 	}
 	if (err)
 		return nb_fail(diag, err, err == -EADDRINUSE ? "something is mapped there" : "the table refuses the range");
@@ -224,10 +232,11 @@ static int paging_unmap(struct drv_domain *domain, uint64_t ia, uint64_t len, st
 static void paging_iotlb_sync(struct drv_domain *domain, struct drv_gather *g)
 {
 	struct vtd_domain *d = dvtd_domain(domain);
+	struct vtd_unit *dead = NULL;
 
 	if (g->any) /* with the hint, units may keep what they cached of upper levels: only if no table goes */
-		dvtd_flush_range(d, g->first, g->last, g->pages.npages == 0);
-	pt_gather_free(&d->pt, &g->pages);
+		dead = dvtd_flush_range(d, g->first, g->last, g->pages.npages == 0);
+	free_pages(d, &g->pages, dead);
 	*g = (struct drv_gather){ 0 };
 }
 
@@ -260,8 +269,8 @@ static void entry_changed(const struct vtd_att *att, bool by_pasid)
 		dvtd_queue_push(u, dvtd_desc_piotlb(VTD_INV_PIOTLB_PASID, att->did, att->pasid, 0, 0, false));
 	else
 		dvtd_queue_push(u, dvtd_desc_iotlb(u, VTD_INV_IOTLB_DOMAIN, att->did, 0, 0, false));
-	if (att->vdev->ats)
-		dvtd_queue_push(u, dvtd_desc_devtlb(att->vdev->dev->rid, att->pasid, 0, 52));
+	if (att->devtlb)
+		dvtd_push_devtlb(u, att->vdev->dev->rid, att->pasid, 0, 52);
 	dvtd_queue_end(u);
 }
 

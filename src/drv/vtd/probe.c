@@ -67,12 +67,18 @@ static int wait_status(const struct vtd_unit *u, uint32_t mask, uint32_t want)
 	return 0;
 }
 
-/* Switch a state of GCMD on or off and wait until GSTS shows it. Unit lock, or not yet shared. */
-static int set_state(struct vtd_unit *u, uint32_t bit, bool on)
+int dvtd_set_state(struct vtd_unit *u, uint32_t bit, bool on)
 {
 	u->gcmd = on ? u->gcmd | bit : u->gcmd & ~bit;
 	dvtd_write32(u, VTD_REG_GCMD, u->gcmd);
 	return wait_status(u, bit, on ? bit : 0);
+}
+
+/* Commands that are no state: GSTS repeats the bit when it is done. */
+int dvtd_command(struct vtd_unit *u, uint32_t bit)
+{
+	dvtd_write32(u, VTD_REG_GCMD, u->gcmd | bit);
+	return wait_status(u, bit, bit);
 }
 
 void dvtd_flush_write_buffer(struct vtd_unit *u)
@@ -149,9 +155,13 @@ static int read_capabilities(struct vtd_unit *u, struct nb_diag *diag)
 static int quiesce(struct vtd_unit *u)
 {
 	u->gcmd = dvtd_read32(u, VTD_REG_GSTS) & (VTD_GSTS_TES | VTD_GSTS_QIES | VTD_GSTS_IRES | VTD_GSTS_CFIS);
-	if ((u->gcmd & VTD_GCMD_TE) && set_state(u, VTD_GCMD_TE, false))
+	if ((u->gcmd & VTD_GCMD_TE) && dvtd_set_state(u, VTD_GCMD_TE, false))
 		return -EIO;
-	if ((u->gcmd & VTD_GCMD_QIE) && set_state(u, VTD_GCMD_QIE, false))
+	if ((u->gcmd & VTD_GCMD_IRE) && dvtd_set_state(u, VTD_GCMD_IRE, false))
+		return -EIO;
+	if ((u->gcmd & VTD_GCMD_CFI) && dvtd_set_state(u, VTD_GCMD_CFI, false))
+		return -EIO;
+	if ((u->gcmd & VTD_GCMD_QIE) && dvtd_set_state(u, VTD_GCMD_QIE, false))
 		return -EIO;
 	dvtd_write32(u, VTD_REG_FSTS, VTD_FSTS_PFO | VTD_FSTS_IQE | VTD_FSTS_ICE | VTD_FSTS_ITE);
 	return 0;
@@ -162,8 +172,7 @@ static int set_root(struct vtd_unit *u)
 	uint32_t ttm = u->scalable ? VTD_TTM_SCALABLE : VTD_TTM_LEGACY;
 
 	dvtd_write64(u, VTD_REG_RTADDR, u->root_pa.v | FIELD(VTD_RTADDR_TTM, ttm));
-	dvtd_write32(u, VTD_REG_GCMD, u->gcmd | VTD_GCMD_SRTP);
-	if (wait_status(u, VTD_GSTS_RTPS, VTD_GSTS_RTPS))
+	if (dvtd_command(u, VTD_GCMD_SRTP))
 		return -EIO;
 	if (u->cap & VTD_CAP_ESRTPS)
 		return 0;
@@ -195,9 +204,54 @@ static void disable_protected_memory(struct vtd_unit *u)
 		nb_cpu_relax();
 }
 
+void dvtd_unit_died(struct vtd_unit *u)
+{
+	if (atomic_exchange(&u->base.dead, true))
+		return;
+	if (!(u->ecap & VTD_ECAP_ADMS))
+		return;
+	pthread_mutex_lock(&u->lock);
+	dvtd_write64(u, VTD_REG_RTADDR, u->root_pa.v | FIELD_C(VTD_RTADDR_TTM, VTD_TTM_ABORT));
+	dvtd_command(u, VTD_GCMD_SRTP);
+	pthread_mutex_unlock(&u->lock);
+}
+
+/* The pages are linked by their first word, as pt_gather_free() reads them. */
+void dvtd_keep_pages(struct vtd_unit *u, struct pt_gather *g)
+{
+	void **last = g->pages;
+
+	if (!last)
+		return;
+	while (*last)
+		last = *last;
+	pthread_mutex_lock(&u->lock);
+	*last = u->kept.pages;
+	u->kept.pages = g->pages;
+	u->kept.npages += g->npages;
+	pthread_mutex_unlock(&u->lock);
+	*g = (struct pt_gather){ 0 };
+}
+
+static void free_kept(struct vtd_unit *u)
+{
+	void **page = u->kept.pages;
+
+	while (page) {
+		void **next = *page;
+
+		mem_page_free(u->base.cfg.pool, page, 0);
+		page = next;
+	}
+}
+
 /* Nothing of the driver's may be in use by hardware any more, or never was. */
 static void unit_free(struct vtd_unit *u)
 {
+	free_kept(u);
+	dvtd_prq_fini(u);
+	dvtd_irt_fini(u);
+	nb_free(u->ats_off);
 	dvtd_queue_fini(u);
 	if (u->identity)
 		dvtd_domain_delete(u->identity);
@@ -211,8 +265,11 @@ static void unit_free(struct vtd_unit *u)
 static void turn_off(struct vtd_unit *u)
 {
 	dvtd_write32(u, VTD_REG_FECTL, VTD_ECTL_IM);
-	set_state(u, VTD_GCMD_TE, false);
-	set_state(u, VTD_GCMD_QIE, false);
+	dvtd_set_state(u, VTD_GCMD_TE, false);
+	dvtd_prq_stop(u);
+	if (u->gcmd & VTD_GCMD_IRE)
+		dvtd_set_state(u, VTD_GCMD_IRE, false);
+	dvtd_set_state(u, VTD_GCMD_QIE, false);
 }
 
 static void identity_free(struct drv_domain *d)
@@ -235,8 +292,12 @@ static int dvtd_probe(const struct drv_iommu_cfg *cfg, struct drv_iommu **out, s
 	u->base.cfg = *cfg;
 	pthread_mutex_init(&u->lock, NULL);
 	pthread_mutex_init(&u->fault_lock, NULL);
+	pthread_mutex_init(&u->prq.lock, NULL);
+	pthread_mutex_init(&u->irt.lock, NULL);
 	atomic_store(&u->next_id, 1);
 	err = read_capabilities(u, diag);
+	if (!err)
+		err = dvtd_prq_init(u, diag);
 	if (err)
 		goto out_free;
 
@@ -244,7 +305,9 @@ static int dvtd_probe(const struct drv_iommu_cfg *cfg, struct drv_iommu **out, s
 	u->dids = nb_calloc((u->ndids + 63) / 64, sizeof(uint64_t));
 	u->root = mem_page_alloc(cfg->pool, 0, &u->root_pa);
 	u->identity = dvtd_domain_new(u, VTD_IDENTITY, &identity_ops);
-	if (!u->dids || !u->root || !u->identity) {
+	if (u->ecap & VTD_ECAP_DT)
+		u->ats_off = nb_calloc(65536 / 64, sizeof(*u->ats_off));
+	if (!u->dids || !u->root || !u->identity || ((u->ecap & VTD_ECAP_DT) && !u->ats_off)) {
 		nb_fail(diag, err, "no memory for the unit's tables");
 		goto out_free;
 	}
@@ -260,14 +323,18 @@ static int dvtd_probe(const struct drv_iommu_cfg *cfg, struct drv_iommu **out, s
 	err = dvtd_queue_init(u, diag);
 	if (err)
 		goto out_off;
+	err = dvtd_irt_init(u, diag);
+	if (err)
+		goto out_off;
 	err = set_root(u);
 	if (err) {
 		nb_fail(diag, err, "the unit does not take its root table");
 		goto out_off;
 	}
 	dvtd_flush_write_buffer(u);
+	dvtd_prq_start(u);
 	set_fault_event(u);
-	err = set_state(u, VTD_GCMD_TE, true);
+	err = dvtd_set_state(u, VTD_GCMD_TE, true);
 	if (err) {
 		nb_fail(diag, err, "the unit does not enable translation");
 		goto out_off;
@@ -333,7 +400,7 @@ static bool dvtd_capable(struct drv_dev *dev, enum drv_cap cap)
 	case DRV_CAP_NESTING:
 		return dvtd_can_nest(u);
 	case DRV_CAP_ISOLATED_MSI:
-		break; /* no interrupt remapping yet */
+		return u->irt.entries != NULL;
 	case DRV_CAP_PASID_EXEC: /* properties of the function's PASID capability, which we are not told */
 	case DRV_CAP_PASID_PRIV:
 		break;
@@ -371,4 +438,7 @@ const struct drv_ops drv_vtd_ops = {
 	.identity_domain = dvtd_identity_domain,
 	.attach = dvtd_attach,
 	.block = dvtd_block,
+	.page_response = dvtd_page_response,
+	.irq_map = dvtd_irq_map,
+	.irq_unmap = dvtd_irq_unmap,
 };

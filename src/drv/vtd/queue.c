@@ -8,6 +8,10 @@
  * are ours until it completes: a submission that the unit dropped can be sent again from them.
  *
  * Descriptors are written straight into the ring; the tail register is written once a submission.
+ *
+ * Errors (6.5.2.11): a descriptor that the unit refuses is replaced by a fence and the rest goes on. A device that does not answer
+ * a device-TLB invalidation (ITE) has the submission sent again; if that does not help, the device is cut off (ats.c) and its
+ * descriptors become what makes the unit see that. A unit that stops for good makes the queue dead.
  */
 #include "drv/vtd/vtd.h"
 
@@ -15,9 +19,9 @@
 
 #include "base/cpu.h"
 
-#define STATUS_PENDING 1
-#define STATUS_DONE    2
-#define MAX_RESENDS    3 /* submissions that the unit dropped because a device did not answer */
+#define MAX_RESENDS 3 /* of one submission before the devices that do not answer are cut off */
+/* Of one submission at all: each further one cuts off another device. */
+#define MAX_TIMEOUTS (MAX_RESENDS + VTD_QUEUE_SLOTS)
 
 int dvtd_queue_init(struct vtd_unit *u, struct nb_diag *diag)
 {
@@ -30,6 +34,7 @@ int dvtd_queue_init(struct vtd_unit *u, struct nb_diag *diag)
 	pthread_mutex_init(&q->lock, NULL);
 	q->slot_words = u->scalable ? 4 : 2;
 	q->full = VTD_QUEUE_BATCH;
+	q->number = 1;
 	q->status = mem_page_alloc(u->base.cfg.pool, 0, &q->status_pa);
 	q->ring = mem_page_alloc(u->base.cfg.pool, order, &pa);
 	if (!q->ring || !q->status)
@@ -59,11 +64,12 @@ void dvtd_queue_fini(struct vtd_unit *u)
 	pthread_mutex_destroy(&q->lock);
 }
 
+/* Its number is in no older wait descriptor, so that none of those that are still in the ring can be taken for it. */
 static struct vtd_desc desc_wait(const struct vtd_queue *q)
 {
 	return (struct vtd_desc){
 		.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_WAIT) | VTD_INV_WAIT_0_SW |
-		      FIELD_C(VTD_INV_WAIT_0_DATA, STATUS_DONE),
+		      FIELD(VTD_INV_WAIT_0_DATA, q->number),
 		.hi = q->status_pa.v,
 	};
 }
@@ -78,7 +84,6 @@ static void ring_doorbell(struct vtd_unit *u)
 {
 	struct vtd_queue *q = &u->queue;
 
-	__atomic_store_n(q->status, STATUS_PENDING, __ATOMIC_RELAXED);
 	atomic_thread_fence(memory_order_release); /* the slots, before the hardware is told */
 	dvtd_write64(u, VTD_REG_IQT, (uint64_t)q->tail * q->slot_words * 8);
 }
@@ -93,23 +98,38 @@ static void clear_error(struct vtd_unit *u, uint32_t bit)
 	atomic_store(&u->faults_left, true);
 }
 
-/* The unit refused the descriptor at its head. Put a wait in its place and let it go on. Queue lock. */
+/*
+ * The unit refused the descriptor at its head. Put a fence in its place and let it go on; in place of the wait itself, a plain one.
+ * Queue lock.
+ */
 static int skip_bad_descriptor(struct vtd_unit *u)
 {
 	struct vtd_queue *q = &u->queue;
 	uint32_t head = (uint32_t)(dvtd_read64(u, VTD_REG_IQH) / (q->slot_words * 8u)) & (VTD_QUEUE_SLOTS - 1);
+	uint32_t left = slots_from(head, q->tail);
 
 	NB_TRACE(u->base.cfg.tr, drv_queue_error, VTD_FSTS_IQE, head);
 	if (slots_from(q->start, head) >= slots_from(q->start, q->tail))
 		return -EIO; /* not a descriptor of ours */
-	dvtd_queue_put(u, head, desc_wait(q));
+	dvtd_queue_put(u, head, left == 1 ? desc_wait(q) : dvtd_desc_fence());
 	clear_error(u, VTD_FSTS_IQE);
 	return -EINVAL;
 }
 
+/* What to send in place of an invalidation of a device that was cut off: the unit shall look at the context entry again. */
+static struct vtd_desc without_cut_off(const struct vtd_unit *u, struct vtd_desc d)
+{
+	uint64_t type = FIELD_GET(VTD_INV_0_TYPE, d.lo);
+
+	if ((type == VTD_INV_DEVTLB && dvtd_ats_is_cut_off(u, (uint16_t)FIELD_GET(VTD_INV_DEVTLB_0_SID, d.lo))) ||
+	    (type == VTD_INV_PDEVTLB && dvtd_ats_is_cut_off(u, (uint16_t)FIELD_GET(VTD_INV_PDEVTLB_0_SID, d.lo))))
+		return dvtd_desc_context(VTD_INV_CC_GLOBAL, 0, 0);
+	return d;
+}
+
 /*
- * Send the current submission once more, from its own slots. Each new slot lies less than a ring ahead
- * of the old one, so a slot that is overwritten was copied before. Queue lock.
+ * Send the current submission once more, behind itself: it fills less than half of the ring, so what the unit still fetches of it
+ * is not written over. Queue lock.
  */
 static void resend(struct vtd_unit *u)
 {
@@ -117,44 +137,71 @@ static void resend(struct vtd_unit *u)
 	uint32_t n = slots_from(q->start, q->tail), from = q->start, i;
 
 	q->start = q->tail;
+	q->number++;
 	for (i = 0; i < n; i++) {
 		const le64_t *s = &q->ring[(size_t)((from + i) & (VTD_QUEUE_SLOTS - 1)) * q->slot_words];
+		struct vtd_desc d = without_cut_off(u, (struct vtd_desc){cpu64(s[0]), cpu64(s[1])});
 
-		dvtd_queue_put(u, q->tail, (struct vtd_desc){cpu64(s[0]), cpu64(s[1])});
+		if (i == n - 1) /* the wait, with its bits and our number */
+			d.lo = (d.lo & ~VTD_INV_WAIT_0_DATA) | FIELD(VTD_INV_WAIT_0_DATA, q->number);
+		dvtd_queue_put(u, q->tail, d);
 		q->tail = (q->tail + 1) & (VTD_QUEUE_SLOTS - 1);
 	}
 	ring_doorbell(u);
 }
 
 /*
+ * A device did not answer. The waits that the unit had fetched are dropped; but whether or not ours was among them, the device's
+ * invalidation was not done, so all is sent again. Queue lock. 0, -ETIMEDOUT: a device is cut off, -EIO: no end of it.
+ */
+static int send_again(struct vtd_unit *u, uint32_t times)
+{
+	uint16_t sid = (uint16_t)FIELD_GET(VTD_IQER_ITESID, dvtd_read64(u, VTD_REG_IQER));
+
+	NB_TRACE(u->base.cfg.tr, drv_queue_error, VTD_FSTS_ITE, sid);
+	if (times >= MAX_TIMEOUTS)
+		return -EIO;
+	if (times >= MAX_RESENDS)
+		dvtd_ats_cut_off(u, sid);
+	clear_error(u, VTD_FSTS_ITE);
+	resend(u);
+	return times >= MAX_RESENDS ? -ETIMEDOUT : 0;
+}
+
+/*
  * Wait for the status word. Bounded: by time, by the number of descriptors that can be refused, and
- * by the number of resends. Queue lock.
+ * by MAX_TIMEOUTS. 0 or the last error.
  */
 static int wait_done(struct vtd_unit *u)
 {
 	struct vtd_queue *q = &u->queue;
-	uint32_t refusals = slots_from(q->start, q->tail), resends = 0, spins = 0;
+	uint32_t refusals = slots_from(q->start, q->tail), timeouts = 0, spins = 0;
 	uint64_t until = 0;
 	int err = 0;
 
-	while (__atomic_load_n(q->status, __ATOMIC_ACQUIRE) != STATUS_DONE) {
-		uint32_t fsts = dvtd_read32(u, VTD_REG_FSTS);
+	for (;;) {
+		bool done = __atomic_load_n(q->status, __ATOMIC_ACQUIRE) == q->number;
+		uint32_t fsts;
 
+		/* An ITE may stand beside a status that was written: only submissions with such descriptors look. */
+		if (likely(done && !q->devtlb))
+			return err;
+		fsts = dvtd_read32(u, VTD_REG_FSTS);
+		if (fsts & VTD_FSTS_ITE) {
+			int e = send_again(u, timeouts++);
+
+			if (e == -EIO)
+				goto dead;
+			if (e)
+				err = e;
+			continue;
+		}
+		if (done)
+			return err;
 		if (fsts & VTD_FSTS_IQE) {
 			err = skip_bad_descriptor(u);
 			if (err == -EIO || refusals-- == 0)
 				goto dead;
-			continue;
-		}
-		if (fsts & VTD_FSTS_ITE) {
-			/* A device did not answer; waits that were pending are dropped by the hardware. */
-			NB_TRACE(u->base.cfg.tr, drv_queue_error, VTD_FSTS_ITE, dvtd_read64(u, VTD_REG_IQH));
-			clear_error(u, VTD_FSTS_ITE);
-			if (__atomic_load_n(q->status, __ATOMIC_ACQUIRE) == STATUS_DONE)
-				break;
-			if (resends++ == MAX_RESENDS)
-				goto dead;
-			resend(u);
 			continue;
 		}
 		if (fsts & VTD_FSTS_ICE) {
@@ -167,7 +214,6 @@ static int wait_done(struct vtd_unit *u)
 			goto dead;
 		nb_cpu_relax();
 	}
-	return err;
 dead:
 	q->dead = true;
 	NB_TRACE(u->base.cfg.tr, drv_queue_error, dvtd_read32(u, VTD_REG_FSTS), dvtd_read64(u, VTD_REG_IQH));
@@ -178,17 +224,22 @@ static void start_at_tail(struct vtd_queue *q)
 {
 	q->start = q->tail;
 	q->full = (q->tail + VTD_QUEUE_BATCH) & (VTD_QUEUE_SLOTS - 1);
+	q->devtlb = false;
 }
 
-/* Have what was pushed executed. Queue lock. */
-static int submit(struct vtd_unit *u)
+/* Have what was pushed executed; wait_bits: more for the wait descriptor. Queue lock. */
+static inline int submit(struct vtd_unit *u, uint64_t wait_bits)
 {
 	struct vtd_queue *q = &u->queue;
+	struct vtd_desc wait;
 	int err;
 
 	if (q->start == q->tail)
 		return 0;
-	dvtd_queue_put(u, q->tail, desc_wait(q));
+	q->number++;
+	wait = desc_wait(q);
+	wait.lo |= wait_bits;
+	dvtd_queue_put(u, q->tail, wait);
 	q->tail = (q->tail + 1) & (VTD_QUEUE_SLOTS - 1);
 	ring_doorbell(u);
 	err = wait_done(u);
@@ -211,18 +262,46 @@ void dvtd_queue_full(struct vtd_unit *u)
 	if (u->queue.dead)
 		start_at_tail(&u->queue);
 	else
-		submit(u);
+		submit(u, 0);
+}
+
+void dvtd_push_devtlb(struct vtd_unit *u, uint16_t rid, uint32_t pasid, uint64_t addr, unsigned int am)
+{
+	struct vtd_queue *q = &u->queue;
+
+	if (unlikely(dvtd_ats_is_cut_off(u, rid)))
+		return;
+	if (!q->devtlb) {
+		if (slots_from(q->start, q->tail) >= VTD_QUEUE_BATCH_ATS)
+			dvtd_queue_full(u);
+		q->devtlb = true;
+		q->full = (q->start + VTD_QUEUE_BATCH_ATS) & (VTD_QUEUE_SLOTS - 1);
+	}
+	dvtd_queue_push(u, dvtd_desc_devtlb(u, rid, pasid, addr, am));
+}
+
+static inline int end(struct vtd_unit *u, uint64_t wait_bits)
+{
+	int err = u->queue.dead ? -EIO : submit(u, wait_bits);
+	bool died = u->queue.dead;
+
+	start_at_tail(&u->queue);
+	pthread_mutex_unlock(&u->queue.lock);
+	if (unlikely(died))
+		dvtd_unit_died(u);
+	if (unlikely(atomic_load_explicit(&u->faults_left, memory_order_relaxed)))
+		dvtd_read_leftover_faults(u);
+	return err;
 }
 
 int dvtd_queue_end(struct vtd_unit *u)
 {
-	int err = u->queue.dead ? -EIO : submit(u);
+	return end(u, 0);
+}
 
-	start_at_tail(&u->queue);
-	pthread_mutex_unlock(&u->queue.lock);
-	if (unlikely(atomic_load_explicit(&u->faults_left, memory_order_relaxed)))
-		dvtd_read_leftover_faults(u);
-	return err;
+int dvtd_queue_end_drain(struct vtd_unit *u)
+{
+	return end(u, VTD_INV_WAIT_0_PD);
 }
 
 /* ---- descriptors ---- */
@@ -267,22 +346,56 @@ struct vtd_desc dvtd_desc_piotlb(unsigned int granularity, uint16_t did, uint32_
 
 /*
  * The size lies in the address: with S, the lowest zero bit of ADDR says where the range's own bits
- * begin. One page is S = 0; everything is all ones below bit 63.
+ * begin. One page is S = 0; everything is all ones below bit 63. With ECAP.DIT the unit counts what is under way by physical
+ * function; there are no virtual ones here. MIP 0: as many as the architecture allows.
  */
-struct vtd_desc dvtd_desc_devtlb(uint16_t sid, uint32_t pasid, uint64_t addr, unsigned int am)
+struct vtd_desc dvtd_desc_devtlb(const struct vtd_unit *u, uint16_t sid, uint32_t pasid, uint64_t addr,
+				 unsigned int am)
 {
-	uint64_t range = addr & ~nb_low_mask(12 + am);
+	uint64_t range = addr & ~nb_low_mask(12 + am), pfsid = 0;
 
+	_Static_assert(VTD_INV_DEVTLB_0_PFSID_LO == VTD_INV_PDEVTLB_0_PFSID_LO &&
+			       VTD_INV_DEVTLB_0_PFSID_HI == VTD_INV_PDEVTLB_0_PFSID_HI, "6.5.2.5, 6.5.2.6");
 	if (am > 0)
 		range |= nb_low_mask(12 + am - 1) & ~nb_low_mask(12);
+	if (u->ecap & VTD_ECAP_DIT)
+		pfsid = FIELD(VTD_INV_DEVTLB_0_PFSID_LO, sid & 0xfu) | FIELD(VTD_INV_DEVTLB_0_PFSID_HI, sid >> 4);
 	if (pasid == 0)
 		return (struct vtd_desc){
-			.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_DEVTLB) | FIELD(VTD_INV_DEVTLB_0_SID, sid),
+			.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_DEVTLB) | FIELD(VTD_INV_DEVTLB_0_SID, sid) | pfsid,
 			.hi = range | (am > 0 ? VTD_INV_DEVTLB_1_S : 0),
 		};
 	return (struct vtd_desc){
 		.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_PDEVTLB) | FIELD(VTD_INV_PDEVTLB_0_SID, sid) |
-		      FIELD(VTD_INV_PDEVTLB_0_PASID, pasid),
+		      FIELD(VTD_INV_PDEVTLB_0_PASID, pasid) | pfsid,
 		.hi = range | (am > 0 ? VTD_INV_PDEVTLB_1_S : 0),
+	};
+}
+
+struct vtd_desc dvtd_desc_fence(void)
+{
+	return (struct vtd_desc){ .lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_WAIT) | VTD_INV_WAIT_0_FN };
+}
+
+struct vtd_desc dvtd_desc_irte_global(void)
+{
+	return (struct vtd_desc){ .lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_IEC) };
+}
+
+struct vtd_desc dvtd_desc_irte(uint32_t handle, unsigned int mask)
+{
+	return (struct vtd_desc){
+		.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_IEC) | VTD_INV_IEC_0_G | FIELD(VTD_INV_IEC_0_IM, mask) |
+		      FIELD(VTD_INV_IEC_0_IIDX, handle),
+	};
+}
+
+struct vtd_desc dvtd_desc_page_response(uint16_t rid, uint32_t pasid, uint32_t prgi, unsigned int code)
+{
+	return (struct vtd_desc){
+		.lo = FIELD_C(VTD_INV_0_TYPE, VTD_INV_PRGR) | FIELD(VTD_INV_PRGR_0_CODE, code) |
+		      FIELD(VTD_INV_PRGR_0_RID, rid) |
+		      (pasid == NB_NO_PASID ? 0 : VTD_INV_PRGR_0_PP | FIELD(VTD_INV_PRGR_0_PASID, pasid)),
+		.hi = FIELD(VTD_INV_PRGR_1_PRGI, prgi),
 	};
 }

@@ -160,36 +160,36 @@ struct tag_at {
 };
 
 /* The tags of one attachment: at most four. */
-static unsigned int tags_of(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, uint16_t did,
-			    struct tag_at out[4])
+static unsigned int tags_of(const struct vtd_att *att, struct tag_at out[4])
 {
+	struct vtd_domain *d = att->domain, *parent = dvtd_parent(d);
 	bool by_pasid = d->kind == VTD_FIRST_STAGE || d->kind == VTD_NESTED;
-	struct vtd_tag iotlb = { .kind = VTD_TAG_IOTLB, .unit = vdev->unit, .did = did };
-	struct vtd_tag devtlb = { .kind = VTD_TAG_DEVTLB, .unit = vdev->unit, .rid = vdev->dev->rid, .pasid = pasid };
-	struct vtd_domain *parent = dvtd_parent(d);
+	struct vtd_tag iotlb = { .kind = VTD_TAG_IOTLB, .unit = att->vdev->unit, .did = att->did };
+	struct vtd_tag devtlb = { .kind = VTD_TAG_DEVTLB, .unit = att->vdev->unit, .rid = att->vdev->dev->rid,
+				  .pasid = att->pasid };
 	unsigned int n = 0;
 
 	if (d->kind == VTD_IDENTITY)
 		return 0; /* never changes */
 	out[n++] = (struct tag_at){ d, iotlb };
 	if (by_pasid)
-		out[0].tag.pasid = pasid;
-	if (vdev->ats)
+		out[0].tag.pasid = att->pasid;
+	if (att->devtlb)
 		out[n++] = (struct tag_at){ d, devtlb };
 	if (parent) {
 		iotlb.kind = VTD_TAG_CHILD_IOTLB;
 		devtlb.kind = VTD_TAG_CHILD_DEVTLB;
 		out[n++] = (struct tag_at){ parent, iotlb };
-		if (vdev->ats)
+		if (att->devtlb)
 			out[n++] = (struct tag_at){ parent, devtlb };
 	}
 	return n;
 }
 
-int dvtd_tags_add(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, uint16_t did)
+int dvtd_tags_add(const struct vtd_att *att)
 {
 	struct tag_at at[4];
-	unsigned int n = tags_of(d, vdev, pasid, did, at), i;
+	unsigned int n = tags_of(att, at), i;
 
 	for (i = 0; i < n; i++) {
 		if (add_tag(at[i].d, &at[i].tag)) {
@@ -201,13 +201,23 @@ int dvtd_tags_add(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, ui
 	return 0;
 }
 
-void dvtd_tags_del(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, uint16_t did)
+void dvtd_tags_del(const struct vtd_att *att)
 {
 	struct tag_at at[4];
-	unsigned int n = tags_of(d, vdev, pasid, did, at);
+	unsigned int n = tags_of(att, at);
 
 	while (n-- > 0)
 		del_tag(at[n].d, &at[n].tag);
+}
+
+void dvtd_tags_del_devtlb(const struct vtd_att *att)
+{
+	struct tag_at at[4];
+	unsigned int n = tags_of(att, at);
+
+	while (n-- > 0)
+		if (at[n].tag.kind == VTD_TAG_DEVTLB || at[n].tag.kind == VTD_TAG_CHILD_DEVTLB)
+			del_tag(at[n].d, &at[n].tag);
 }
 
 /* ---- invalidation ---- */
@@ -245,33 +255,40 @@ void dvtd_push_tag(const struct vtd_domain *d, const struct vtd_tag *t, uint64_t
 		push_second_stage(t->unit, t->did, first, am, ih);
 		break;
 	case VTD_TAG_DEVTLB:
-		dvtd_queue_push(t->unit, dvtd_desc_devtlb(t->rid, t->pasid, first, am));
+		dvtd_push_devtlb(t->unit, t->rid, t->pasid, first, am);
 		break;
 	case VTD_TAG_CHILD_DEVTLB:
-		dvtd_queue_push(t->unit, dvtd_desc_devtlb(t->rid, t->pasid, 0, 52));
+		dvtd_push_devtlb(t->unit, t->rid, t->pasid, 0, 52);
 		break;
 	}
 }
 
-void dvtd_flush_range(struct vtd_domain *d, uint64_t first, uint64_t last, bool ih)
+/* End a submission; the unit if it is dead. */
+static struct vtd_unit *end_dead(struct vtd_unit *u)
 {
-	struct vtd_unit *open = NULL;
+	return unlikely(dvtd_queue_end(u) == -EIO) ? u : NULL;
+}
+
+struct vtd_unit *dvtd_flush_range(struct vtd_domain *d, uint64_t first, uint64_t last, bool ih)
+{
+	struct vtd_unit *open = NULL, *dead = NULL, *bad;
 	struct vtd_tag *t;
 
 	NB_TRACE(dvtd_unit(d->base.iommu)->base.cfg.tr, drv_inv_range, d->base.id, first, last);
 	pthread_mutex_lock(&d->lock);
 	nb_list_for_each(t, &d->tags, link) {
 		if (t->unit != open) {
-			if (open)
-				dvtd_queue_end(open);
+			if (open && (bad = end_dead(open)))
+				dead = bad;
 			open = t->unit;
 			dvtd_queue_begin(open);
 		}
 		dvtd_push_tag(d, t, first, last, ih);
 	}
-	if (open)
-		dvtd_queue_end(open);
+	if (open && (bad = end_dead(open)))
+		dead = bad;
 	pthread_mutex_unlock(&d->lock);
+	return dead;
 }
 
 void dvtd_flush_mapped(struct vtd_domain *d, uint64_t first, uint64_t last)

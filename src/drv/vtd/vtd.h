@@ -9,9 +9,9 @@
  * nested domains over it.
  *
  * Locks, outermost first (docs/locking.md):
- *   group (core) -> vtd_domain.lock -> vtd_unit.lock -> vtd_queue.lock
- * At most one vtd_domain.lock is held at a time. vtd_unit.fault_lock is taken in interrupts,
- * which may come on a thread that holds any of the others; it is only ever tried.
+ *   group (core) -> vtd_prq.lock -> vtd_domain.lock -> vtd_unit.lock -> vtd_queue.lock
+ * At most one vtd_domain.lock is held at a time; vtd_prq.lock and vtd_domain.lock are never held together. vtd_unit.fault_lock
+ * is taken in interrupts, which may come on a thread that holds any of the others; it is only ever tried. vtd_irt.lock is a leaf.
  */
 #ifndef NB_DRV_VTD_VTD_H
 #define NB_DRV_VTD_VTD_H
@@ -24,10 +24,12 @@
 #include "spec/vtd/descs.h"
 #include "spec/vtd/entries.h"
 #include "spec/vtd/faults.h"
+#include "spec/vtd/irte.h"
 #include "spec/vtd/regs.h"
 
 struct vtd_unit;
 struct vtd_dev;
+struct vtd_att;
 
 /* DIDs 0 and 1 are never handed out: 0 may tag what is not present, 1 is pass-through. */
 #define VTD_DID_PASS_THROUGH 1
@@ -38,6 +40,8 @@ struct vtd_dev;
 #define VTD_QUEUE_SLOTS 256
 /* Descriptors between two waits; one more slot for the wait, one that keeps tail off head. */
 #define VTD_QUEUE_BATCH (VTD_QUEUE_SLOTS - 16)
+/* The same where devices are asked: room to send it all again behind itself. */
+#define VTD_QUEUE_BATCH_ATS (VTD_QUEUE_SLOTS / 2 - 8)
 
 /* What we send fits the two words of a 128-bit descriptor; the rest of a 256-bit slot is 0 and stays so. */
 struct vtd_desc {
@@ -49,10 +53,12 @@ struct vtd_queue {
 	le64_t *ring;
 	uint8_t slot_words;	/* 4 with 256-bit descriptors, else 2 */
 	bool dead;		/* stopped for good: nothing more is sent */
+	bool devtlb;		/* the submission asks devices, which may not answer */
 	uint32_t tail;		/* next free slot */
 	uint32_t start;		/* first slot of the submission that is being built */
 	uint32_t full;		/* tail here: time to submit */
-	uint32_t *status;	/* written by the wait descriptor */
+	uint32_t number;	/* of the submission that is being built; its wait descriptor writes it into *status */
+	uint32_t *status;
 	hpa_t status_pa;
 };
 
@@ -63,13 +69,18 @@ void dvtd_queue_fini(struct vtd_unit *u);
  * A submission: begin takes the queue's lock, push puts one descriptor into the ring (and, when the
  * ring is full, has what is there executed), end has the rest executed, waits for completion and drops
  * the lock. When end returns no device access that used what was invalidated is under way. Nothing to
- * do: no wait. end returns 0, -EINVAL when the unit refused a descriptor, -EIO when it stopped
- * answering.
+ * do: no wait. end returns 0, -EINVAL when the unit refused a descriptor (its work is not done; all others are),
+ * -ETIMEDOUT when a device did not answer and was cut off from translated requests (ats.c), -EIO when the unit stopped
+ * answering (base.dead is set then).
  */
 void dvtd_queue_begin(struct vtd_unit *u);
 static inline void dvtd_queue_push(struct vtd_unit *u, struct vtd_desc d);
 int dvtd_queue_end(struct vtd_unit *u);
+/* The same; on return, page requests and responses that came before are in the ring or with their device (7.10). Needs ECAP.PDS. */
+int dvtd_queue_end_drain(struct vtd_unit *u);
 void dvtd_queue_full(struct vtd_unit *u); /* cold half of push */
+/* Push an invalidation of a function's TLB, unless the function was cut off. pasid 0 is the RID. */
+void dvtd_push_devtlb(struct vtd_unit *u, uint16_t rid, uint32_t pasid, uint64_t addr, unsigned int am);
 
 /* Descriptors, made from zero. */
 struct vtd_desc dvtd_desc_context(unsigned int granularity, uint16_t did, uint16_t sid);
@@ -78,8 +89,71 @@ struct vtd_desc dvtd_desc_iotlb(const struct vtd_unit *u, unsigned int granulari
 				unsigned int am, bool ih);
 struct vtd_desc dvtd_desc_piotlb(unsigned int granularity, uint16_t did, uint32_t pasid, uint64_t addr,
 				 unsigned int am, bool ih);
-/* am: log2 of the number of pages; 52 is everything. */
-struct vtd_desc dvtd_desc_devtlb(uint16_t sid, uint32_t pasid, uint64_t addr, unsigned int am);
+/* am: log2 of the number of pages; 52 is everything. pasid 0 is the RID. */
+struct vtd_desc dvtd_desc_devtlb(const struct vtd_unit *u, uint16_t sid, uint32_t pasid, uint64_t addr,
+				 unsigned int am);
+/* What comes later waits for what came before; nothing else. */
+struct vtd_desc dvtd_desc_fence(void);
+struct vtd_desc dvtd_desc_irte_global(void);
+struct vtd_desc dvtd_desc_irte(uint32_t handle, unsigned int mask); /* 2^mask entries, naturally aligned */
+struct vtd_desc dvtd_desc_page_response(uint16_t rid, uint32_t pasid, uint32_t prgi, unsigned int code);
+
+/* ---- prq.c ---- */
+
+/* 7.4: 64 KiB of requests, as Linux has. */
+#define VTD_PRQ_ORDER 4
+#define VTD_PRQ_SLOTS ((4096u << VTD_PRQ_ORDER) / 32)
+/* Requests that a function may have outstanding: as many as it can name groups. */
+#define VTD_PRI_OUTSTANDING 512
+
+/*
+ * Page requests. Whoever has the lock reads the ring, reports and answers; an interrupt only tries to take it and leaves a mark
+ * for the owner when it cannot. report_fault() and page_response() (queue lock) are called under it, so nobody may wait for it
+ * who holds what they take.
+ */
+struct vtd_prq {
+	pthread_mutex_t lock;
+	_Atomic bool pending;	/* an interrupt came: look again after dropping the lock */
+	struct vtd_page_req *ring; /* null: the unit has no page requests, or none that can be drained */
+	hpa_t ring_pa;
+	uint32_t head;		/* slot */
+	struct nb_list devs[64];/* vtd_dev.prq_link by RID */
+};
+
+int dvtd_prq_init(struct vtd_unit *u, struct nb_diag *diag);
+void dvtd_prq_start(struct vtd_unit *u);
+void dvtd_prq_stop(struct vtd_unit *u);
+void dvtd_prq_fini(struct vtd_unit *u);
+void dvtd_prq_irq(struct vtd_unit *u);
+void dvtd_prq_add(struct vtd_dev *vdev);
+/* The function makes no requests any more; when this returns nothing is reported for it. */
+void dvtd_prq_del(struct vtd_dev *vdev);
+/*
+ * On return every request of the function for this PASID (0: RID) that it made before was reported or answered. Its
+ * translations are gone already. No driver lock; the group's may be held.
+ */
+void dvtd_prq_drain(struct vtd_dev *vdev, uint32_t pasid);
+void dvtd_page_response(struct drv_dev *dev, const struct drv_page_response *resp);
+
+/* ---- remap.c ---- */
+
+/* Entries of the interrupt remapping table: 64 KiB of them a unit, far more than the functions of one description have vectors. */
+#define VTD_IRT_ORDER	4
+#define VTD_IRT_ENTRIES ((4096u << VTD_IRT_ORDER) / sizeof(struct vtd_irte))
+
+struct vtd_irt {
+	pthread_mutex_t lock;	/* used; an entry belongs to whoever has its bit */
+	struct vtd_irte *entries; /* null: no interrupt remapping */
+	hpa_t pa;
+	bool x2apic;		/* EIME: 32-bit destinations */
+	uint64_t used[VTD_IRT_ENTRIES / 64];
+};
+
+int dvtd_irt_init(struct vtd_unit *u, struct nb_diag *diag); /* not shared yet; ends with remapping on */
+void dvtd_irt_fini(struct vtd_unit *u);			      /* remapping is off */
+int dvtd_irq_map(struct drv_dev *dev, unsigned int n, const struct drv_irq_target *target, uint32_t *handle,
+		 struct drv_msi *msg, struct nb_diag *diag);
+void dvtd_irq_unmap(struct drv_dev *dev, uint32_t handle, unsigned int n);
 
 /* ---- the unit ---- */
 
@@ -99,7 +173,13 @@ struct vtd_unit {
 	uint64_t *dids;		/* bitmap */
 
 	struct vtd_queue queue;
+	struct vtd_prq prq;
+	struct vtd_irt irt;
 	struct vtd_domain *identity;
+
+	/* By source-id: functions that no longer get device-TLB invalidations, as they do not answer them. Null: no ECAP.DT. */
+	_Atomic uint64_t *ats_off;
+	struct pt_gather kept;	/* unit lock: table pages that a dead unit may still walk */
 
 	pthread_mutex_t fault_lock; /* tried only: the fault records are being read */
 	_Atomic bool fault_pending;
@@ -146,6 +226,14 @@ void dvtd_did_free(struct vtd_unit *u, uint16_t did);
 /* Milliseconds of a clock that only goes forward. */
 uint64_t dvtd_now_ms(void);
 #define VTD_TIMEOUT_MS 1000
+/* Switch a state of GCMD and wait until GSTS shows it. Unit lock, or not yet shared. 0 or -EIO. */
+int dvtd_set_state(struct vtd_unit *u, uint32_t bit, bool on);
+/* A one-shot of GCMD: SRTP, SIRTP. Same lock. */
+int dvtd_command(struct vtd_unit *u, uint32_t bit);
+/* Take table pages of vtdss or x86 tables: they are freed with the unit. Leaves *g empty. */
+void dvtd_keep_pages(struct vtd_unit *u, struct pt_gather *g);
+/* The queue died: have the unit refuse all DMA, where it can do that without a queue. No lock held below 2. */
+void dvtd_unit_died(struct vtd_unit *u);
 
 static inline bool dvtd_can_nest(const struct vtd_unit *u)
 {
@@ -252,12 +340,17 @@ void dvtd_did_put(struct vtd_domain *d, struct vtd_unit *u);
  * Announce that caches may come to hold translations of an attachment, before its entry is written;
  * take that back, after its teardown invalidations are done.
  */
-int dvtd_tags_add(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, uint16_t did);
-void dvtd_tags_del(struct vtd_domain *d, struct vtd_dev *vdev, uint32_t pasid, uint16_t did);
+int dvtd_tags_add(const struct vtd_att *att);
+void dvtd_tags_del(const struct vtd_att *att);
+/* The function turned out to have no device-TLB after all; before the entry is written. */
+void dvtd_tags_del_devtlb(const struct vtd_att *att);
 /* Push what invalidates [first, last] under one tag. ih: no table page is about to be freed. */
 void dvtd_push_tag(const struct vtd_domain *d, const struct vtd_tag *t, uint64_t first, uint64_t last, bool ih);
-/* Invalidate [first, last] of a domain everywhere, nested domains over it included; wait. */
-void dvtd_flush_range(struct vtd_domain *d, uint64_t first, uint64_t last, bool ih);
+/*
+ * Invalidate [first, last] of a domain everywhere, nested domains over it included; wait. Null; or a unit that is
+ * dead, so that nothing was invalidated there.
+ */
+struct vtd_unit *dvtd_flush_range(struct vtd_domain *d, uint64_t first, uint64_t last, bool ih);
 /*
  * log2 of the pages in the smallest naturally aligned power of two that covers both addresses; 52:
  * everything.
@@ -276,6 +369,25 @@ static inline int dvtd_max_am(const struct vtd_unit *u)
 /* After a map, for units that want it. */
 void dvtd_flush_mapped(struct vtd_domain *d, uint64_t first, uint64_t last);
 
+/* ---- ats.c ---- */
+
+/*
+ * The function does not answer invalidations. Nobody knows what its TLB holds, so from the next context-cache invalidation on the
+ * unit takes no translated requests of it. Queue lock.
+ */
+void dvtd_ats_cut_off(struct vtd_unit *u, uint16_t rid);
+bool dvtd_ats_is_cut_off(const struct vtd_unit *u, uint16_t rid);
+/* At probe_device(): what the function and the unit can do together, and switched on where that is done once. */
+void dvtd_features_find(struct vtd_dev *vdev);
+int dvtd_features_on(struct vtd_dev *vdev); /* 0; -ENODEV: one is not on after all, and vdev says which are */
+void dvtd_features_off(struct vtd_dev *vdev);
+/* Legacy mode: around an attachment. */
+bool dvtd_ats_on(struct vtd_dev *vdev);
+void dvtd_ats_off(struct vtd_dev *vdev);
+/* Page requests, counted by attachments. Group lock. 0 or -ENODEV. */
+int dvtd_pri_get(struct vtd_dev *vdev);
+void dvtd_pri_put(struct vtd_dev *vdev);
+
 /* ---- attach.c ---- */
 
 struct vtd_att {
@@ -284,6 +396,8 @@ struct vtd_att {
 	struct vtd_domain *domain;
 	uint32_t pasid;
 	uint16_t did;
+	bool devtlb;		/* the function may cache what this attachment translates */
+	bool iopf;
 };
 
 /* A page of 64 PASID entries and what is attached by them. */
@@ -296,7 +410,12 @@ struct vtd_pasid_table {
 struct vtd_dev {		/* drv_dev.priv; changed under the core's group lock */
 	struct drv_dev *dev;
 	struct vtd_unit *unit;
-	bool ats;
+	bool ats;		/* the function and the unit can; scalable mode: it is on */
+	bool pri;		/* can: scalable mode with ATS on */
+	bool pasid;
+	bool ats_told;		/* legacy mode: it is on */
+	uint32_t pri_users;	/* attachments with iopf */
+	struct nb_list prq_link;/* vtd_prq.devs */
 	/* Scalable mode. */
 	struct vtd_pasid_dir_entry *dir;
 	uint32_t dir_entries;	/* power of two */
@@ -317,6 +436,8 @@ int dvtd_probe_device(struct drv_dev *dev, struct nb_diag *diag);
 void dvtd_release_device(struct drv_dev *dev);
 /* Legacy mode: where the device's context entry is; its table exists since probe_device. */
 struct vtd_ctx_entry *dvtd_context(const struct vtd_dev *vdev);
+/* The first word of the live context entry of a source-id, either mode; null: it has no table. Any lock. */
+le64_t *dvtd_context_word(struct vtd_unit *u, uint16_t rid);
 
 /* ---- fault.c ---- */
 void dvtd_irq(struct drv_iommu *iommu, uint32_t data);
