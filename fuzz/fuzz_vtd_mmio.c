@@ -157,6 +157,7 @@ static void caps_from(struct vtd_caps *c, uint64_t bits)
 	c->fault_records = bits & 64 ? 1 : 8;
 	c->no_page_selective = (bits & 0x380) == 0x380;
 	c->device_tlb = bits & 0x400;
+	c->page_requests = c->dev_tlb_throttle = c->device_tlb;
 	c->abort_mode = bits & 0x800;
 	c->haw = bits & 0x1000 ? 46 : 52;
 	c->mgaw = c->levels5 && !(bits & 0x2000) ? 57 : 48;

@@ -123,10 +123,10 @@ static const struct span wait_pds[] = {
 static const struct span wait_no_pds[] = {
 	TYPES, {0, 6, 4, RUNS}, {0, 8, 7, RSVD}, {0, 31, 12, RSVD}, {0, 63, 32, RUNS}, {1, 1, 0, RSVD}, {1, 63, 2, RUNS},
 };
-/* 7.6.1: PASID present 4, response code 15:12, requester 31:16, PASID 51:32; PRGI 75:67 */
+/* 7.6.1: PASID present 4, response code 15:12, requester 31:16, PASID 51:32; 66:64 ignored for older software; PRGI 75:67 */
 static const struct span prgr[] = {
 	TYPES, {0, 4, 4, RUNS}, {0, 8, 5, RSVD}, {0, 15, 12, ANY}, {0, 31, 16, RUNS}, {0, 51, 32, ANY}, {0, 63, 52, RSVD},
-	{1, 2, 0, RSVD}, {1, 11, 3, RUNS}, {1, 63, 12, RSVD},
+	{1, 2, 0, RUNS}, {1, 11, 3, RUNS}, {1, 63, 12, RSVD},
 };
 
 static void up(struct rig *r, struct vtd_caps *c, bool scalable)

@@ -219,7 +219,7 @@ static void scalable_entries(void **state)
 	SCENE(&r, "PASID directory entry", r.dir, 1, pdir, 0x52, .to = 0xabcde678);
 	rig_free(&r);
 
-	c.device_tlb = c.page_requests = c.rid_pasid = c.rid_priv = false;
+	c.device_tlb = c.page_requests = c.dev_tlb_throttle = c.rid_pasid = c.rid_priv = false;
 	c.pasid_bits = 0;
 	rig_new_caps(&r, &c);
 	ss = rig_page(&r);

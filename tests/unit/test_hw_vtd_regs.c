@@ -80,7 +80,7 @@ static void test_access_sizes(void **state)
 
 	(void)state;
 	vtd_caps_all(&c);
-	c.intr_remap = c.x2apic = c.pmr_low = c.pmr_high = false;
+	c.intr_remap = c.x2apic = c.pmr_low = c.pmr_high = c.page_requests = false;
 	start(&r, &c, true, VTD_TTM_SCALABLE);
 	ops = r.hw->ops;
 	cap = vtd_caps_cap(&r.caps);
@@ -178,7 +178,10 @@ static void test_queue_errors(void **state)
 	size_t i;
 
 	(void)state;
-	start(&r, NULL, true, VTD_TTM_SCALABLE);
+	/* with them: test_hw_vtd_ats.c, test_hw_vtd_prq.c */
+	vtd_caps_all(&c);
+	c.page_requests = c.dev_tlb_throttle = false;
+	start(&r, &c, true, VTD_TTM_SCALABLE);
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		bool ok = inv(&r, cases[i].q0, cases[i].q1);
 
@@ -239,7 +242,7 @@ static void test_queue_errors(void **state)
 	rig_free(&r);
 	/* what a unit does not have */
 	vtd_caps_all(&c);
-	c.device_tlb = false;
+	c.device_tlb = c.page_requests = c.dev_tlb_throttle = false;
 	c.no_page_selective = true;
 	c.intr_remap = c.x2apic = false;
 	start(&r, &c, true, VTD_TTM_SCALABLE);
@@ -249,6 +252,10 @@ static void test_queue_errors(void **state)
 	stopped(&r, 3);
 	assert_false(inv(&r, VTD_INV_PDEVTLB, 0));
 	stopped(&r, 3);
+	assert_false(inv(&r, VTD_INV_PRGR, 0));
+	stopped(&r, 3);
+	assert_false(inv(&r, VTD_INV_WAIT | VTD_INV_WAIT_0_PD, 0));
+	stopped(&r, 4);
 	assert_false(inv(&r, d_iotlb(3, 0), 0));
 	stopped(&r, 4);
 	assert_true(inv(&r, d_piotlb(3, 0, 0), 0));

@@ -188,7 +188,7 @@ static void test_scalable_config(void **state)
 	c.haw = 46;
 	c.nd_lg2 = 8;
 	c.pasid_bits = 16;
-	c.levels5 = false;
+	c.levels5 = c.page_requests = false;
 	rig_new_caps(r, &c);
 	rig_on(r, VTD_TTM_SCALABLE);
 	FAULTS(r, NOP, VA, HW_READ, 0x39);
@@ -719,6 +719,13 @@ static void test_dma(void **state)
 	assert_int_equal(nb_trace_count(r->tr, NB_EV_hw_dma_bad_pa), 1);
 	assert_int_equal(hw_dma_write(r->hw, RIG_RID, NOP, 0xfee00000, out, 4), 0);
 	assert_int_equal(nb_trace_count(r->tr, NB_EV_hw_dma_irq), 1);
+	assert_int_equal(nb_trace_count(r->tr, NB_EV_hw_intr), 1);
+	/* no message: not one aligned word */
+	assert_int_equal(hw_dma_write(r->hw, RIG_RID, NOP, 0xfee00000, out, 8), -14);
+	assert_int_equal(hw_dma_write(r->hw, RIG_RID, NOP, 0xfee00000, out, 2), -14);
+	assert_int_equal(hw_dma_write(r->hw, RIG_RID, NOP, 0xfee00002, out, 4), -14);
+	assert_int_equal(nb_trace_count(r->tr, NB_EV_hw_dma_irq), 4);
+	assert_int_equal(nb_trace_count(r->tr, NB_EV_hw_intr), 1);
 	assert_int_equal(hw_dma_write(r->hw, RIG_RID, NOP, UINT64_MAX, out, 2), -14);
 	assert_int_equal(hw_dma_read(r->hw, RIG_RID, NOP, 0, in, 0), 0);
 	done(r);

@@ -76,8 +76,6 @@ int vtd_caps_check(const struct vtd_caps *c, struct nb_diag *diag)
 		return nb_fail(diag, -EINVAL, "VT-d: a feature of interrupt remapping without interrupt remapping");
 	if (c->dev_tlb_throttle && !c->device_tlb)
 		return nb_fail(diag, -EINVAL, "VT-d: device-TLB throttling without device-TLB support");
-	if (c->no_write_flag && !c->device_tlb)
-		return nb_fail(diag, -EINVAL, "VT-d: the No Write flag without device-TLB support");
 	if (c->mamv > 52)
 		return nb_fail(diag, -EINVAL, "VT-d: address masks of %u bits", c->mamv);
 	return 0;
@@ -130,7 +128,7 @@ uint64_t vtd_caps_ecap(const struct vtd_caps *c)
 	       (c->rid_pasid ? VTD_ECAP_RPS : 0) | (c->abort_mode ? VTD_ECAP_ADMS : 0) |
 	       (c->page_requests ? VTD_ECAP_PRS | VTD_ECAP_PDS : 0) | (c->intr_remap ? VTD_ECAP_IR : 0) |
 	       (c->x2apic ? VTD_ECAP_EIM : 0) | (c->intr_remap ? FIELD_C(VTD_ECAP_MHMV, 15) : 0) |
-	       (c->dev_tlb_throttle ? VTD_ECAP_DIT : 0) | (c->no_write_flag ? VTD_ECAP_NWFS : 0) | (c->rid_priv ? VTD_ECAP_RPRIVS : 0);
+	       (c->dev_tlb_throttle ? VTD_ECAP_DIT : 0) | (c->device_tlb && c->no_write_flag ? VTD_ECAP_NWFS : 0) | (c->rid_priv ? VTD_ECAP_RPRIVS : 0);
 }
 
 void vtd_caps_from_regs(uint64_t cap, uint64_t ecap, uint8_t haw, struct vtd_caps *out)

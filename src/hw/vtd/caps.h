@@ -43,7 +43,7 @@ struct vtd_caps {
 	bool esrtps;	    /* SRTP invalidates everything */
 	bool esirtps;	    /* SIRTP invalidates the interrupt entry cache */
 	bool dev_tlb_throttle; /* DIT: PFSID in device-TLB descriptors */
-	bool no_write_flag; /* NWFS: the No Write flag of translation requests is looked at */
+	bool no_write_flag; /* NWFS, with device_tlb: the No Write flag of translation requests is looked at */
 	bool no_page_selective; /* PSI = 0 */
 	uint8_t sagaw;	    /* CAP.SAGAW as it is; 0: all widths up to mgaw */
 	uint8_t mamv;	    /* largest address mask; 0: 18 */
