@@ -2,7 +2,7 @@
 /*
  * The hosts that need no file.
  *
- * All three are the same two-socket board: one VT-d unit per socket, an NVMe disk and a test engine behind
+ * All are the same two-socket board: one VT-d unit per socket, an NVMe disk and a test engine behind
  * each, every function in an IOMMU group of its own. They differ in what the units can do.
  */
 #include "machine/desc.h"
@@ -11,16 +11,21 @@
 #include <string.h>
 
 /* Widths and features as the capability registers of Sapphire Rapids report them. */
-#define SPR_UNIT                                                                                              \
+#define SCALABLE_UNIT                                                                                         \
 	.haw = 52, .mgaw = 57, .nd_lg2 = 16, .pasid_bits = 20, .levels5 = true, .scalable = true,             \
 	.first_stage = true, .second_stage = true, .nested = true, .pass_through = true, .fs_1g = true,       \
-	.ss_2m = true, .ss_1g = true, .coherent = true, .snoop_control = true, .ss_dirty = true,              \
-	.ext_access = true, .supervisor = true, .device_tlb = true, .fault_records = 8
+	.ss_2m = true, .ss_1g = true, .supervisor = true, .device_tlb = true, .fault_records = 8,             \
+	.page_requests = true, .intr_remap = true, .x2apic = true, .pmr_low = true, .pmr_high = true
+#define SPR_UNIT SCALABLE_UNIT, .coherent = true, .snoop_control = true, .ss_dirty = true, .ext_access = true
 
-/* Before scalable mode: second-stage tables of four levels, found through legacy context entries. */
+/* As the units of client parts whose walks go past the caches. */
+#define INCOHERENT_UNIT SCALABLE_UNIT, .coherent = false
+
+/* Before scalable mode: second-stage tables of four levels, found through legacy context entries; 8-bit APIC ids. */
 #define LEGACY_UNIT                                                                                           \
 	.haw = 48, .mgaw = 48, .nd_lg2 = 16, .second_stage = true, .pass_through = true, .ss_2m = true,       \
-	.ss_1g = true, .coherent = true, .snoop_control = true, .fault_records = 8
+	.ss_1g = true, .coherent = true, .snoop_control = true, .fault_records = 8, .device_tlb = true,       \
+	.intr_remap = true, .pmr_low = true, .pmr_high = true
 
 #define BOARD(...)                                                                                            \
 	.magic = NB_DESC_MAGIC, .size = sizeof(struct nb_desc), .niommus = 2, .nfunctions = 4,                \
@@ -49,7 +54,13 @@ static const struct nb_desc legacy = {
 	BOARD(LEGACY_UNIT),
 };
 
-const struct nb_desc *const nb_desc_builtin[] = {&spr, &spr_fixed, &legacy, NULL};
+static const struct nb_desc incoherent = {
+	.name = "incoherent",
+	.title = "as spr-fixed, but table walks do not snoop the caches",
+	BOARD(INCOHERENT_UNIT),
+};
+
+const struct nb_desc *const nb_desc_builtin[] = {&spr, &spr_fixed, &legacy, &incoherent, NULL};
 
 const struct nb_desc *nb_desc_find(const char *name)
 {

@@ -32,6 +32,7 @@ static bool bools_ok(const struct nb_desc_vtd *v)
 		&v->levels5, &v->scalable, &v->first_stage, &v->second_stage, &v->nested, &v->pass_through, &v->fs_1g,
 		&v->ss_2m, &v->ss_1g, &v->coherent, &v->snoop_control, &v->ss_dirty, &v->ext_access, &v->supervisor,
 		&v->exec_request, &v->device_tlb, &v->caching_mode, &v->write_buffer_flush, &v->erratum_772415,
+		&v->page_requests, &v->intr_remap, &v->x2apic, &v->pmr_low, &v->pmr_high,
 	};
 	size_t i;
 
@@ -65,6 +66,9 @@ static int check_vtd_rules(const struct nb_desc_vtd *v, struct nb_diag *diag)
 		{v->levels5, v->mgaw == 57, "levels 5 needs mgaw 57"},
 		{!v->scalable, v->second_stage, "a unit without scalable mode needs second-stage"},
 		{true, v->first_stage || v->second_stage, "a unit needs first-stage or second-stage"},
+		{v->page_requests, v->device_tlb, "page-requests needs device-tlb"},
+		{v->page_requests, v->scalable, "page-requests needs scalable mode"},
+		{v->x2apic, v->intr_remap, "x2apic needs interrupt-remapping"},
 		{v->erratum_772415, v->nested, "erratum 772415 needs nested"},
 	};
 	size_t i;

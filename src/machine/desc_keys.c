@@ -23,6 +23,11 @@
 	X("supervisor", BOOL, supervisor, "supervisor requests")                                              \
 	X("exec-request", BOOL, exec_request, "execute requests")                                             \
 	X("device-tlb", BOOL, device_tlb, "device TLBs (ATS)")                                                \
+	X("page-requests", BOOL, page_requests, "a queue of page requests (PRI)")                             \
+	X("interrupt-remapping", BOOL, intr_remap, "interrupt remapping")                                     \
+	X("x2apic", BOOL, x2apic, "interrupts to 32-bit APIC ids")                                            \
+	X("protected-low", BOOL, pmr_low, "a protected memory region below 4 GiB")                            \
+	X("protected-high", BOOL, pmr_high, "a protected memory region anywhere")                             \
 	X("caching-mode", BOOL, caching_mode, "not-present entries may be cached")                            \
 	X("write-buffer-flush", BOOL, write_buffer_flush, "writes to tables must be flushed")                 \
 	X("fault-records", NUMBER, fault_records, "fault recording registers, 1 to 64")

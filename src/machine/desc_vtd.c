@@ -29,5 +29,10 @@ void desc_vtd_caps(const struct nb_desc_vtd *v, struct vtd_caps *out)
 		.caching_mode = v->caching_mode,
 		.write_buffer_flush = v->write_buffer_flush,
 		.fault_records = v->fault_records,
+		.page_requests = v->page_requests,
+		.intr_remap = v->intr_remap,
+		.x2apic = v->x2apic,
+		.pmr_low = v->pmr_low,
+		.pmr_high = v->pmr_high,
 	};
 }

@@ -56,6 +56,7 @@ static void spr_registers(void **state)
 	cap = vtd_caps_cap(&caps);
 	ecap = vtd_caps_ecap(&caps);
 	assert_int_equal(cap & 7, 6);			/* ND: 2^(4 + 2 * 6) domain ids */
+	assert_int_equal(cap >> 5 & 3, 3);		/* PLMR, PHMR */
 	assert_int_equal(cap >> 7 & 1, 0);		/* CM */
 	assert_int_equal(cap >> 8 & 31, 0xe);		/* SAGAW: 3, 4 and 5 levels */
 	assert_int_equal(cap >> 16 & 63, 56);		/* MGAW - 1 */
@@ -64,6 +65,9 @@ static void spr_registers(void **state)
 	assert_int_equal(cap >> 56 & 1, 1);		/* FS1GP */
 	assert_int_equal(cap >> 60 & 1, 1);		/* FS5LP */
 	assert_int_equal(ecap & 3, 3);			/* C, QI */
+	assert_int_equal(ecap >> 2 & 7, 7);		/* DT, IR, EIM */
+	assert_int_equal(ecap >> 29 & 1, 1);		/* PRS */
+	assert_int_equal(ecap >> 42 & 1, 1);		/* PDS */
 	assert_int_equal(ecap >> 26 & 1, 1);		/* NEST */
 	assert_int_equal(ecap >> 35 & 31, 19);		/* PSS: 20 bits */
 	assert_int_equal(ecap >> 40 & 1, 1);		/* PASID */
@@ -74,6 +78,11 @@ static void spr_registers(void **state)
 	assert_int_equal(ecap >> 26 & 1, 0);
 	assert_int_equal(ecap >> 43 & 1, 0);
 	assert_int_equal(ecap >> 46 & 3, 0);
+	assert_int_equal(ecap >> 2 & 7, 3); /* no EIM */
+	desc_vtd_caps(&nb_desc_find("incoherent")->iommu[0].vtd, &caps);
+	ecap = vtd_caps_ecap(&caps);
+	assert_int_equal(ecap & 1, 0);
+	assert_int_equal(ecap >> 48 & 1, 0); /* SMPWCS */
 	assert_true(nb_desc_find("spr")->iommu[1].vtd.erratum_772415);
 	assert_false(nb_desc_find("spr-fixed")->iommu[1].vtd.erratum_772415);
 }
@@ -103,6 +112,9 @@ REFUSE(bad_bool, memset(&d->iommu[1].vtd.nested, 2, 1), "iommus[1]", "damaged")
 REFUSE(bad_last_bool, memset(&d->iommu[0].vtd.erratum_772415, 255, 1), "iommus[0]", "damaged")
 REFUSE(haw, d->iommu[1].vtd.haw = 46, "iommus[1]", "haw")
 REFUSE(levels, d->iommu[1].vtd.levels5 = false, "iommus[1]", "mgaw 57")
+REFUSE(prq_without_ats, (d->iommu[1].vtd.device_tlb = false), "iommus[1]", "page-requests needs device-tlb")
+REFUSE(x2apic_alone, (d->iommu[1].vtd.intr_remap = false), "iommus[1]", "x2apic needs interrupt-remapping")
+REFUSE(bad_new_bool, memset(&d->iommu[1].vtd.pmr_high, 2, 1), "iommus[1]", "damaged")
 REFUSE(erratum, (d->iommu[1].vtd.nested = false), "iommus[1]", "772415")
 REFUSE(iommu_index, d->function[2].iommu = 2, "functions[2]", "IOMMU")
 REFUSE(function_segment, d->function[3].segment = 1, "functions[3]", "segment")
@@ -120,6 +132,7 @@ static void refusals(void **state)
 		&magic_case, &size_case, &name_empty_case, &name_endless_case, &name_slash_case, &title_endless_case,
 		&no_iommus_case, &many_iommus_case, &many_functions_case, &same_name_case, &vendor_case, &segment_case,
 		&iommu_name_endless_case, &bad_bool_case, &bad_last_bool_case, &haw_case, &levels_case, &erratum_case,
+		&prq_without_ats_case, &x2apic_alone_case, &bad_new_bool_case,
 		&iommu_index_case, &function_segment_case, &same_address_case, &group_case, &model_case,
 		&model_endless_case, &options_case, &option_empty_case, &option_unknown_case,
 	};
