@@ -229,6 +229,39 @@ uint64_t bench_look(struct bench *b, unsigned int dev, uint32_t pasid, uint64_t 
 	return verdict(&res);
 }
 
+struct agrees {
+	struct bench *b;
+	uint64_t pa;
+	bool differs;
+};
+
+static void compare_step(void *opaque, const struct hw_step *step)
+{
+	struct agrees *a = opaque;
+	unsigned int i;
+
+	for (i = 0; step->fetched && i < step->nwords; i++) {
+		uint64_t off = step->pa.v + 8 * i - BENCH_POOL_PA;
+
+		if (off < BENCH_POOL_LEN && memcmp(a->b->pool_cpu + off, &step->word[i], 8) != 0) {
+			a->differs = true;
+			a->pa = step->pa.v + 8 * i;
+		}
+	}
+}
+
+bool bench_agrees(struct bench *b, unsigned int dev, uint32_t pasid, uint64_t addr, uint64_t *pa)
+{
+	struct hw_iommu *hw = b->unit[dev == 2].hw;
+	struct hw_request req = {.addr = addr, .pasid = pasid, .rid = b->dev[dev].rid, .access = HW_READ, .flags = HW_OBSERVE};
+	struct agrees a = {.b = b};
+	struct hw_result res;
+
+	hw->ops->walk(hw, &req, compare_step, &a, &res);
+	*pa = a.pa;
+	return !a.differs;
+}
+
 bool bench_capable(struct bench *b, unsigned int dev, enum drv_cap cap)
 {
 	return b->vendor->drv->capable(&b->dev[dev], cap);

@@ -71,6 +71,11 @@ bool bench_evict(struct bench *b, size_t off);
 /* Where does the request get to? Through the caches, or as memory says now (nothing cached, nothing filled). */
 uint64_t bench_go(struct bench *b, unsigned int dev, uint32_t pasid, uint64_t addr, uint8_t access);
 uint64_t bench_look(struct bench *b, unsigned int dev, uint32_t pasid, uint64_t addr, uint8_t access);
+/*
+ * Does hardware, on its way for this request, read of the driver's pages exactly what the processor has there? False: a line was not
+ * written back, even if the difference changes no translation. *pa: where.
+ */
+bool bench_agrees(struct bench *b, unsigned int dev, uint32_t pasid, uint64_t addr, uint64_t *pa);
 /* Deliver what was held back. */
 void bench_interrupts(struct bench *b);
 

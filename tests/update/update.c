@@ -194,6 +194,8 @@ static void end(struct test *t, unsigned int dev, uint32_t pasid, uint64_t y, ui
 		got = bench_go(&t->b, a->dev, a->pasid, a->addr, HW_WRITE);
 		if (!same(got, a->new))
 			fail(t, "after it, writing", "through caches", got, a);
+		if (!bench_agrees(&t->b, a->dev, a->pasid, a->addr, &got))
+			fail(t, "hardware does not see there what was written", "entry at", got, a);
 	}
 	got = bench_go(&t->b, dev, pasid, y, HW_READ);
 	if (!same(got, y_new)) {
@@ -324,6 +326,38 @@ static void enforce(struct test *t, const struct subject *s)
 	same_for(t, X, s->x);
 	STEP("snooping enforced", (d->ops->enforce_cache_coherency(d), 0));
 	bench_attach(&t->b, 0, NB_NO_PASID, NULL);
+}
+
+/* ---- a function goes ---- */
+
+/* It leaves in the state `s`; behind every store it gets where it got, or nowhere; and at the end as one that never was. */
+static void release(struct test *t, const struct subject *s)
+{
+	const struct drv_dev was = t->b.dev[0];
+	uint64_t stranger, got;
+
+	if (!can_attach(t, 0, NB_NO_PASID, s))
+		return;
+	t->b.dev[0].rid ^= 8; /* beside it, never plugged in */
+	stranger = bench_look(&t->b, 0, NB_NO_PASID, X, HW_READ);
+	t->b.dev[0] = was;
+	snprintf(t->what, sizeof(t->what), "%s: the function is released, %s, lines seen %s", s->name,
+		 t->hot ? "asking all the time" : "cold", lines_name[t->lines]);
+	asked(t, 0, NB_NO_PASID, X, s->x, BENCH_FAULT, true);
+	begin(t);
+	t->b.vendor->drv->release_device(&t->b.dev[0]);
+	end(t, 0, NB_NO_PASID, Y, BENCH_FAULT);
+	got = bench_look(&t->b, 0, NB_NO_PASID, X, HW_READ);
+	if (got != stranger)
+		fail(t, "released, but not as if it had never been there", "by memory", got, &(struct asked){.new = stranger});
+	asked(t, 0, NB_NO_PASID, X, BENCH_FAULT, BENCH_FAULT, true);
+	snprintf(t->what, sizeof(t->what), "%s: the function is plugged in, lines seen %s", s->name, lines_name[t->lines]);
+	begin(t);
+	if (t->b.vendor->drv->probe_device(&t->b.dev[0], &t->b.diag)) {
+		printf("%s: %s\n", t->what, t->b.diag.msg);
+		exit(1);
+	}
+	end(t, 0, NB_NO_PASID, Y, BENCH_FAULT);
 }
 
 /* ---- subjects ---- */
@@ -457,8 +491,11 @@ static bool run(const struct vendor *v, const struct vendor_conf *conf, const ch
 					if (chosen(want_from, t.s[i].name) && chosen(want_to, t.s[k].name))
 						none += !replace(&t, pasid[p], &t.s[i], &t.s[k]);
 		for (i = 0; i < t.n; i++)
-			if (chosen(want_from, t.s[i].name) && !want_to)
+			if (t.hot && t.lines != AT_RANDOM && chosen(want_from, t.s[i].name) && !want_to)
 				in_place(&t, &t.s[i]);
+		for (i = 0; i < t.n; i++)
+			if (chosen(want_from, t.s[i].name) && !want_to)
+				release(&t, &t.s[i]);
 	}
 	for (i = 0; i < t.n; i++)
 		if (chosen(want_from, t.s[i].name) && !want_to)
