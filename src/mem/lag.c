@@ -52,7 +52,7 @@ static struct piece *make(struct mem_lag *l, uint64_t pa)
 
 	if (!p)
 		return NULL;
-	copy = mmap(NULL, PIECE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	copy = nb_should_fail() ? MAP_FAILED : mmap(NULL, PIECE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (copy == MAP_FAILED) {
 		nb_free(p);
 		return NULL;

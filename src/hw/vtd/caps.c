@@ -64,7 +64,9 @@ int vtd_caps_check(const struct vtd_caps *c, struct nb_diag *diag)
 		return nb_fail(diag, -EINVAL, "VT-d: first-stage 1 GiB pages without first-stage translation");
 	if (c->ss_1g && !c->ss_2m)
 		return nb_fail(diag, -EINVAL, "VT-d: second-stage 1 GiB pages without 2 MiB pages");
-	if ((c->ss_dirty || c->ext_access) && !c->coherent)
+	if ((c->c_only || c->smpwc_only) && (c->coherent || !c->scalable || (c->c_only && c->smpwc_only)))
+		return nb_fail(diag, -EINVAL, "VT-d: C and SMPWC differ, and yet they do not");
+	if ((c->ss_dirty || c->ext_access) && !vtd_caps_smpwc(c))
 		return nb_fail(diag, -EINVAL, "VT-d: accessed and dirty bits need coherent page walks");
 	if (c->rid_priv && !c->supervisor)
 		return nb_fail(diag, -EINVAL, "VT-d: RID_PRIV without supervisor requests");
@@ -79,6 +81,11 @@ int vtd_caps_check(const struct vtd_caps *c, struct nb_diag *diag)
 	if (c->mamv > 52)
 		return nb_fail(diag, -EINVAL, "VT-d: address masks of %u bits", c->mamv);
 	return 0;
+}
+
+bool vtd_caps_smpwc(const struct vtd_caps *c)
+{
+	return (c->coherent && c->scalable) || c->smpwc_only;
 }
 
 uint8_t vtd_caps_sagaw(const struct vtd_caps *c)
@@ -117,14 +124,14 @@ uint64_t vtd_caps_cap(const struct vtd_caps *c)
 
 uint64_t vtd_caps_ecap(const struct vtd_caps *c)
 {
-	return (c->coherent ? VTD_ECAP_C : 0) | VTD_ECAP_QI | (c->device_tlb ? VTD_ECAP_DT : 0) |
+	return (c->coherent || c->c_only ? VTD_ECAP_C : 0) | VTD_ECAP_QI | (c->device_tlb ? VTD_ECAP_DT : 0) |
 	       (c->pass_through ? VTD_ECAP_PT : 0) | (c->snoop_control ? VTD_ECAP_SC : 0) |
 	       FIELD_C(VTD_ECAP_IRO, VTD_IOTLB_AT / 16) | (c->nested ? VTD_ECAP_NEST : 0) |
 	       (c->exec_request ? VTD_ECAP_ERS : 0) | (c->supervisor ? VTD_ECAP_SRS : 0) |
 	       (c->ext_access ? VTD_ECAP_EAFS : 0) | FIELD(VTD_ECAP_PSS, c->pasid_bits ? c->pasid_bits - 1u : 0) |
 	       (c->pasid_bits ? VTD_ECAP_PASID : 0) | (c->scalable ? VTD_ECAP_SMTS : 0) |
 	       (c->ss_dirty ? VTD_ECAP_SSADS : 0) | (c->second_stage ? VTD_ECAP_SSTS : 0) |
-	       (c->first_stage ? VTD_ECAP_FSTS : 0) | (c->coherent && c->scalable ? VTD_ECAP_SMPWC : 0) |
+	       (c->first_stage ? VTD_ECAP_FSTS : 0) | (vtd_caps_smpwc(c) ? VTD_ECAP_SMPWC : 0) |
 	       (c->rid_pasid ? VTD_ECAP_RPS : 0) | (c->abort_mode ? VTD_ECAP_ADMS : 0) |
 	       (c->page_requests ? VTD_ECAP_PRS | VTD_ECAP_PDS : 0) | (c->intr_remap ? VTD_ECAP_IR : 0) |
 	       (c->x2apic ? VTD_ECAP_EIM : 0) | (c->intr_remap ? FIELD_C(VTD_ECAP_MHMV, 15) : 0) |
@@ -150,7 +157,9 @@ void vtd_caps_from_regs(uint64_t cap, uint64_t ecap, uint8_t haw, struct vtd_cap
 		.fs_1g = cap & VTD_CAP_FS1GP,
 		.ss_2m = cap & VTD_CAP_SSLPS_2M,
 		.ss_1g = cap & VTD_CAP_SSLPS_1G,
-		.coherent = ecap & (sm ? VTD_ECAP_SMPWC : VTD_ECAP_C),
+		.coherent = (ecap & VTD_ECAP_C) && (!sm || (ecap & VTD_ECAP_SMPWC)),
+		.c_only = sm && (ecap & VTD_ECAP_C) && !(ecap & VTD_ECAP_SMPWC),
+		.smpwc_only = sm && !(ecap & VTD_ECAP_C) && (ecap & VTD_ECAP_SMPWC),
 		.snoop_control = ecap & VTD_ECAP_SC,
 		.ss_dirty = sm && (ecap & VTD_ECAP_SSADS),
 		.ext_access = sm && (ecap & VTD_ECAP_EAFS),

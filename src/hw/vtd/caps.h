@@ -22,7 +22,7 @@ struct vtd_caps {
 	bool levels5;	    /* 5-level paging: FS5LP, and in SAGAW if MGAW has the room */
 	bool scalable, first_stage, second_stage, nested, pass_through;
 	bool fs_1g, ss_2m, ss_1g;
-	bool coherent;	    /* C and SMPWC */
+	bool coherent;	    /* C, and SMPWC with scalable mode */
 	bool snoop_control;
 	bool ss_dirty;
 	bool ext_access;
@@ -37,6 +37,8 @@ struct vtd_caps {
 	bool pmr_low, pmr_high; /* PLMR, PHMR: protected memory regions */
 
 	/* beyond */
+	bool c_only;	    /* when not coherent: C without SMPWC */
+	bool smpwc_only;    /* when not coherent: SMPWC without C */
 	bool rid_pasid;	    /* RPS: else RID_PASID is reserved and 0 is used */
 	bool rid_priv;	    /* RPRIVS */
 	bool abort_mode;    /* ADMS */
@@ -60,6 +62,8 @@ uint64_t vtd_caps_ecap(const struct vtd_caps *c);
 /* The reverse, as far as the model has the features; the host address width is in no register. */
 void vtd_caps_from_regs(uint64_t cap, uint64_t ecap, uint8_t haw, struct vtd_caps *out);
 
+/* ECAP.SMPWC: walks of tables behind PASID entries may snoop. */
+bool vtd_caps_smpwc(const struct vtd_caps *c);
 uint8_t vtd_caps_sagaw(const struct vtd_caps *c);
 uint8_t vtd_caps_mamv(const struct vtd_caps *c);
 /* Width of the widest address that a table of this unit takes: 39, 48 or 57. */

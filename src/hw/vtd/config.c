@@ -149,7 +149,7 @@ static bool pasid_reserved(const struct vtd *v, const uint64_t q[8])
 		      (c->second_stage ? 0 : VTD_PASID_0_SSPTPTR | VTD_PASID_0_AW | VTD_PASID_0_SSADE) |
 		      (c->ss_dirty ? 0 : VTD_PASID_0_SSADE);
 	uint64_t r1 = BITS(22, 16) | BITS(31, 27) | VTD_PASID_1_CD | VTD_PASID_1_EMTE | VTD_PASID_1_PAT |
-		      did_rsvd(v) | (c->coherent ? 0 : VTD_PASID_1_PWSNP) |
+		      did_rsvd(v) | (vtd_caps_smpwc(c) ? 0 : VTD_PASID_1_PWSNP) |
 		      (c->snoop_control ? 0 : VTD_PASID_1_PGSNP);
 	uint64_t r2 = BITS(11, 8) | above_haw(v) | (c->supervisor ? 0 : VTD_PASID_2_SRE) |
 		      (c->exec_request ? 0 : VTD_PASID_2_ERE) |

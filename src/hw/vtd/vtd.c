@@ -353,6 +353,9 @@ static const struct hw_ops vtd_ops = {
 	.translate = translate,
 	.report = vtd_report,
 	.walk = walk,
+	.ats_request = vtd_ats_request,
+	.translated_ok = vtd_translated_ok,
+	.page_request = vtd_page_request,
 	.interrupt = vtd_interrupt,
 	.written_back = vtd_written_back,
 };
