@@ -207,6 +207,8 @@ enum line_kind line_parse(const char *text, size_t len, char *scratch, struct li
 		}
 	}
 	if (unlikely(!json_end(&j))) {
+		if (j.p == l->id.p + l->id.n)
+			l->id = (struct json_str){"null", 4}; /* 05, 5x: who knows */
 		/* Where it is no JSON any more comes before what was wrong with it so far. */
 		l->error[0] = 0;
 		no_request(l, "not a JSON object: at byte %zu %s", (size_t)(j.p - text) + 1, j.why);
