@@ -24,6 +24,7 @@ struct bench {
 static const struct bench_case *const rooms[] = {
 	bench_pt,
 	bench_hw,
+	bench_ir,
 	bench_host,
 };
 
