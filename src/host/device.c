@@ -10,6 +10,19 @@
 #include "host/hwpt.h"
 #include "host/vfio.h"
 
+/*
+ * Linux refuses to bind where messages are not checked by source, unless it was told that this is all right (allow_unsafe_interrupts).
+ * Hosts without remapping would be of no use, so here it is always all right, and said once.
+ */
+static void tell_unsafe_msi(struct host *h)
+{
+	static const struct nb_diag why = {
+		"interrupt messages are not checked by source here (no remapping); bound as with allow_unsafe_interrupts=1"};
+
+	if (!atomic_exchange_explicit(&h->told_unsafe_msi, true, memory_order_relaxed))
+		host_log_note(h, "VFIO_DEVICE_BIND_IOMMUFD", &why);
+}
+
 int idev_bind(struct ictx *c, struct host_function *fn, struct idev **out, struct nb_diag *diag)
 {
 	struct host_group *g = fn->group;
@@ -19,6 +32,8 @@ int idev_bind(struct ictx *c, struct host_function *fn, struct idev **out, struc
 
 	if (!ops->capable(fn->drv, DRV_CAP_CACHE_COHERENCY))
 		return nb_fail(diag, -EINVAL, "the IOMMU of %04x cannot keep DMA coherent with the caches", fn->drv->rid);
+	if (!ops->capable(fn->drv, DRV_CAP_ISOLATED_MSI))
+		tell_unsafe_msi(c->host);
 	dev = nb_zalloc(sizeof(*dev));
 	if (!dev)
 		return -ENOMEM;

@@ -212,6 +212,15 @@ int fault_report(struct drv_dev *dev, const struct drv_page_request *pr)
 	return err;
 }
 
+void fault_discard_partial(struct drv_dev *dev)
+{
+	struct host_function *f = dev->core;
+
+	pthread_mutex_lock(&host_of(f)->fault_lock);
+	forget_parked_locked(f, 0, true);
+	pthread_mutex_unlock(&host_of(f)->fault_lock);
+}
+
 /* Routes */
 
 /* Everything that came over this route, into `out`. */

@@ -92,8 +92,9 @@ void fault_source_set_dev(struct host_function *f, uint32_t dev_id);
 /* Requests whose last one will not come: the functions of g have been blocked. */
 void fault_forget_parked(struct host_group *g);
 
-/* drv_dev.report_fault */
+/* drv_dev.report_fault and discard_partial */
 int fault_report(struct drv_dev *dev, const struct drv_page_request *pr);
+void fault_discard_partial(struct drv_dev *dev);
 
 /*
  * The route of (g, route->pasid) shall lead to `queue`, or nowhere (null); groups that took the old one are answered. Called with

@@ -23,6 +23,7 @@ int host_create(const struct host_cfg *cfg, struct host **out)
 	h->cfg = *cfg;
 	pthread_mutex_init(&h->revoke_lock, NULL);
 	pthread_mutex_init(&h->fault_lock, NULL);
+	irq_vectors_init(&h->irqs);
 	nb_list_init(&h->ioas_list);
 	nb_list_init(&h->groups);
 	atomic_init(&h->va_lo, UINT64_MAX);
@@ -54,6 +55,7 @@ void host_destroy(struct host *h)
 	}
 	assert(nb_list_empty(&h->ioas_list));
 	nb_free(h->fn);
+	irq_vectors_fini(&h->irqs);
 	pthread_mutex_destroy(&h->fault_lock);
 	pthread_mutex_destroy(&h->revoke_lock);
 	nb_free(h);
@@ -111,6 +113,7 @@ int host_add_function(struct host *h, const struct host_function_cfg *cfg, struc
 	fault_source_init(f);
 	f->drv->core = f;
 	f->drv->report_fault = fault_report;
+	f->drv->discard_partial = fault_discard_partial;
 	if (!err)
 		err = f->drv->iommu->ops->probe_device(f->drv, &diag);
 	if (err) {
@@ -126,6 +129,7 @@ int host_add_function(struct host *h, const struct host_function_cfg *cfg, struc
 
 out_config:
 	f->drv->report_fault = NULL;
+	f->drv->discard_partial = NULL;
 	f->drv->core = NULL;
 	nb_free(f->config);
 out_free:
@@ -164,6 +168,16 @@ void host_log_refusal(struct host *h, const char *call, int err, const struct nb
 	if (!h->cfg.log || !diag->msg[0])
 		return;
 	snprintf(line, sizeof(line), "%s: %s: %s", call, strerrorname_np(-err), diag->msg);
+	h->cfg.log(h->cfg.opaque, line);
+}
+
+void host_log_note(struct host *h, const char *call, const struct nb_diag *diag)
+{
+	char line[sizeof(diag->msg) + 128];
+
+	if (!h->cfg.log)
+		return;
+	snprintf(line, sizeof(line), "%s: %s", call, diag->msg);
 	h->cfg.log(h->cfg.opaque, line);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "host/host.h"
+#include "host/irq_vector.h"
 
 struct ioas;
 
@@ -22,6 +23,8 @@ struct host {
 	_Atomic uint64_t va_lo, va_hi;
 	/* Page requests: fault.h says what. A leaf that reports take, on any thread and with the driver's locks held. */
 	pthread_mutex_t fault_lock;
+	struct irq_vectors irqs;
+	_Atomic bool told_unsafe_msi; /* once is enough */
 	/* Set up before the first file is opened, then constant. */
 	struct nb_list groups;	  /* struct host_group.link */
 	struct host_function **fn; /* by number */
@@ -56,5 +59,7 @@ static inline void host_settle(const struct host *h)
 
 /* One line for the person who reads the log: a call was refused, and why. diag->msg empty: nothing to say. */
 void host_log_refusal(struct host *h, const char *call, int err, const struct nb_diag *diag);
+/* A call was not refused, and there is something to say. */
+void host_log_note(struct host *h, const char *call, const struct nb_diag *diag);
 
 #endif

@@ -34,7 +34,7 @@ void vfio_close(struct vfio_file *file)
 		pthread_mutex_lock(&f->lock);
 		dev = f->dev;
 		vfio_irq_close_locked(f);
-		dev_reset(f->fn); /* stops what it was doing: bus master goes off */
+		vfio_config_reset_locked(f); /* stops what it was doing: bus master goes off */
 		f->dev = NULL;
 		pthread_mutex_unlock(&f->lock);
 		idev_unbind(dev);
@@ -57,7 +57,7 @@ static int bind_locked(struct vfio_file *file, struct ictx *ctx, struct idev **o
 	err = idev_bind(ctx, f, out, diag);
 	if (err)
 		return err;
-	dev_reset(f->fn);
+	vfio_config_reset_locked(f);
 	vfio_config_open_locked(f);
 	f->dev = *out;
 	f->opener = file;

@@ -15,6 +15,7 @@
 #include "dev/dev.h"
 #include "host/device.h"
 #include "host/host.h"
+#include "host/irq_vector.h"
 #include "host/user.h"
 #include "uapi/vfio.h"
 
@@ -34,6 +35,9 @@ struct vfio_irqs {
 	bool intx_masked;	/* by its own firing or by the caller, until unmasked */
 	bool intx_disabled;	/* by bit 10 of the caller's command register */
 	int err_fd, req_fd;	/* -1: none */
+	/* Under the function's lock: what it sends and where that goes. MSI-X has one for each vector, MSI one for all. */
+	struct irq_message *msg;
+	unsigned int nmsg;
 };
 
 /*
@@ -42,7 +46,7 @@ struct vfio_irqs {
  */
 struct vfio_config {
 	uint8_t virt[DEV_CONFIG_SIZE], write[DEV_CONFIG_SIZE], copy[DEV_CONFIG_SIZE];
-	uint16_t msi, pcie, pm, pasid, ats; /* offsets of capabilities, 0: absent */
+	uint16_t msi, pcie, pm, pasid, ats, pri; /* offsets of capabilities, 0: absent */
 	uint32_t size;			    /* 256 or 4096 */
 };
 
@@ -77,7 +81,9 @@ struct vfio_file {
 int vfio_config_create(struct host_function *f);
 void vfio_config_open_locked(struct host_function *f);	/* as a new owner finds it */
 ssize_t vfio_config_rw(struct host_function *f, uint64_t ubuf, size_t len, uint64_t pos, bool write);
-/* Around dev_reset(): what a kernel saves and restores. */
+/* dev_reset(), after which the capabilities that are the host's are switched on again as the driver had them. */
+void vfio_config_reset_locked(struct host_function *f);
+/* Around it: what else a kernel saves and restores. */
 struct vfio_saved {
 	uint16_t command, devctl, devctl2;
 	uint8_t cache_line;

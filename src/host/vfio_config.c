@@ -5,8 +5,9 @@
  * Virtual: the base address registers (a write of ones reads back the size), memory decode, INTx disable, the interrupt line, and the MSI
  * capability, since messages are set up by SET_IRQS and not by writing addresses. The function itself always decodes memory.
  * Passed on: bus master and the other command bits, device control, power state. Setting the function-level reset bit resets as
- * VFIO_DEVICE_RESET does. PASID and page request capabilities belong to the host: they are hidden, bytes and all.
- * ATS can be seen and not changed.
+ * VFIO_DEVICE_RESET does. The capabilities of PASID, ATS and page requests belong to the host and are never written: ATS and page requests can be
+ * seen as they are, PASID is hidden. (Linux has it so by its table of lengths of extended capabilities, where only
+ * PASID has none; what it hides can still be reached there as bytes that belong to no capability, which are zeros here.)
  */
 #include <errno.h>
 #include <string.h>
@@ -144,18 +145,20 @@ static void scan_ext_caps(struct vfio_config *c, const uint8_t *raw)
 
 		header = get32(raw + at);
 		id = header & 0xffff;
-		hidden = id == EXT_PRI || id == EXT_PASID;
+		hidden = id == EXT_PASID;
 		if (header == 0 || header == UINT32_MAX)
 			return;
 		if (id == EXT_PASID)
 			c->pasid = (uint16_t)at;
 		if (id == EXT_ATS)
 			c->ats = (uint16_t)at;
+		if (id == EXT_PRI)
+			c->pri = (uint16_t)at;
 		if (!hidden) {
 			prev = at;
 			continue;
 		}
-		hide(c, at, id == EXT_PRI ? 16 : 8);
+		hide(c, at, 8);
 		if (prev) { /* the one before points to the one after */
 			if (!c->virt[prev])
 				memcpy(c->copy + prev, raw + prev, 4);
@@ -218,9 +221,11 @@ int vfio_config_create(struct host_function *f)
 	return 0;
 }
 
-/* What the host itself keeps switched on in the function. */
+/* Where no driver tells the function anything, the host switches on what it has. */
 static void host_enables(struct host_function *f)
 {
+	if (f->drv->fn_ops)
+		return;
 	if (f->config->pasid && f->drv->max_pasids)
 		hw_put16(f, f->config->pasid + 6u, 0x0001);
 	if (f->config->ats && f->drv->ats)
@@ -247,6 +252,26 @@ void vfio_config_open_locked(struct host_function *f)
 	fix_bars(f);
 	host_enables(f);
 	set_mem_enabled(f);
+}
+
+void vfio_config_reset_locked(struct host_function *f)
+{
+	static const enum dev_feature order[] = {DEV_FEATURE_PASID, DEV_FEATURE_ATS, DEV_FEATURE_PRI};
+	const struct vfio_config *c = f->config;
+	uint32_t arg[ARRAY_SIZE(order)] = {0};
+	bool on[ARRAY_SIZE(order)];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(order); i++)
+		on[i] = dev_feature_enabled(f->fn, order[i]);
+	if (on[1]) /* PCI Express 5.0, 10.5.1.3: the smallest unit in powers of two of 4 KiB */
+		arg[1] = 12u + (hw_get16(f, c->ats + 6u) & 0x1f);
+	if (on[2]) /* 10.5.2.5: allocation */
+		arg[2] = hw_get16(f, c->pri + 12u) | (uint32_t)hw_get16(f, c->pri + 14u) << 16;
+	dev_reset(f->fn);
+	for (unsigned int i = 0; i < ARRAY_SIZE(order); i++) {
+		if (on[i])
+			(void)dev_feature_enable(f->fn, order[i], true, arg[i]);
+	}
 }
 
 void vfio_config_save_locked(struct host_function *f, struct vfio_saved *s)

@@ -6,6 +6,9 @@
  * masked: a message that comes is kept and delivered with the next descriptor.
  * INTx is a level: firing masks it until the owner unmasks, and it fires again then if the line is still asserted.
  *
+ * Each message has vectors of the virtual CPUs (irq_vector.c); what the function is told to send is what the unit's driver says. All messages of the
+ * mode have theirs from the moment it is set up, so a vector of MSI-X may get its descriptor at any time, and later lose it.
+ *
  * f->lock serialises changes; f->irq.lock protects the state against interrupts and is never held while the function is called.
  */
 #include <assert.h>
@@ -165,6 +168,43 @@ static enum dev_irq kind_of(enum irq_mode mode)
 	return mode == IRQ_MODE_MSIX ? DEV_IRQ_MSIX : mode == IRQ_MODE_MSI ? DEV_IRQ_MSI : DEV_IRQ_INTX;
 }
 
+static void destroy_messages_locked(struct host_function *f)
+{
+	for (unsigned int i = 0; i < f->irq.nmsg; i++)
+		irq_message_destroy(f, &f->irq.msg[i]);
+	nb_free(f->irq.msg);
+	f->irq.msg = NULL;
+	f->irq.nmsg = 0;
+}
+
+static int create_messages_locked(struct host_function *f, enum irq_mode mode, unsigned int nvec, struct nb_diag *diag)
+{
+	unsigned int n = mode == IRQ_MODE_MSIX ? nvec : mode == IRQ_MODE_MSI ? 1 : 0;
+	int err = 0;
+
+	if (!n)
+		return 0;
+	f->irq.msg = nb_calloc(n, sizeof(*f->irq.msg));
+	if (!f->irq.msg)
+		return -ENOMEM;
+	f->irq.nmsg = n;
+	for (unsigned int i = 0; i < n && !err; i++)
+		err = irq_message_create(f, kind_of(mode), i, mode == IRQ_MODE_MSI ? nvec : 1, &f->irq.msg[i], diag);
+	if (err)
+		destroy_messages_locked(f);
+	return err;
+}
+
+/* Into the function's table or capability. */
+static int program_messages_locked(struct host_function *f, enum irq_mode mode)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < f->irq.nmsg && !err; i++)
+		err = dev_irq_message(f->fn, kind_of(mode), i, f->irq.msg[i].msg.addr, f->irq.msg[i].msg.data);
+	return err;
+}
+
 static void disable_locked(struct host_function *f)
 {
 	struct vfio_irqs *q = &f->irq;
@@ -180,6 +220,7 @@ static void disable_locked(struct host_function *f)
 	q->nvec = 0;
 	pthread_mutex_unlock(&q->lock);
 	(void)dev_irq_enable(f->fn, kind_of(mode), 0);
+	destroy_messages_locked(f);
 	for (unsigned int i = 0; i < nvec; i++) {
 		if (vec[i].fd >= 0)
 			sys_close(vec[i].fd);
@@ -187,7 +228,7 @@ static void disable_locked(struct host_function *f)
 	nb_free(vec);
 }
 
-static int enable_locked(struct host_function *f, enum irq_mode mode, unsigned int nvec)
+static int enable_locked(struct host_function *f, enum irq_mode mode, unsigned int nvec, struct nb_diag *diag)
 {
 	struct vfio_irqs *q = &f->irq;
 	struct irq_vector *vec = nb_calloc(nvec, sizeof(*vec));
@@ -197,16 +238,25 @@ static int enable_locked(struct host_function *f, enum irq_mode mode, unsigned i
 		return -ENOMEM;
 	for (unsigned int i = 0; i < nvec; i++)
 		vec[i].fd = -1;
+	err = create_messages_locked(f, mode, nvec, diag);
+	if (err) {
+		nb_free(vec);
+		return err;
+	}
 	pthread_mutex_lock(&q->lock);
 	q->vec = vec;
 	q->nvec = nvec;
 	q->mode = mode;
 	q->intx_masked = false;
 	pthread_mutex_unlock(&q->lock);
-	err = dev_irq_enable(f->fn, kind_of(mode), nvec);
-	if (err)
+	err = program_messages_locked(f, mode);
+	if (!err)
+		err = dev_irq_enable(f->fn, kind_of(mode), nvec);
+	if (err) {
 		disable_locked(f);
-	return err;
+		return nb_fail(diag, err, "the function cannot send %u messages", nvec);
+	}
+	return 0;
 }
 
 /* fd -1 takes the vector's descriptor away. */
@@ -274,7 +324,7 @@ static int intx_trigger(struct host_function *f, const struct set *s, struct nb_
 		if (err)
 			return err;
 		if (!ours) {
-			err = enable_locked(f, IRQ_MODE_INTX, 1);
+			err = enable_locked(f, IRQ_MODE_INTX, 1, diag);
 			if (err)
 				return err;
 		}
@@ -347,9 +397,9 @@ static int message_trigger(struct host_function *f, const struct set *s, struct 
 			return nb_fail(diag, -EINVAL, "no vector");
 		/* MSI-X vectors may be added later, so all of them are set up; MSI's number is fixed now. */
 		err = enable_locked(f, want,
-				    want == IRQ_MODE_MSIX ? vfio_irq_count(f, s->index) : s->start + s->count);
+				    want == IRQ_MODE_MSIX ? vfio_irq_count(f, s->index) : s->start + s->count, diag);
 		if (err)
-			return nb_fail(diag, err, "the function cannot send %" PRIu32 " messages", s->start + s->count);
+			return err;
 		err = set_block(f, s, diag);
 		if (err)
 			disable_locked(f);
@@ -498,6 +548,8 @@ void vfio_irq_close_locked(struct host_function *f)
 
 void vfio_irq_restore_locked(struct host_function *f)
 {
-	if (f->irq.mode != IRQ_MODE_NONE)
-		(void)dev_irq_enable(f->fn, kind_of(f->irq.mode), f->irq.nvec);
+	if (f->irq.mode == IRQ_MODE_NONE)
+		return;
+	(void)program_messages_locked(f, f->irq.mode); /* both worked before the reset */
+	(void)dev_irq_enable(f->fn, kind_of(f->irq.mode), f->irq.nvec);
 }

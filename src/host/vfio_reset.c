@@ -16,7 +16,7 @@ void vfio_reset_locked(struct host_function *f)
 
 	group_reset_begin(f->group);
 	vfio_config_save_locked(f, &saved);
-	dev_reset(f->fn);
+	vfio_config_reset_locked(f);
 	vfio_config_restore_locked(f, &saved);
 	vfio_irq_restore_locked(f);
 	group_reset_end(f->group);

@@ -7,6 +7,7 @@
 #define NB_TESTS_HOST_RIG_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,26 @@ struct fake_unit {
 	int domains;
 	unsigned int attaches, blocks;
 	bool block_saw_unsynced;
+	/* called from attach and block, as a driver that drains page requests in there would report them */
+	void (*in_attach)(struct drv_dev *dev, uint32_t pasid);
+	void (*in_block)(struct drv_dev *dev, uint32_t pasid);
+	/* page responses, in order; the lock is for tests with threads */
+	pthread_mutex_t lock;
+	struct fake_answer {
+		uint16_t rid;
+		struct drv_page_response resp;
+	} answer[64];
+	unsigned int nanswers;
+	/* interrupt messages */
+	int irq_err;
+	unsigned int irq_err_after; /* successful ones before irq_err */
+	struct fake_irq {
+		uint16_t rid;
+		unsigned int n;
+		struct drv_irq_target target[32];
+		bool mapped;
+	} irq[256];
+	unsigned int nirqs, irqs_mapped;
 };
 
 static struct drv_domain *rig_attached[0x10000]; /* by RID, requests without PASID */
@@ -260,8 +281,12 @@ static int fake_attach(struct drv_dev *dev, uint32_t pasid, struct drv_domain *d
 {
 	struct fake_unit *u = fake_unit(dev->iommu);
 
+	if (u->in_attach)
+		u->in_attach(dev, pasid);
 	if (u->attach_err && (!u->attach_err_rid || u->attach_err_rid == dev->rid))
 		return nb_fail(diag, u->attach_err, "as ordered");
+	if (d->iopf && !dev->pri)
+		return nb_fail(diag, -ENODEV, "no page requests");
 	u->attaches++;
 	if (pasid == NB_NO_PASID)
 		rig_attached[dev->rid] = d;
@@ -272,11 +297,52 @@ static int fake_attach(struct drv_dev *dev, uint32_t pasid, struct drv_domain *d
 
 static void fake_block(struct drv_dev *dev, uint32_t pasid)
 {
+	if (fake_unit(dev->iommu)->in_block)
+		fake_unit(dev->iommu)->in_block(dev, pasid);
 	fake_unit(dev->iommu)->blocks++;
 	if (pasid == NB_NO_PASID)
 		rig_attached[dev->rid] = NULL;
 	else if (pasid == 5)
 		rig_pasid5[dev->rid] = NULL;
+}
+
+static void fake_page_response(struct drv_dev *dev, const struct drv_page_response *resp)
+{
+	struct fake_unit *u = fake_unit(dev->iommu);
+
+	pthread_mutex_lock(&u->lock);
+	u->answer[u->nanswers++ % ARRAY_SIZE(u->answer)] = (struct fake_answer){dev->rid, *resp};
+	pthread_mutex_unlock(&u->lock);
+}
+
+static int fake_irq_map(struct drv_dev *dev, unsigned int n, const struct drv_irq_target *target, uint32_t *handle,
+			struct drv_msi *msg, struct nb_diag *diag)
+{
+	struct fake_unit *u = fake_unit(dev->iommu);
+	struct fake_irq *q = &u->irq[u->nirqs];
+
+	assert_true(n && (n & (n - 1)) == 0 && n <= ARRAY_SIZE(q->target));
+	if (u->irq_err == -EOPNOTSUPP) /* for good: it remaps nothing */
+		return -EOPNOTSUPP;
+	if (u->irq_err && u->irq_err_after-- == 0)
+		return nb_fail(diag, u->irq_err, "as ordered");
+	assert_in_range(u->nirqs, 0, ARRAY_SIZE(u->irq) - 1);
+	*q = (struct fake_irq){.rid = dev->rid, .n = n, .mapped = true};
+	memcpy(q->target, target, n * sizeof(*target));
+	*handle = u->nirqs++;
+	u->irqs_mapped++;
+	*msg = (struct drv_msi){.addr = 0xfee00010 | *handle << 5, .data = 0};
+	return 0;
+}
+
+static void fake_irq_unmap(struct drv_dev *dev, uint32_t handle, unsigned int n)
+{
+	struct fake_unit *u = fake_unit(dev->iommu);
+
+	assert_in_range(handle, 0, u->nirqs - 1);
+	assert_true(u->irq[handle].mapped && u->irq[handle].n == n && u->irq[handle].rid == dev->rid);
+	u->irq[handle].mapped = false;
+	u->irqs_mapped--;
 }
 
 static const struct drv_ops fake_ops = {
@@ -291,6 +357,9 @@ static const struct drv_ops fake_ops = {
 	.domain_alloc_nested = fake_alloc_nested,
 	.attach = fake_attach,
 	.block = fake_block,
+	.page_response = fake_page_response,
+	.irq_map = fake_irq_map,
+	.irq_unmap = fake_irq_unmap,
 };
 
 #define NFN 3
@@ -309,7 +378,20 @@ struct rig {
 	struct iommufd_file *fd, *fd2; /* descriptors 10 and 11 */
 	char log[512];
 	unsigned int nlog;
+	/* fault queues: descriptor RIG_FAULT_FD + i */
+	struct fault_file *fault[8];
+	_Atomic bool fault_ready[8];
+	unsigned int nfaults, nfault_aborts;
+	int fault_fd_err;
+	_Atomic unsigned int nsettles;
+	void (*in_settle)(struct rig *r);
+	/* messages that functions sent, when with_msi */
+	bool with_msi;
+	uint64_t msi_addr;
+	uint32_t msi_data;
+	unsigned int nmsi;
 };
+#define RIG_FAULT_FD 100
 
 static inline int rig_dma(void *opaque, uint32_t pasid, uint64_t addr, void *buf, size_t len)
 {
@@ -336,6 +418,86 @@ static inline void rig_irq(void *opaque, enum dev_irq kind, unsigned int vector,
 		host_function_irq(s->r->hf[s->i], kind, vector, level);
 }
 
+/* What a unit that remaps (or does not) would do with the message: look its handle up, or take the vector out of it. */
+static inline void rig_msi(void *opaque, uint64_t addr, uint32_t data)
+{
+	struct rig_slot *s = opaque;
+	struct fake_unit *u = &s->r->unit;
+
+	s->r->msi_addr = addr;
+	s->r->msi_data = data;
+	s->r->nmsi++;
+	assert_int_equal(addr >> 20, 0xfee);
+	if (addr & 0x10) {
+		struct fake_irq *q = &u->irq[addr >> 5 & 0x7fff];
+
+		if (q->mapped && q->rid == s->r->dev[s->i].rid && data < q->n)
+			host_deliver(s->r->host, q->target[data].dest, q->target[data].vector);
+	} else {
+		host_deliver(s->r->host, addr >> 12 & 0xff, (uint8_t)data);
+	}
+}
+
+static inline int rig_fault_fd(void *opaque, struct fault_file *f, int *fd)
+{
+	struct rig *r = opaque;
+
+	if (r->fault_fd_err)
+		return r->fault_fd_err;
+	for (unsigned int i = 0; i < ARRAY_SIZE(r->fault); i++) {
+		if (r->fault[i])
+			continue;
+		r->fault[i] = f;
+		r->fault_ready[i] = false;
+		r->nfaults++;
+		*fd = RIG_FAULT_FD + (int)i;
+		return 0;
+	}
+	return -EMFILE;
+}
+
+static inline void rig_fault_fd_abort(void *opaque, struct fault_file *f, int fd)
+{
+	struct rig *r = opaque;
+
+	assert_ptr_equal(r->fault[fd - RIG_FAULT_FD], f);
+	r->fault[fd - RIG_FAULT_FD] = NULL;
+	r->nfaults--;
+	r->nfault_aborts++;
+}
+
+static inline void rig_fault_ready(void *opaque, struct fault_file *f, bool ready)
+{
+	struct rig *r = opaque;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(r->fault); i++) {
+		if (r->fault[i] == f) {
+			r->fault_ready[i] = ready;
+			return;
+		}
+	}
+	fail_msg("readiness of a queue that is closed");
+}
+
+static inline void rig_fault_close(struct rig *r, unsigned int i)
+{
+	struct fault_file *f = r->fault[i];
+
+	assert_non_null(f);
+	host_fault_close(f); /* may still be told about while it runs */
+	r->fault[i] = NULL;
+	r->nfaults--;
+}
+
+static inline void rig_settle(void *opaque)
+{
+	struct rig *r = opaque;
+
+	r->nsettles++;
+	if (r->in_settle)
+		r->in_settle(r);
+}
+
 static inline int rig_resolve(void *opaque, int fd, struct iommufd_file **out)
 {
 	struct rig *r = opaque;
@@ -357,8 +519,8 @@ static inline void rig_log(void *opaque, const char *line)
 	strncpy(r->log, line, sizeof(r->log) - 1);
 }
 
-/* The parts, with nothing bound. */
-static inline struct rig *rig_new(void)
+/* The parts, with nothing bound. with_msi: functions send messages to addresses, which a unit looks at. */
+static inline struct rig *rig_new_msi(bool with_msi)
 {
 	const struct dev_model *model = dev_model_find("dmatest");
 	struct rig *r = calloc(1, sizeof(*r));
@@ -373,10 +535,16 @@ static inline struct rig *rig_new(void)
 				     .aperture_last = BIT(48) - 1,
 				     .resv = {{0xfee00000, 0xfeefffff, DRV_RESV_MSI}},
 				     .nresv = 1};
+	pthread_mutex_init(&r->unit.lock, NULL);
+	r->with_msi = with_msi;
 	assert_int_equal(host_create(&(struct host_cfg){.mem = &r->mem,
 							.tr = r->tr,
 							.resolve_iommufd = rig_resolve,
 							.log = rig_log,
+							.fault_fd = rig_fault_fd,
+							.fault_fd_abort = rig_fault_fd_abort,
+							.fault_ready = rig_fault_ready,
+							.settle = rig_settle,
 							.opaque = r},
 				     &r->host),
 			 0);
@@ -386,10 +554,11 @@ static inline struct rig *rig_new(void)
 					       &(struct dev_bus){.opaque = &rig_slots[i],
 								 .dma_read = rig_dma,
 								 .dma_write = rig_dma_w,
-								 .irq = rig_irq},
+								 .irq = rig_irq,
+								 .msi = with_msi ? rig_msi : NULL},
 					       r->tr, &r->fn[i], NULL),
 				 0);
-		r->dev[i] = (struct drv_dev){.iommu = &r->unit.base, .rid = RID(i), .ats = true, .max_pasids = 1u << 20};
+		r->dev[i] = (struct drv_dev){.iommu = &r->unit.base, .rid = RID(i), .ats = true, .pri = true, .max_pasids = 1u << 20};
 		assert_int_equal(host_add_function(r->host,
 						   &(struct host_function_cfg){.rid = RID(i),
 									       .group = i ? 2 : 1,
@@ -403,6 +572,11 @@ static inline struct rig *rig_new(void)
 	return r;
 }
 
+static inline struct rig *rig_new(void)
+{
+	return rig_new_msi(false);
+}
+
 static inline void rig_free(struct rig *r)
 {
 	for (unsigned int i = 0; i < NFN; i++) {
@@ -413,7 +587,12 @@ static inline void rig_free(struct rig *r)
 		iommufd_close(r->fd);
 	if (r->fd2)
 		iommufd_close(r->fd2);
+	for (unsigned int i = 0; i < ARRAY_SIZE(r->fault); i++) {
+		if (r->fault[i])
+			rig_fault_close(r, i);
+	}
 	assert_int_equal(r->unit.domains, 0);
+	assert_int_equal(r->unit.irqs_mapped, 0);
 	for (unsigned int i = 0; i < NFN; i++)
 		assert_null(rig_attached[RID(i)]);
 	host_destroy(r->host);
@@ -421,6 +600,7 @@ static inline void rig_free(struct rig *r)
 		assert_null(r->dev[i].priv);
 		dev_destroy(r->fn[i]);
 	}
+	pthread_mutex_destroy(&r->unit.lock);
 	nb_trace_free(r->tr);
 	mem_fini(&r->mem);
 	free(r);
@@ -486,6 +666,47 @@ static inline long rig_nested_try(struct rig *r, unsigned int i, uint32_t parent
 
 	*id = a.out_hwpt_id;
 	return err;
+}
+
+/* A paging or nested HWPT with a fault queue. */
+static inline long rig_hwpt_fault_try(struct rig *r, unsigned int i, uint32_t pt, uint32_t flags, bool nested, uint32_t fault,
+				      uint32_t *id)
+{
+	struct iommu_hwpt_vtd_s1 s1 = {.addr_width = 48};
+	struct iommu_hwpt_alloc a = {.size = sizeof(a),
+				     .dev_id = r->devid[i],
+				     .pt_id = pt,
+				     .flags = flags | IOMMU_HWPT_FAULT_ID_VALID,
+				     .fault_id = fault};
+	long err;
+
+	if (nested) {
+		a.data_type = IOMMU_HWPT_DATA_VTD_S1;
+		a.data_len = sizeof(s1);
+		a.data_uptr = (uintptr_t)&s1;
+	}
+	err = rig_ioctl(r, IOMMU_HWPT_ALLOC, &a);
+	*id = a.out_hwpt_id;
+	return err;
+}
+static inline uint32_t rig_hwpt_fault(struct rig *r, unsigned int i, uint32_t pt, uint32_t flags, bool nested, uint32_t fault)
+{
+	uint32_t id;
+
+	assert_int_equal(rig_hwpt_fault_try(r, i, pt, flags, nested, fault, &id), 0);
+	return id;
+}
+
+/* A fault queue: its object's id, and its place in r->fault. */
+static inline uint32_t rig_fault(struct rig *r, unsigned int *i)
+{
+	struct iommu_fault_alloc a = {.size = sizeof(a)};
+
+	assert_int_equal(rig_ioctl(r, IOMMU_FAULT_QUEUE_ALLOC, &a), 0);
+	*i = a.out_fault_fd - RIG_FAULT_FD;
+	assert_in_range(*i, 0, ARRAY_SIZE(r->fault) - 1);
+	assert_non_null(r->fault[*i]);
+	return a.out_fault_id;
 }
 
 static inline long rig_attach(struct rig *r, unsigned int i, uint32_t pt)

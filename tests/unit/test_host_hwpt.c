@@ -682,10 +682,8 @@ static void later_objects(void **state)
 	struct iommu_vdevice_alloc d = {.size = sizeof(d)};
 	struct iommu_veventq_alloc e = {.size = sizeof(e), .type = 1, .veventq_depth = 1};
 	struct iommu_hw_queue_alloc q = {.size = sizeof(q), .type = 1, .length = 1};
-	struct iommu_fault_alloc f = {.size = sizeof(f)};
 
 	rig_bind(r, 0);
-	assert_int_equal(rig_ioctl(r, IOMMU_FAULT_QUEUE_ALLOC, &f), -EOPNOTSUPP);
 	v.dev_id = 99;
 	assert_int_equal(rig_ioctl(r, IOMMU_VIOMMU_ALLOC, &v), -ENOENT);
 	v.type = 0;

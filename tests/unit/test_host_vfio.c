@@ -22,6 +22,11 @@ static int setup(void **state)
 	*state = rig_new();
 	return 0;
 }
+static int setup_msi(void **state)
+{
+	*state = rig_new_msi(true);
+	return 0;
+}
 static int teardown(void **state)
 {
 	rig_free(*state);
@@ -284,15 +289,29 @@ static void config(void **state)
 	assert_int_not_equal(at, 0);
 	set_cfg(r, at + 2, 2, 0x8000);
 	assert_int_equal(hw_cfg(r, at + 2, 2) & 0x8000, 0);
-	/* PASID and page requests are the host's; ATS is there and the host has switched it on */
+	/* PASID is hidden; ATS and page requests are there, as the host has them, and not the owner's to change */
 	assert_int_equal(find_ext(r, 0x1b), 0);
-	assert_int_equal(find_ext(r, 0x13), 0);
 	at = find_ext(r, 0x0f);
-	if (at) {
-		assert_int_equal(cfg(r, at + 6, 2) & 0x8000, 0x8000);
-		set_cfg(r, at + 6, 2, 0);
-		assert_int_equal(hw_cfg(r, at + 6, 2) & 0x8000, 0x8000);
-	}
+	assert_int_not_equal(at, 0);
+	assert_int_equal(cfg(r, at + 6, 2) & 0x8000, 0x8000);
+	set_cfg(r, at + 6, 2, 0);
+	assert_int_equal(hw_cfg(r, at + 6, 2) & 0x8000, 0x8000);
+	at = find_ext(r, 0x13);
+	assert_int_not_equal(at, 0);
+	assert_int_equal(cfg(r, at + 4, 4), hw_cfg(r, at + 4, 4));
+	assert_int_equal(cfg(r, at + 8, 4), hw_cfg(r, at + 8, 4));
+	set_cfg(r, at + 4, 2, 1);
+	set_cfg(r, at + 12, 4, 7);
+	assert_int_equal(hw_cfg(r, at + 4, 2) & 1, 0);
+	assert_int_equal(hw_cfg(r, at + 12, 4), 0);
+	assert_int_equal(dev_feature_enable(r->fn[0], DEV_FEATURE_PRI, true, 32), 0);
+	assert_int_equal(cfg(r, at + 4, 2), 1);
+	assert_int_equal(cfg(r, at + 12, 4), 32);
+	set_cfg(r, at + 4, 1, 0);
+	set_cfg(r, at + 12, 2, 0);
+	assert_int_equal(hw_cfg(r, at + 4, 2), 1);
+	assert_int_equal(hw_cfg(r, at + 12, 4), 32);
+	assert_int_equal(dev_feature_enable(r->fn[0], DEV_FEATURE_PRI, false, 0), 0);
 	for (uint32_t i = 0x100; i < 4096; i += 4) { /* wherever the function has PASID: zeros, and no way to it */
 		uint32_t h = hw_cfg(r, i, 4);
 
@@ -320,6 +339,50 @@ static void config(void **state)
 	assert_int_equal(hw_cfg(r, 4, 2) & 6, 6); /* restored */
 }
 
+
+static int never_enable(struct drv_dev *dev, enum drv_feature what, uint32_t arg)
+{
+	(void)dev, (void)what, (void)arg;
+	return -ENODEV;
+}
+static void never_disable(struct drv_dev *dev, enum drv_feature what)
+{
+	(void)dev, (void)what;
+}
+
+/* Where a driver tells the function, what it told survives every reset that the host makes, and the host adds nothing. */
+static void driver_features(void **state)
+{
+	static const struct drv_fn_ops ops = {never_enable, never_disable};
+	struct rig *r = rig_of(state);
+	uint32_t ats, pri;
+
+	r->dev[0].fn_ops = &ops;
+	rig_bind(r, 0);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_false(dev_feature_enabled(r->fn[0], (enum dev_feature)i));
+	ats = find_ext(r, 0x0f);
+	pri = find_ext(r, 0x13);
+	assert_int_equal(dev_feature_enable(r->fn[0], DEV_FEATURE_ATS, true, 14), 0);
+	assert_int_equal(dev_feature_enable(r->fn[0], DEV_FEATURE_PRI, true, 0x12345), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_false(dev_feature_enabled(r->fn[0], DEV_FEATURE_PASID));
+		assert_int_equal(hw_cfg(r, ats + 6, 2), 0x8002);
+		assert_int_equal(hw_cfg(r, pri + 4, 2), 1);
+		assert_int_equal(hw_cfg(r, pri + 12, 4), 0x12345);
+		if (i == 0) {
+			assert_int_equal(dev_ioctl(r, VFIO_DEVICE_RESET, NULL), 0);
+		} else if (i == 1) {
+			vfio_close(r->vf[0]);
+			rig_bind(r, 0);
+		}
+	}
+	assert_int_equal(dev_feature_enable(r->fn[0], DEV_FEATURE_PASID, true, 0), 0);
+	assert_int_equal(dev_feature_enable(r->fn[0], DEV_FEATURE_ATS, false, 0), 0);
+	assert_int_equal(dev_ioctl(r, VFIO_DEVICE_RESET, NULL), 0);
+	assert_true(dev_feature_enabled(r->fn[0], DEV_FEATURE_PASID));
+	assert_false(dev_feature_enabled(r->fn[0], DEV_FEATURE_ATS));
+}
 
 static long set_irqs(struct rig *r, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, const int32_t *fds)
 {
@@ -601,7 +664,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(info), T(regions), T(config), T(irq_errors), T(messages), T(intx), T(reset),
+		T(info), T(regions), T(config), T(driver_features), T(irq_errors), T(messages), T(intx), T(reset),
+		cmocka_unit_test_setup_teardown(messages, setup_msi, teardown), /* through a unit that remaps */
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
