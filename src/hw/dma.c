@@ -6,6 +6,7 @@
  * after it, because logging may send an interrupt and that calls out.
  */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/bits.h"
@@ -99,11 +100,34 @@ int hw_dma_write(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t add
 int hw_interrupt(struct hw_iommu *hw, uint16_t rid, uint64_t addr, uint32_t data)
 {
 	struct hw_irq irq = {.dest = (uint32_t)(addr >> 12 & 0xff), .vector = (uint8_t)data};
+	/* Sequential consistency: whoever drains and does not see us here, we see what it invalidated before. */
+	_Atomic uint32_t *busy = &hw->irq_busy[atomic_load(&hw->irq_phase) & 1];
+	int err = 0;
 
-	if (hw->ops->interrupt && hw->ops->interrupt(hw, rid, addr, data, &irq))
-		return -EFAULT;
-	NB_TRACE(hw->tr, hw_intr, rid, addr, irq.dest, irq.vector);
-	if (hw->deliver)
-		hw->deliver(hw->deliver_opaque, &irq);
-	return 0;
+	atomic_fetch_add(busy, 1);
+	if (hw->ops->interrupt && hw->ops->interrupt(hw, rid, addr, data, &irq)) {
+		err = -EFAULT;
+	} else {
+		NB_TRACE(hw->tr, hw_intr, rid, addr, irq.dest, irq.vector);
+		if (hw->deliver)
+			hw->deliver(hw->deliver_opaque, &irq);
+	}
+	atomic_fetch_sub_explicit(busy, 1, memory_order_release);
+	return err;
+}
+
+/*
+ * New deliveries count elsewhere while we wait, so we are not kept by them. Twice, because one that read the phase long ago may
+ * count itself among those of either.
+ */
+void hw_interrupt_drain(struct hw_iommu *hw)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		_Atomic uint32_t *busy = &hw->irq_busy[atomic_fetch_xor(&hw->irq_phase, 1) & 1];
+
+		while (atomic_load(busy))
+			sched_yield();
+	}
 }

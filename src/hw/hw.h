@@ -17,6 +17,7 @@
 #ifndef NB_HW_HW_H
 #define NB_HW_HW_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -195,9 +196,15 @@ struct hw_iommu {
 	/* Interrupt messages of the IOMMU itself; may be null. Called without any lock of the model. */
 	void (*msi)(void *opaque, uint64_t addr, uint32_t data);
 	void *msi_opaque;
-	/* Interrupts of functions, after remapping; may be null. Called without locks and outside read sections. */
+	/*
+	 * Interrupts of functions, after remapping; may be null. Called without locks and outside read sections. A completed
+	 * invalidation of interrupt entries has waited for the deliveries that used them: it may not write the unit's registers, or
+	 * wait for somebody who does.
+	 */
 	void (*deliver)(void *opaque, const struct hw_irq *irq);
 	void *deliver_opaque;
+	/* Deliveries under way, by the phase in which they began: hw_interrupt_drain(). */
+	_Atomic uint32_t irq_phase, irq_busy[2];
 	/* Who sits behind a source-id; null: nobody with a device-TLB. May be null. Called with locks of the unit. */
 	const struct hw_client *(*client)(void *opaque, uint16_t rid);
 	void *client_opaque;
@@ -219,5 +226,7 @@ int hw_dma_write(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t add
  * blocked, logged by the hardware.
  */
 int hw_interrupt(struct hw_iommu *hw, uint16_t rid, uint64_t addr, uint32_t data);
+/* For the models: every hw_interrupt() that has begun by now has delivered. One at a time; blocks; not inside a read section. */
+void hw_interrupt_drain(struct hw_iommu *hw);
 
 #endif

@@ -3,7 +3,9 @@
 #include "hw_vtd_rig.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #define FEE 0xfee00000u
 
@@ -494,6 +496,94 @@ static void test_race(void **state)
 	rig_free(&t.r);
 }
 
+/* ---- an interrupt that is being delivered holds up the wait descriptor, and nothing else ---- */
+
+struct slow {
+	struct ir *t;
+	_Atomic bool inside, go, done;
+};
+
+static void slow_deliver(void *opaque, const struct hw_irq *irq)
+{
+	struct slow *s = opaque;
+
+	assert_int_equal(irq->vector, 0x33);
+	atomic_store(&s->inside, true);
+	while (!atomic_load(&s->go))
+		sched_yield();
+}
+
+static void *slow_send(void *arg)
+{
+	struct slow *s = arg;
+
+	assert_int_equal(hw_interrupt(s->t->r.hw, 0x110, msg(4), 0), 0);
+	return NULL;
+}
+
+static void *slow_unmap(void *arg)
+{
+	struct slow *s = arg;
+
+	put(s->t, 4, 0, 0);
+	iec(s->t, true, 4, 0);
+	atomic_store(&s->done, true);
+	return NULL;
+}
+
+static void test_delivery_drains(void **state)
+{
+	pthread_t sender, driver;
+	struct slow s;
+	struct ir t;
+
+	(void)state;
+	ir_new(&t, 3, false);
+	memset(&s, 0, sizeof(s));
+	s.t = &t;
+	t.r.hw->deliver = slow_deliver;
+	t.r.hw->deliver_opaque = &s;
+	put(&t, 4, P | V(0x33), 0);
+	assert_int_equal(pthread_create(&sender, NULL, slow_send, &s), 0);
+	while (!atomic_load(&s.inside))
+		sched_yield();
+	INV(&t.r, d_iotlb(1, 0), 0); /* translations are another matter */
+	assert_int_equal(pthread_create(&driver, NULL, slow_unmap, &s), 0);
+	usleep(30000);
+	assert_false(atomic_load(&s.done));
+	atomic_store(&s.go, true);
+	pthread_join(driver, NULL);
+	assert_true(atomic_load(&s.done));
+	pthread_join(sender, NULL);
+	assert_int_equal(hw_interrupt(t.r.hw, 0x110, msg(4), 0), -14);
+	rig_free(&t.r);
+}
+
+/* A function's DMA write into the interrupt range is the same message. */
+static void count_deliver(void *opaque, const struct hw_irq *irq)
+{
+	*(uint32_t *)opaque += irq->vector;
+}
+
+static void test_by_dma(void **state)
+{
+	const uint8_t sub[4] = {2, 0, 0, 0};
+	uint32_t sum = 0;
+	struct ir t;
+
+	(void)state;
+	ir_new(&t, 3, false);
+	t.r.hw->deliver = count_deliver;
+	t.r.hw->deliver_opaque = &sum;
+	put(&t, 6, P | V(0x33), 0x40110);
+	assert_int_equal(hw_dma_write(t.r.hw, 0x110, NB_NO_PASID, msg(4) | 8, sub, 4), 0);
+	assert_int_equal(sum, 0x33);
+	assert_int_equal(hw_dma_write(t.r.hw, 0x111, NB_NO_PASID, msg(4) | 8, sub, 4), -14);
+	assert_int_equal(sum, 0x33);
+	assert_int_equal(get64(&t.r, VTD_FRCD_AT + 8) >> 32 & 0xff, 0x26);
+	rig_free(&t.r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -501,7 +591,8 @@ int main(void)
 		cmocka_unit_test(test_entry_fields),  cmocka_unit_test(test_reserved_bits),
 		cmocka_unit_test(test_faults),	      cmocka_unit_test(test_source),
 		cmocka_unit_test(test_cache),	      cmocka_unit_test(test_modes_and_own),
-		cmocka_unit_test(test_race),
+		cmocka_unit_test(test_race),	      cmocka_unit_test(test_delivery_drains),
+		cmocka_unit_test(test_by_dma),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,7 @@ struct vtd {
 	uint64_t iqh, iqt, iqa;
 	uint32_t ics, iectl, iedata, ieaddr, ieuaddr;
 	bool inv_pending; /* something was invalidated and no grace period has passed since */
+	bool intr_pending; /* the same of interrupt entries and deliveries */
 	int32_t lost_sid; /* injected: this device-TLB does not answer; -1: none */
 
 	/* page requests; prq_lock */

@@ -140,7 +140,7 @@ static bool run_iec(struct vtd *v, const uint64_t d[4], struct vtd_msis *q)
 		index &= ~(uint32_t)nb_low_mask(im);
 		vtd_iec_invalidate(v, index, index | (uint32_t)nb_low_mask(im));
 	}
-	v->inv_pending = true;
+	v->inv_pending = v->intr_pending = true;
 	return true;
 }
 
@@ -152,6 +152,10 @@ static bool run_wait(struct vtd *v, const uint64_t d[4], struct vtd_msis *q)
 	if (v->inv_pending) {
 		vtd_sync(v);
 		v->inv_pending = false;
+	}
+	if (v->intr_pending) {
+		hw_interrupt_drain(&v->hw);
+		v->intr_pending = false;
 	}
 	if (d[0] & VTD_INV_WAIT_0_SW) /* what happens at an address that is no memory is undefined: nothing */
 		(void)mem_store32(v->hw.mem, hpa(d[1] & VTD_INV_WAIT_1_ADDR & nb_low_mask(v->caps.haw)),

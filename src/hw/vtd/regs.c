@@ -89,6 +89,7 @@ static void set_irta(struct vtd *v)
 	if (v->caps.esirtps) {
 		vtd_iec_invalidate(v, 0, VTD_IEC_LAST);
 		nb_rcu_synchronize();
+		hw_interrupt_drain(&v->hw);
 	}
 }
 
@@ -101,6 +102,7 @@ static void set_intr(struct vtd *v, uint64_t cmd, uint64_t bit, uint32_t mode_bi
 		return;
 	atomic_store_explicit(&v->mode, mode ^ mode_bit, memory_order_release);
 	nb_rcu_synchronize();
+	hw_interrupt_drain(&v->hw);
 	v->gsts ^= bit;
 }
 
@@ -405,6 +407,6 @@ void vtd_regs_reset(struct vtd *v)
 	v->iqh = v->iqt = v->iqa = 0;
 	v->ics = v->iedata = v->ieaddr = v->ieuaddr = 0;
 	v->iectl = (uint32_t)VTD_ECTL_IM;
-	v->inv_pending = false;
+	v->inv_pending = v->intr_pending = false;
 	v->lost_sid = -1;
 }
