@@ -9,12 +9,14 @@
 #define NB_TESTS_DRV_RIG_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/bits.h"
 #include "base/trace.h"
 #include "drv/drv.h"
+#include "hw/atc.h"
 #include "hw/vtd/vtd.h"
 #include "uapi/iommufd.h"
 
@@ -27,6 +29,32 @@
 #define NDEVS  3		/* 0 and 1 behind unit 0, 2 behind unit 1 */
 #define RAM    (512 * K4)	/* the guest's, for its tables; GPA 0 upward */
 #define FAULT  BIT(63)		/* go(): refused, the reason in the low bits */
+
+enum rig_answer { RIG_TAKE, RIG_REFUSE, RIG_ANSWER, RIG_FAIL };
+
+/* The function's own side: its device-TLB, what it was told, what it was answered. */
+struct rig_fn {
+	struct rig *rig;
+	unsigned int index;
+	struct hw_atc *atc;
+	struct hw_client client;
+	bool on[3];			  /* by enum drv_feature */
+	uint32_t arg[3];
+	unsigned int switched;		  /* calls of enable and disable */
+	bool refuse[3];			  /* enable() says -ENODEV */
+	bool silent;			  /* does not answer invalidations */
+	_Atomic unsigned int invalidated; /* invalidations that came */
+	_Atomic unsigned int early;	  /* of these, while ATS was off */
+	_Atomic unsigned int nresponses;
+	struct { uint32_t pasid, prgi, code; } response[64]; /* the last ones; n % 64 */
+	/* The core's side. */
+	_Atomic int answer;		  /* enum rig_answer */
+	_Atomic unsigned int nreports, ndiscards;
+	_Atomic bool gone;		  /* nothing may be reported any more */
+	_Atomic unsigned int late;	  /* and was */
+	struct drv_page_request report[64];
+	void (*in_report)(struct rig_fn *fn, const struct drv_page_request *pr); /* called inside report_fault */
+};
 
 struct rig {
 	struct mem mem;
@@ -63,6 +91,13 @@ struct rig {
 		bool corrupt;		/* the next descriptor is spoilt before the unit reads it */
 	} unit[NUNITS];
 	struct drv_dev dev[NDEVS];
+	bool with_fn;		/* set before rig_devices(): the functions have ATS, PRI and a side of their own */
+	struct rig_fn fn[NDEVS];
+	bool hold_msi;		/* interrupts of page requests are on their way, and do not arrive */
+	unsigned int ask_at_drain; /* so many drains: device 0 asks for a page (PASID 9) when the unit is told to drain */
+	unsigned int drains;	/* submissions with the drain bit */
+	_Atomic unsigned int nirqs; /* messages of functions that were delivered; the last one: */
+	struct hw_irq irq;
 	uint8_t *ram;
 	uint64_t ram_used;
 	struct nb_diag diag;
@@ -134,6 +169,25 @@ static inline void rig_steal(struct rig *r)
 	mem_page_free(r->pool, page, 0);
 }
 
+/* The wait descriptor before the tail: does it drain? */
+static inline void rig_look_for_drain(struct rig_unit *u, uint64_t tail)
+{
+	uint64_t iqa = rig_mmio_read(u, 0x90, 8), slot = iqa & BIT(11) ? 32 : 16, ring = iqa & ~UINT64_C(0xfff);
+	const uint64_t *wait = (const uint64_t *)(uintptr_t)(ring + (tail + slot * 255) % (slot * 256));
+	struct rig *r = u->rig;
+
+	if ((wait[0] & 0xf) != 5 || !(wait[0] & BIT(7)))
+		return;
+	r->drains++;
+	if (r->ask_at_drain) {
+		struct hw_page_request pr = {.addr = 0x7000, .pasid = 9, .rid = r->dev[0].rid,
+					     .access = HW_READ, .last = true};
+
+		r->ask_at_drain--;
+		u->hw->ops->page_request(u->hw, &pr);
+	}
+}
+
 static inline void rig_mmio_write(void *opaque, uint64_t off, unsigned int size, uint64_t v)
 {
 	struct rig_unit *u = opaque;
@@ -149,6 +203,8 @@ static inline void rig_mmio_write(void *opaque, uint64_t off, unsigned int size,
 		*(uint64_t *)(uintptr_t)(ring + rig_mmio_read(u, 0x80, 8)) = 0xf; /* no such type */
 		u->corrupt = false;
 	}
+	if (off == 0x88 && r->with_fn)
+		rig_look_for_drain(u, v);
 	if (r->split && off == 0x88)
 		rig_expect_status(u, v);
 	if (off == 0x88 && r->thief)
@@ -181,8 +237,120 @@ static inline void rig_msi(void *opaque, uint64_t addr, uint32_t data)
 	struct rig_unit *u = opaque;
 
 	assert_int_equal(addr, 0xfee00000);
+	if (u->rig->hold_msi && data >= DRV_MSI_PAGE_REQUEST)
+		return;
 	if (u->drv)
 		drv_vtd_ops.irq(u->drv, data);
+}
+
+static inline void rig_deliver(void *opaque, const struct hw_irq *irq)
+{
+	struct rig_unit *u = opaque;
+
+	u->rig->irq = *irq;
+	u->rig->nirqs++;
+}
+
+static inline const struct hw_client *rig_client(void *opaque, uint16_t rid)
+{
+	struct rig *r = ((struct rig_unit *)opaque)->rig;
+	unsigned int i;
+
+	for (i = 0; i < NDEVS; i++)
+		if (r->fn[i].atc && r->dev[i].rid == rid)
+			return &r->fn[i].client;
+	return NULL;
+}
+
+static inline bool rig_ats_invalidate(void *opaque, uint32_t pasid, bool all_pasids, uint64_t addr, unsigned int lg2)
+{
+	struct rig_fn *fn = opaque;
+
+	fn->invalidated++;
+	if (!fn->on[DRV_FEATURE_ATS])
+		fn->early++;
+	return !fn->silent && hw_atc_invalidate(fn->atc, pasid, all_pasids, addr, lg2);
+}
+
+/* With locks of the unit: one at a time. */
+static inline void rig_page_response(void *opaque, uint32_t pasid, unsigned int prgi, unsigned int code)
+{
+	struct rig_fn *fn = opaque;
+	unsigned int n = atomic_load(&fn->nresponses) % 64;
+
+	fn->response[n].pasid = pasid;
+	fn->response[n].prgi = prgi;
+	fn->response[n].code = code;
+	fn->nresponses++;
+}
+
+static inline struct rig_fn *rig_fn_of(struct drv_dev *dev)
+{
+	struct rig *r = dev->core;
+
+	return &r->fn[dev - r->dev];
+}
+
+static inline int rig_enable(struct drv_dev *dev, enum drv_feature what, uint32_t arg)
+{
+	struct rig_fn *fn = rig_fn_of(dev);
+
+	fn->switched++;
+	if (fn->refuse[what])
+		return -ENODEV;
+	assert_false(fn->on[what]);
+	assert_false(what == DRV_FEATURE_PASID && fn->on[DRV_FEATURE_ATS]);
+	fn->on[what] = true;
+	fn->arg[what] = arg;
+	if (what == DRV_FEATURE_ATS)
+		hw_atc_enable(fn->atc, true);
+	return 0;
+}
+
+static inline void rig_disable(struct drv_dev *dev, enum drv_feature what)
+{
+	struct rig_fn *fn = rig_fn_of(dev);
+
+	fn->switched++;
+	assert_true(fn->on[what]);
+	assert_false(what == DRV_FEATURE_PASID && fn->on[DRV_FEATURE_ATS]);
+	fn->on[what] = false;
+	if (what == DRV_FEATURE_ATS)
+		hw_atc_enable(fn->atc, false);
+}
+
+static const struct drv_fn_ops rig_fn_ops = {.enable = rig_enable, .disable = rig_disable};
+
+/* One at a time for a unit, as the driver promises. */
+static inline int rig_report(struct drv_dev *dev, const struct drv_page_request *pr)
+{
+	struct rig_fn *fn = rig_fn_of(dev);
+	struct drv_page_response resp = {.pasid = pr->pasid, .grpid = pr->grpid};
+
+	if (fn->gone)
+		fn->late++;
+	fn->report[atomic_load(&fn->nreports) % 64] = *pr;
+	fn->nreports++;
+	if (fn->in_report)
+		fn->in_report(fn, pr);
+	switch (fn->answer) {
+	case RIG_REFUSE:
+		return -ENOENT;
+	case RIG_ANSWER:
+	case RIG_FAIL:
+		resp.code = fn->answer == RIG_FAIL ? DRV_PAGE_FAILURE : DRV_PAGE_SUCCESS;
+		if (pr->last)
+			drv_vtd_ops.page_response(dev, &resp);
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static inline void rig_discard(struct drv_dev *dev)
+{
+	rig_fn_of(dev)->ndiscards++;
 }
 
 #define OK(r, call)                                                                                          \
@@ -211,6 +379,10 @@ static inline void rig_unit_up(struct rig *r, unsigned int i, const struct vtd_c
 	OK(r, vtd_create(caps, r->split ? &r->hw_mem : &r->mem, r->tr, &u->hw, &r->diag));
 	u->hw->msi = rig_msi;
 	u->hw->msi_opaque = u;
+	u->hw->deliver = rig_deliver;
+	u->hw->deliver_opaque = u;
+	u->hw->client = rig_client;
+	u->hw->client_opaque = u;
 	cfg.mmio.opaque = u;
 	cfg.mmio.read = rig_mmio_read;
 	cfg.mmio.write = rig_mmio_write;
@@ -255,6 +427,20 @@ static inline void rig_devices(struct rig *r)
 			.max_pasids = 1u << 16,
 			.ats = i == 1,
 		};
+		if (r->with_fn) {
+			struct rig_fn *fn = &r->fn[i];
+
+			fn->rig = r;
+			fn->index = i;
+			fn->atc = hw_atc_new(r->unit[i == 2].hw, r->dev[i].rid, 64);
+			assert_non_null(fn->atc);
+			fn->client = (struct hw_client){fn, rig_ats_invalidate, rig_page_response};
+			r->dev[i].ats = r->dev[i].pri = true;
+			r->dev[i].fn_ops = &rig_fn_ops;
+			r->dev[i].report_fault = rig_report;
+			r->dev[i].discard_partial = rig_discard;
+			r->dev[i].core = r;
+		}
 		OK(r, drv_vtd_ops.probe_device(&r->dev[i], &r->diag));
 	}
 }
@@ -276,12 +462,30 @@ static inline void rig_up(struct rig *r)
 	rig_up2(r, &c, &c, 0);
 }
 
+/* Functions with ATS, PRI and PASID. */
+static inline void rig_up_fn(struct rig *r, const struct vtd_caps *caps)
+{
+	struct vtd_caps c;
+
+	vtd_caps_all(&c);
+	rig_memory(r, false);
+	rig_unit_up(r, 0, caps ? caps : &c, 0);
+	rig_unit_up(r, 1, caps ? caps : &c, 0);
+	r->with_fn = true;
+	rig_devices(r);
+}
+
 static inline void rig_down(struct rig *r)
 {
 	unsigned int i;
 
-	for (i = 0; i < NDEVS; i++)
+	for (i = 0; i < NDEVS; i++) {
 		drv_vtd_ops.release_device(&r->dev[i]);
+		assert_false(r->fn[i].on[0] || r->fn[i].on[1] || r->fn[i].on[2]);
+		assert_int_equal(r->fn[i].early, 0);
+		hw_atc_free(r->fn[i].atc);
+		r->fn[i].atc = NULL;
+	}
 	for (i = 0; i < NUNITS; i++) {
 		drv_vtd_ops.remove(r->unit[i].drv);
 		r->unit[i].hw->ops->destroy(r->unit[i].hw);
@@ -352,6 +556,37 @@ static inline uint64_t go(struct rig *r, unsigned int dev, uint32_t pasid, uint6
 				 (unsigned int)(dev), (unsigned int)(pasid), (unsigned long)(addr),           \
 				 (unsigned long)got_, (unsigned long)want_);                                  \
 	} while (0)
+
+#define NOTHING (FAULT | 0xffff) /* dev_go(): the translation says that there is nothing; a page request may help */
+
+/* Through the device-TLB to real memory: the first eight bytes that are there. */
+static inline uint64_t dev_go(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t addr)
+{
+	uint64_t v = 0;
+	size_t done;
+	int err = hw_atc_dma(r->fn[dev].atc, pasid, addr, &v, sizeof(v), false, 0, &done);
+
+	return err == -ENOENT ? NOTHING : err ? FAULT : v;
+}
+
+#define DEV_GO(r, dev, pasid, addr, want)                                                                    \
+	do {                                                                                                  \
+		uint64_t got_ = dev_go(r, dev, pasid, addr), want_ = (want);                                  \
+		if (got_ != want_)                                                                            \
+			fail_msg("%s:%d: device %u PASID %#x at %#lx: got %#lx, want %#lx", __FILE__, __LINE__, \
+				 (unsigned int)(dev), (unsigned int)(pasid), (unsigned long)(addr),           \
+				 (unsigned long)got_, (unsigned long)want_);                                  \
+	} while (0)
+
+static inline void ask_page(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t addr, unsigned int prgi,
+			    uint8_t access, bool last)
+{
+	struct hw_page_request pr = {.addr = addr, .pasid = pasid, .rid = r->dev[dev].rid, .prgi = (uint16_t)prgi,
+				     .access = access, .last = last};
+	struct hw_iommu *hw = r->unit[dev == 2].hw;
+
+	hw->ops->page_request(hw, &pr);
+}
 
 /* ---- the guest ---- */
 

@@ -531,17 +531,33 @@ static void queue_errors(void **state)
 static void dead_unit(void **state)
 {
 	struct drv_domain *d;
+	uint64_t used;
 	struct rig r;
 
 	(void)state;
 	rig_up(&r);
 	d = paging(&r, 0, 0);
 	OK(&r, attach(&r, 0, NB_NO_PASID, d));
-	OK(&r, map(&r, d, X, H, M2, RW));
+	OK(&r, map(&r, d, X, H, K4, RW));
+	OK(&r, map(&r, d, X + M2, H, K4, RW));
+	GO(&r, 0, NB_NO_PASID, X, H);
 	r.unit[0].deaf = true;
+	used = mem_pool_used(r.pool);
 	unmap(&r, d, X, K4);
 	assert_true(nb_trace_count(r.tr, NB_EV_drv_queue_error) > 0);
-	unmap(&r, d, X + K4, M2 - K4);
+	/* The core can see it; no table page goes to anyone else; and nothing passes any more, cached or not. */
+	assert_true(r.unit[0].drv->dead);
+	assert_false(r.unit[1].drv->dead);
+	assert_int_equal(mem_pool_used(r.pool), used);
+	GO(&r, 0, NB_NO_PASID, X, FAULT | VTD_FR_ABORT_MODE);
+	GO(&r, 1, NB_NO_PASID, X, FAULT | VTD_FR_ABORT_MODE);
+	assert_int_equal(attach(&r, 1, NB_NO_PASID, d), -EIO);
+	OK(&r, attach(&r, 2, NB_NO_PASID, d));
+	GO(&r, 2, NB_NO_PASID, X + M2, H);
+	used = mem_pool_used(r.pool);
+	unmap(&r, d, X + M2, K4);
+	assert_int_equal(mem_pool_used(r.pool), used);
+	block(&r, 2, NB_NO_PASID);
 	block(&r, 0, NB_NO_PASID);
 	d->ops->free(d);
 	r.unit[0].deaf = false;

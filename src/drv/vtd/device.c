@@ -208,10 +208,10 @@ void dvtd_release_device(struct drv_dev *dev)
 			for (k = 0; vdev->tables[i] && k < 64; k++)
 				if (vdev->tables[i]->att[k])
 					dvtd_block(dev, i * 64 + k);
+		if (vdev->pri) /* what it asked is reported here or answered; ATS must still be on */
+			dvtd_prq_drain(vdev, 0);
 		dvtd_features_off(vdev);
 		take_context(vdev);
-		if (vdev->pri) /* it asks no more: what it asked is reported here or answered */
-			dvtd_prq_drain(vdev, 0);
 	}
 	dvtd_prq_del(vdev);
 	dev->priv = NULL;
