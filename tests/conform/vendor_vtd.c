@@ -63,12 +63,21 @@ static void no_ats(struct nb_desc *d)
 {
 	spr_fixed(d);
 	EACH_UNIT(d, device_tlb, false);
+	EACH_UNIT(d, page_requests, false);
+}
+static void no_remap(struct nb_desc *d)
+{
+	spr_fixed(d);
+	EACH_UNIT(d, intr_remap, false);
+	EACH_UNIT(d, x2apic, false);
 }
 static void second_only(struct nb_desc *d)
 {
 	spr_fixed(d);
 	EACH_UNIT(d, nested, false);
 	EACH_UNIT(d, first_stage, false);
+	EACH_UNIT(d, ext_access, false);
+	EACH_UNIT(d, supervisor, false);
 	EACH_UNIT(d, fs_1g, false);
 }
 /* The second unit is coherent and has no caching mode: domains built for the first serve it. */
@@ -91,6 +100,7 @@ static const struct vendor_conf conf[] = {
 	{"write-buffer", write_buffer, 0},
 	{"4-level", levels4, 0},
 	{"no-ats", no_ats, 0},
+	{"no-interrupt-remapping", no_remap, 0},
 	{"second-stage-only", second_only, 0},
 	{"mixed", mixed, 1},
 };
