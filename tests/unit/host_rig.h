@@ -63,6 +63,7 @@ struct fake_unit {
 		struct drv_page_response resp;
 	} answer[64];
 	unsigned int nanswers;
+	void (*in_response)(struct drv_dev *dev, const struct drv_page_response *resp);
 	/* interrupt messages */
 	int irq_err;
 	unsigned int irq_err_after; /* successful ones before irq_err */
@@ -310,6 +311,8 @@ static void fake_page_response(struct drv_dev *dev, const struct drv_page_respon
 {
 	struct fake_unit *u = fake_unit(dev->iommu);
 
+	if (u->in_response)
+		u->in_response(dev, resp);
 	pthread_mutex_lock(&u->lock);
 	u->answer[u->nanswers++ % ARRAY_SIZE(u->answer)] = (struct fake_answer){dev->rid, *resp};
 	pthread_mutex_unlock(&u->lock);
@@ -379,7 +382,7 @@ struct rig {
 	char log[512];
 	unsigned int nlog;
 	/* fault queues: descriptor RIG_FAULT_FD + i */
-	struct fault_file *fault[8];
+	struct fault_file *_Atomic fault[8];
 	_Atomic bool fault_ready[8];
 	unsigned int nfaults, nfault_aborts;
 	int fault_fd_err;
