@@ -2,18 +2,21 @@
 /* `nestbox host`: the descriptions of virtual hosts, built in and of the user's own. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "dev/dev.h"
+#include "machine/acpi.h"
 #include "machine/desc_yaml.h"
 
 static const char help[] =
 	"usage: nestbox host list         the built-in hosts\n"
 	"       nestbox host show NAME    one of them as YAML: the start of your own\n"
 	"       nestbox host check FILE   is this description one that can be run?\n"
-	"       nestbox host models       the PCI functions that a description can name\n\n"
+	"       nestbox host models       the PCI functions that a description can name\n"
+	"       nestbox host acpi NAME|FILE -o TABLE   its DMAR table, as firmware would give it\n\n"
 	"The format is described in nestbox-host(5).\n";
 
 static int host_list(void)
@@ -70,6 +73,34 @@ static int host_check(const char *path)
 	return err ? cli_fail(CLI_FAILED, "%s", why.msg) : CLI_OK;
 }
 
+static int write_table(const char *path, const uint8_t *table, size_t len)
+{
+	bool std = strcmp(path, "-") == 0;
+	FILE *f = std ? stdout : fopen(path, "we");
+	int err = 0;
+
+	if (!f)
+		return cli_fail(CLI_FAILED, "%s: %s", path, strerror(errno));
+	errno = EIO;
+	if (fwrite(table, 1, len, f) != len || fflush(f))
+		err = errno;
+	if (!std && fclose(f) && !err)
+		err = errno;
+	return err ? cli_fail(CLI_FAILED, "%s: %s", std ? "standard output" : path, strerror(err)) : CLI_OK;
+}
+
+static int host_acpi(const char *name, const char *path)
+{
+	struct nb_desc *d = nb_zalloc(sizeof(*d));
+	struct nb_diag why = {"out of memory"};
+	uint8_t table[ACPI_DMAR_MAX];
+	int err = d ? desc_yaml_find(name, d, &why) : -ENOMEM, status;
+
+	status = err ? cli_fail(CLI_FAILED, "%s", why.msg) : write_table(path, table, acpi_dmar(d, table));
+	nb_free(d);
+	return status;
+}
+
 int cmd_host(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -86,6 +117,10 @@ int cmd_host(int argc, char **argv)
 		return host_show(argv[2]);
 	if (strcmp(verb, "check") == 0 && argc == 3)
 		return host_check(argv[2]);
+	if (strcmp(verb, "acpi") == 0 && argc == 5 && strcmp(argv[3], "-o") == 0)
+		return host_acpi(argv[2], argv[4]);
+	if (strcmp(verb, "acpi") == 0 && argc == 5 && strcmp(argv[2], "-o") == 0)
+		return host_acpi(argv[4], argv[3]);
 	fputs(help, stderr);
 	return CLI_USAGE;
 }

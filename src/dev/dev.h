@@ -92,6 +92,8 @@ extern const struct dev_model *const dev_models[];
 const struct dev_model *dev_model_find(const char *name);
 /* Are these options ones that create() would take? Opens and creates nothing. 0, -EINVAL with the option named. */
 int dev_check_options(const struct dev_model *m, const struct dev_option *opt, unsigned int nopts, struct nb_diag *diag);
+/* Would a function with these (good) options have the ATS capability? Creates nothing: firmware's tables ask. */
+bool dev_options_ats(const struct dev_model *m, const struct dev_option *opt, unsigned int nopts);
 
 void dev_destroy(struct dev_fn *fn);
 void dev_reset(struct dev_fn *fn); /* function-level reset: registers, queues, interrupts; storage stays */

@@ -266,6 +266,13 @@ static int dmatest_check(const struct dev_option *opt, unsigned int nopts, struc
 	return read_options(opt, nopts, &o, diag);
 }
 
+static bool dmatest_has_ats(const struct dev_option *opt, unsigned int nopts)
+{
+	struct options o;
+
+	return !read_options(opt, nopts, &o, NULL) && o.ats;
+}
+
 static int dmatest_create(const struct dev_option *opt, unsigned int nopts, const struct dev_bus *bus,
 			  struct nb_trace *tr, struct dev_fn **out, struct nb_diag *diag)
 {
@@ -337,4 +344,5 @@ const struct pci_model dmatest_model = {
 		.create = dmatest_create,
 	},
 	.check = dmatest_check,
+	.has_ats = dmatest_has_ats,
 };

@@ -245,6 +245,7 @@ void pci_msix_write(struct dev_fn *fn, uint64_t off, unsigned int size, uint64_t
 struct pci_model {
 	struct dev_model m;
 	int (*check)(const struct dev_option *opt, unsigned int nopts, struct nb_diag *diag);
+	bool (*has_ats)(const struct dev_option *opt, unsigned int nopts); /* null: never */
 };
 extern const struct pci_model dmatest_model, nvme_model;
 

@@ -29,3 +29,10 @@ int dev_check_options(const struct dev_model *m, const struct dev_option *opt, u
 	}
 	return p->check(opt, nopts, diag);
 }
+
+bool dev_options_ats(const struct dev_model *m, const struct dev_option *opt, unsigned int nopts)
+{
+	const struct pci_model *p = (const struct pci_model *)(const void *)m; /* as above */
+
+	return p && p->has_ats && p->has_ats(opt, nopts);
+}

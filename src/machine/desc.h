@@ -15,6 +15,7 @@
 #define NB_DESC_MAX_IOMMUS 8
 #define NB_DESC_MAX_FUNCTIONS 64
 #define NB_DESC_MAX_OPTIONS 8
+#define NB_DESC_MAX_RMRRS 4
 
 enum nb_desc_vendor { NB_DESC_VTD = 1 };
 
@@ -53,6 +54,11 @@ struct nb_desc_option {
 	char key[32], value[224];
 };
 
+/* Memory that firmware reserved for a function, which uses it whatever the operating system does. */
+struct nb_desc_rmrr {
+	uint64_t base, size; /* multiples of 4 KiB */
+};
+
 struct nb_desc_function {
 	uint16_t segment, rid;
 	uint8_t iommu; /* index */
@@ -60,6 +66,8 @@ struct nb_desc_function {
 	uint32_t group;
 	char model[32];
 	struct nb_desc_option option[NB_DESC_MAX_OPTIONS];
+	uint8_t nrmrrs;
+	struct nb_desc_rmrr rmrr[NB_DESC_MAX_RMRRS];
 };
 
 struct nb_desc {

@@ -141,11 +141,44 @@ static int check_options(const struct nb_desc_function *f, const struct dev_mode
 	return dev_check_options(model, opt, f->noptions, diag);
 }
 
+/* VT-d 8.4: whole pages that the unit can address. Functions may share a range; parts of ranges are a mistake. */
+static int check_rmrrs(const struct nb_desc *d, uint32_t i, struct nb_diag *diag)
+{
+	const struct nb_desc_function *f = &d->function[i];
+	unsigned int k, l;
+	uint32_t j;
+
+	if (f->nrmrrs > NB_DESC_MAX_RMRRS)
+		return nb_fail(diag, -EINVAL, "more than %d ranges of reserved memory", NB_DESC_MAX_RMRRS);
+	for (k = 0; k < f->nrmrrs; k++) {
+		const struct nb_desc_rmrr *r = &f->rmrr[k];
+
+		if (r->size == 0 || !nb_aligned(r->base | r->size, 4096))
+			return nb_fail(diag, -EINVAL, "rmrr: base %#" PRIx64 " and size %#" PRIx64 " must be multiples of 4096", r->base,
+				       r->size);
+		if (r->size - 1 > UINT64_MAX - r->base || (r->base + (r->size - 1)) >> d->iommu[f->iommu].vtd.haw != 0)
+			return nb_fail(diag, -EINVAL, "rmrr: base %#" PRIx64 " and size %#" PRIx64 " go beyond the host address width of %u bits",
+				       r->base, r->size, d->iommu[f->iommu].vtd.haw);
+		for (j = 0; j <= i; j++)
+			for (l = 0; l < (j == i ? k : d->function[j].nrmrrs); l++) {
+				const struct nb_desc_rmrr *q = &d->function[j].rmrr[l];
+
+				if (d->function[j].segment != f->segment || r->base > q->base + (q->size - 1) ||
+				    q->base > r->base + (r->size - 1))
+					continue;
+				if (j == i || q->base != r->base || q->size != r->size)
+					return nb_fail(diag, -EINVAL, "rmrr: the range at %#" PRIx64 " overlaps the one at %#" PRIx64, r->base, q->base);
+			}
+	}
+	return 0;
+}
+
 static int check_function(const struct nb_desc *d, uint32_t i, struct nb_diag *diag)
 {
 	const struct nb_desc_function *f = &d->function[i];
 	const struct dev_model *model;
 	uint32_t j;
+	int err;
 
 	if (f->iommu >= d->niommus)
 		return nb_fail(diag, -EINVAL, "there is no IOMMU number %u", f->iommu);
@@ -169,7 +202,8 @@ static int check_function(const struct nb_desc *d, uint32_t i, struct nb_diag *d
 		return nb_fail(diag, -EINVAL, "there is no model \"%s\"", f->model);
 	if (f->noptions > NB_DESC_MAX_OPTIONS)
 		return nb_fail(diag, -EINVAL, "more than %d options", NB_DESC_MAX_OPTIONS);
-	return check_options(f, model, diag);
+	err = check_options(f, model, diag);
+	return err ? err : check_rmrrs(d, i, diag);
 }
 
 int nb_desc_check(const struct nb_desc *d, char what[32], struct nb_diag *diag)

@@ -308,6 +308,31 @@ static int read_options(struct reader *r, const yaml_node_t *map, struct nb_desc
 	return 0;
 }
 
+enum { RMRR_BASE, RMRR_SIZE };
+static const char *const rmrr_keys[] = {"base", "size", NULL};
+
+static int on_rmrr(struct reader *r, unsigned int key, const yaml_node_t *v, void *opaque)
+{
+	struct nb_desc_rmrr *m = opaque;
+
+	return get_number(r, v, rmrr_keys[key], UINT64_MAX, key == RMRR_BASE ? &m->base : &m->size);
+}
+
+/* What they are for, nb_desc_check() knows. */
+static int read_rmrrs(struct reader *r, const yaml_node_t *list, struct nb_desc_function *f)
+{
+	const yaml_node_item_t *it;
+	int err = need_sequence(r, list, "rmrr", NB_DESC_MAX_RMRRS);
+
+	for (it = err ? NULL : list->data.sequence.items.start; !err && it < list->data.sequence.items.top; it++) {
+		const yaml_node_t *n = yaml_document_get_node(&r->doc, *it);
+
+		err = n ? each_key(r, n, "a range", rmrr_keys, on_rmrr, &f->rmrr[f->nrmrrs]) : -EINVAL;
+		f->nrmrrs++;
+	}
+	return err;
+}
+
 /* "0000:01:00.0", or without the segment. */
 static bool parse_address(const char *s, uint16_t *segment, uint16_t *rid)
 {
@@ -326,8 +351,8 @@ static bool parse_address(const char *s, uint16_t *segment, uint16_t *rid)
 	return true;
 }
 
-enum { FN_ADDRESS, FN_IOMMU, FN_MODEL, FN_GROUP, FN_OPTIONS };
-static const char *const function_keys[] = {"address", "iommu", "model", "group", "options", NULL};
+enum { FN_ADDRESS, FN_IOMMU, FN_MODEL, FN_GROUP, FN_OPTIONS, FN_RMRR };
+static const char *const function_keys[] = {"address", "iommu", "model", "group", "options", "rmrr", NULL};
 
 struct function_item {
 	struct nb_desc_function *f;
@@ -362,8 +387,10 @@ static int on_function(struct reader *r, unsigned int key, const yaml_node_t *v,
 		it->f->group = (uint32_t)n;
 		r->has_group[it->index] = true;
 		return 0;
-	default:
+	case FN_OPTIONS:
 		return read_options(r, v, it->f);
+	default:
+		return read_rmrrs(r, v, it->f);
 	}
 }
 

@@ -57,6 +57,10 @@ static void put_function(FILE *f, const struct nb_desc *d, const struct nb_desc_
 		put_quoted(f, fn->option[i].value);
 		fputc('\n', f);
 	}
+	if (fn->nrmrrs)
+		fputs("    rmrr:\n", f);
+	for (i = 0; i < fn->nrmrrs; i++)
+		fprintf(f, "      - {base: %#" PRIx64 ", size: %#" PRIx64 "}\n", fn->rmrr[i].base, fn->rmrr[i].size);
 }
 
 void desc_yaml_write(const struct nb_desc *d, FILE *f)
