@@ -311,11 +311,17 @@ static int read_options(struct reader *r, const yaml_node_t *map, struct nb_desc
 enum { RMRR_BASE, RMRR_SIZE };
 static const char *const rmrr_keys[] = {"base", "size", NULL};
 
+struct rmrr_item {
+	struct nb_desc_rmrr *m;
+	bool has[2];
+};
+
 static int on_rmrr(struct reader *r, unsigned int key, const yaml_node_t *v, void *opaque)
 {
-	struct nb_desc_rmrr *m = opaque;
+	struct rmrr_item *it = opaque;
 
-	return get_number(r, v, rmrr_keys[key], UINT64_MAX, key == RMRR_BASE ? &m->base : &m->size);
+	it->has[key] = true;
+	return get_number(r, v, rmrr_keys[key], UINT64_MAX, key == RMRR_BASE ? &it->m->base : &it->m->size);
 }
 
 /* What they are for, nb_desc_check() knows. */
@@ -327,8 +333,11 @@ static int read_rmrrs(struct reader *r, const yaml_node_t *list, struct nb_desc_
 	for (it = err ? NULL : list->data.sequence.items.start; !err && it < list->data.sequence.items.top; it++) {
 		const yaml_node_t *n = yaml_document_get_node(&r->doc, *it);
 
-		err = n ? each_key(r, n, "a range", rmrr_keys, on_rmrr, &f->rmrr[f->nrmrrs]) : -EINVAL;
-		f->nrmrrs++;
+		struct rmrr_item item = {.m = &f->rmrr[f->nrmrrs++]};
+
+		err = n ? each_key(r, n, "a range", rmrr_keys, on_rmrr, &item) : -EINVAL;
+		if (!err && !(item.has[RMRR_BASE] && item.has[RMRR_SIZE]))
+			err = REFUSE(r, n, "the range has no %s", rmrr_keys[item.has[RMRR_BASE] ? RMRR_SIZE : RMRR_BASE]);
 	}
 	return err;
 }
