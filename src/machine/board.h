@@ -14,7 +14,6 @@
 /* Where the units send their own messages: in the interrupt address range, a vector each and one more for page requests. */
 #define UNIT_MSI_ADDR UINT64_C(0xfee00000)
 #define UNIT_MSI_DATA 0x4000u
-#define UNIT_MSI_PRQ  0x100u /* added by the driver for page requests */
 
 struct unit {
 	struct machine *m;

@@ -17,9 +17,6 @@
 
 #define ATC_ENTRIES 256 /* of a function's device-TLB */
 
-/* Messages as writes: when the host programs them. */
-#define WIRES_MSI 0
-
 /* Access bits are passed on as they are. */
 _Static_assert((int)DEV_READ == (int)HW_READ && (int)DEV_WRITE == (int)HW_WRITE && (int)DEV_EXEC == (int)HW_EXEC, "");
 
@@ -59,7 +56,7 @@ static void unit_msi(void *opaque, uint64_t addr, uint32_t data)
 	struct unit *u = opaque;
 	struct drv_iommu *drv = atomic_load_explicit(&u->drv, memory_order_acquire);
 
-	if (drv && addr == UNIT_MSI_ADDR && (data == u->msi_data || data == u->msi_data + UNIT_MSI_PRQ))
+	if (drv && addr == UNIT_MSI_ADDR && (data == u->msi_data || data == u->msi_data + DRV_MSI_PAGE_REQUEST))
 		drv->ops->irq(drv, data);
 }
 
@@ -253,7 +250,7 @@ struct dev_bus wires_bus(struct function *f)
 		.dma_read = fn_dma_read,
 		.dma_write = fn_dma_write,
 		.irq = fn_irq,
-		.msi = WIRES_MSI ? fn_msi : NULL,
+		.msi = fn_msi,
 		.ats_translate = fn_ats_translate,
 		.dma_translated = fn_dma_translated,
 		.dma_ats = fn_dma_ats,
