@@ -269,6 +269,11 @@ static void test_faults(void **state)
 	gcmd(&t.r, VTD_GCMD_SIRTP, 0);
 	iec(&t, false, 0, 0);
 	blocked(&t, 0x110, msg(3), 0, 0x23, 3, true);
+	/* a table that crosses the host address width */
+	reg64(&t.r, VTD_REG_IRTA, (BIT(52) - 4096) | 15);
+	gcmd(&t.r, VTD_GCMD_SIRTP, 0);
+	blocked(&t, 0x110, msg(255), 0, 0x23, 255, true);
+	blocked(&t, 0x110, msg(256), 0, 0x21, 256, true);
 	rig_free(&t.r);
 }
 
@@ -445,6 +450,66 @@ static void test_modes_and_own(void **state)
 	rig_free(&t.r);
 }
 
+/*
+ * A look-up that is overtaken by the invalidation of what it reads: the table lies in a device's registers, which change the entry
+ * and invalidate it, and then answer with the old one. That may be used once and not be kept.
+ */
+struct trap {
+	struct ir *t;
+	uint64_t entry[2];
+	bool armed;
+};
+
+static void *overtake(void *arg)
+{
+	struct trap *x = arg;
+
+	assert_true(inv(&x->t->r, VTD_INV_IEC | BIT(4), 0));
+	return NULL;
+}
+
+static uint64_t trap_read(void *opaque, uint64_t off, unsigned int size)
+{
+	struct trap *x = opaque;
+	uint64_t was = off < 16 ? x->entry[off / 8] : 0;
+	pthread_t thread;
+
+	(void)size;
+	if (x->armed && off == 8) {
+		x->armed = false;
+		x->entry[0] = P | V(2);
+		assert_int_equal(pthread_create(&thread, NULL, overtake, x), 0);
+		pthread_join(thread, NULL);
+	}
+	return was;
+}
+
+static void trap_write(void *opaque, uint64_t off, unsigned int size, uint64_t val)
+{
+	(void)opaque;
+	(void)off;
+	(void)size;
+	(void)val;
+}
+
+static void test_overtaken(void **state)
+{
+	static const struct mem_mmio_ops ops = {trap_read, trap_write};
+	struct ir t;
+	struct trap x = {.t = &t, .entry = {P | V(1), 0}, .armed = true};
+
+	(void)state;
+	ir_new(&t, 3, false);
+	assert_int_equal(mem_add_mmio(&t.r.mem, hpa(0x10000000), 4096, &ops, &x), 0);
+	reg64(&t.r, VTD_REG_IRTA, 0x10000000);
+	gcmd(&t.r, VTD_GCMD_SIRTP, 0);
+	SENT(&t, 0, msg(0), 0, 0, 1);
+	SENT(&t, 0, msg(0), 0, 0, 2);
+	x.entry[0] = 0; /* that one is kept */
+	SENT(&t, 0, msg(0), 0, 0, 2);
+	rig_free(&t.r);
+}
+
 /* ---- beside a driver that changes entries ---- */
 
 struct racer {
@@ -592,7 +657,7 @@ int main(void)
 		cmocka_unit_test(test_faults),	      cmocka_unit_test(test_source),
 		cmocka_unit_test(test_cache),	      cmocka_unit_test(test_modes_and_own),
 		cmocka_unit_test(test_race),	      cmocka_unit_test(test_delivery_drains),
-		cmocka_unit_test(test_by_dma),
+		cmocka_unit_test(test_by_dma),	      cmocka_unit_test(test_overtaken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

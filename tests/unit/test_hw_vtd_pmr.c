@@ -62,6 +62,7 @@ static void test_registers(void **state)
 	reg32(&r, 0x6c, 0x600000);
 	protect(&r, true);
 	GOES(&r, NOP, 0x1000, HW_READ, 0x1000);
+	GOES(&r, NOP, 0, HW_READ, 0);
 	stops(&r, 1, NOP, 0x600000, HW_READ, 0);
 	rig_free(&r);
 	c.pmr_low = false;
@@ -73,6 +74,7 @@ static void test_registers(void **state)
 	reg64(&r, 0x78, 0x600000);
 	protect(&r, true);
 	GOES(&r, NOP, 0x1000, HW_READ, 0x1000);
+	GOES(&r, NOP, 0, HW_READ, 0);
 	stops(&r, 1, NOP, 0x600000, HW_READ, 0);
 	rig_free(&r);
 }

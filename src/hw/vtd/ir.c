@@ -181,6 +181,8 @@ static inline bool remap(struct vtd *v, uint16_t rid, uint64_t addr, uint32_t da
 	if (unlikely(!iec_find(v->iec, index, e))) {
 		seq = atomic_load_explicit(&v->iec->seq, memory_order_acquire);
 		pa = (irta & VTD_IRTA_IRTA) + index * 16ul;
+		if (pa >> v->caps.haw != 0) /* the same condition: an entry where there can be none */
+			return refuse(r, VTD_FR_IR_INDEX, index, false);
 		if (vtd_load64(v, v->cfg_lag, pa, &lo) || vtd_load64(v, v->cfg_lag, pa + 8, &hi))
 			return refuse(r, VTD_FR_IRTE_FETCH, index, false);
 		reason = decode(lo, hi, irta & VTD_IRTA_EIME, e);
