@@ -34,6 +34,17 @@ static void got_response(void *opaque, uint32_t pasid, unsigned int prgi, unsign
 	w->resp[n % 16] = (struct response){pasid, prgi, code};
 }
 
+/* Several threads at once: counted only. */
+static void count_response(void *opaque, uint32_t pasid, unsigned int prgi, unsigned int code)
+{
+	struct world *w = opaque;
+
+	(void)pasid;
+	(void)prgi;
+	(void)code;
+	atomic_fetch_add(&w->nresp, 1);
+}
+
 static const struct hw_client *client(void *opaque, uint16_t rid)
 {
 	struct world *w = opaque;
@@ -612,6 +623,7 @@ static void test_threads(void **state)
 	(void)state;
 	assert_non_null(w);
 	world_new(w, NULL);
+	w->client.page_response = count_response;
 	for (i = 0; i < 3; i++) {
 		s[i] = (struct sender){w, i};
 		assert_int_equal(pthread_create(&t[i], NULL, send, &s[i]), 0);
