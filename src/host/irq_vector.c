@@ -18,7 +18,7 @@
 #define MSI_BASE     UINT64_C(0xfee00000)
 #define MSI_DEST_LSB BIT(12)
 
-#define MSI_MAX 32u
+#define MSI_MAX 32u /* messages of one function */
 
 void irq_vectors_init(struct irq_vectors *v)
 {
@@ -35,7 +35,9 @@ void irq_vectors_fini(struct irq_vectors *v)
 /* n free vectors of c in a row; the first is a multiple of n, because a function with several messages puts its number there. */
 static bool find_row(const struct irq_cpu *c, unsigned int n, unsigned int *first)
 {
-	for (unsigned int v = (IRQ_VECTOR_FIRST + n - 1) & ~(n - 1); v + n - 1 <= IRQ_VECTOR_LAST; v += n) {
+	_Static_assert(IRQ_VECTOR_FIRST % MSI_MAX == 0, "aligned for any n");
+
+	for (unsigned int v = IRQ_VECTOR_FIRST; v + n - 1 <= IRQ_VECTOR_LAST; v += n) {
 		unsigned int i;
 
 		for (i = 0; i < n; i++) {
