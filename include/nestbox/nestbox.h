@@ -73,6 +73,18 @@ NB_API int nb_host_close(struct nb_host *host, int fd); /* -EBADF. Waits for cal
 /* ioctl(2) with Linux's numbers and structures. */
 NB_API long nb_host_ioctl(struct nb_host *host, int fd, unsigned long cmd, void *arg);
 
+/*
+ * read(2) and write(2) on a fault queue (IOMMU_FAULT_QUEUE_ALLOC's out_fault_fd is a number of this host): groups of page requests out,
+ * answers in. Never block: nothing to read is 0. Devices that got their answer go on before nb_host_write() returns. -EINVAL on other files.
+ */
+NB_API ssize_t nb_host_read(struct nb_host *host, int fd, void *buf, size_t len);
+NB_API ssize_t nb_host_write(struct nb_host *host, int fd, const void *buf, size_t len);
+/*
+ * A descriptor of the system's for poll(2) and the like: readable while a read of the fault queue would give something. Do not
+ * read it. It is the queue's and goes with it. -EINVAL on other files; what eventfd(2) gives.
+ */
+NB_API int nb_host_poll_fd(struct nb_host *host, int fd);
+
 /* A function's regions, as pread(2), pwrite(2) and mmap(2) on its descriptor. */
 NB_API ssize_t nb_host_pread(struct nb_host *host, int fd, void *buf, size_t len, uint64_t off);
 NB_API ssize_t nb_host_pwrite(struct nb_host *host, int fd, const void *buf, size_t len, uint64_t off);

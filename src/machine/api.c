@@ -15,7 +15,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -25,7 +27,7 @@
 #define FD_BASE 0x100000
 #define MAX_OPEN 1024
 
-enum kind { FREE, IOMMUFD, VFIO };
+enum kind { FREE, IOMMUFD, VFIO, FAULT };
 
 struct open_file {
 	enum kind kind;	   /* under lock */
@@ -33,6 +35,11 @@ struct open_file {
 	unsigned int refs; /* under lock: calls inside */
 	struct iommufd_file *iommufd;
 	struct vfio_file *vfio;
+	struct fault_file *fault;
+	/* Fault queues; under lock: */
+	struct open_file *next; /* of those that are open */
+	bool ready;		/* there is something to read */
+	int event_fd;		/* says so too; -1 until somebody asks for it */
 };
 
 struct nb_host {
@@ -40,7 +47,8 @@ struct nb_host {
 	struct nb_kernel kernel;
 	pthread_rwlock_t bind_lock; /* outermost: readers bind, the writer closes an iommufd */
 	pthread_mutex_t lock;
-	pthread_cond_t idle; /* some refs went to 0 */
+	pthread_cond_t idle; /* some refs went to 0, or a slot got free */
+	struct open_file *faults; /* under lock */
 	struct open_file file[MAX_OPEN];
 };
 
@@ -87,7 +95,7 @@ static int resolve_iommufd(void *opaque, int fd, struct iommufd_file **out)
 	if (h->file[fd - FD_BASE].kind == IOMMUFD && !h->file[fd - FD_BASE].closing) {
 		*out = h->file[fd - FD_BASE].iommufd;
 		err = 0;
-	} else if (h->file[fd - FD_BASE].kind == VFIO) {
+	} else if (h->file[fd - FD_BASE].kind != FREE) {
 		err = -EBADFD;
 	}
 	pthread_mutex_unlock(&h->lock);
@@ -111,11 +119,30 @@ static int vfio_number(const char *path)
 	return n;
 }
 
+/* A free slot made f, or -EMFILE. */
+static int file_add(struct nb_host *h, const struct open_file *f)
+{
+	int i;
+
+	pthread_mutex_lock(&h->lock);
+	for (i = 0; i < MAX_OPEN; i++)
+		if (h->file[i].kind == FREE)
+			break;
+	if (i < MAX_OPEN)
+		h->file[i] = *f;
+	if (i < MAX_OPEN && f->kind == FAULT) {
+		h->file[i].next = h->faults;
+		h->faults = &h->file[i];
+	}
+	pthread_mutex_unlock(&h->lock);
+	return i < MAX_OPEN ? FD_BASE + i : -EMFILE;
+}
+
 int nb_host_open(struct nb_host *h, const char *path, int flags)
 {
 	struct iommufd_file *iommufd = NULL;
 	struct vfio_file *vfio = NULL;
-	int n = vfio_number(path), err, i;
+	int n = vfio_number(path), err, fd;
 
 	(void)flags;
 	if (strcmp(path, "/dev/iommu") == 0)
@@ -124,20 +151,126 @@ int nb_host_open(struct nb_host *h, const char *path, int flags)
 		err = n < 0 ? -ENOENT : vfio_open(machine_host(h->machine), (unsigned int)n, &vfio);
 	if (err)
 		return err;
-	pthread_mutex_lock(&h->lock);
-	for (i = 0; i < MAX_OPEN; i++)
-		if (h->file[i].kind == FREE)
-			break;
-	if (i < MAX_OPEN)
-		h->file[i] = (struct open_file){.kind = iommufd ? IOMMUFD : VFIO, .iommufd = iommufd, .vfio = vfio};
-	pthread_mutex_unlock(&h->lock);
-	if (i < MAX_OPEN)
-		return FD_BASE + i;
+	fd = file_add(h, &(struct open_file){.kind = iommufd ? IOMMUFD : VFIO, .iommufd = iommufd, .vfio = vfio});
+	if (fd >= 0)
+		return fd;
 	if (iommufd)
 		iommufd_close(iommufd);
 	else
 		vfio_close(vfio);
-	return -EMFILE;
+	return fd;
+}
+
+/* ---- fault queues: host_cfg's callbacks, inside an ioctl ---- */
+
+static int fault_fd(void *opaque, struct fault_file *file, int *fd)
+{
+	int r = file_add(opaque, &(struct open_file){.kind = FAULT, .fault = file, .event_fd = -1});
+
+	if (r < 0)
+		return r;
+	*fd = r;
+	return 0;
+}
+
+/* Nobody is in it any more. */
+static void slot_free(struct nb_host *h, struct open_file *f)
+{
+	struct open_file **link;
+	int event_fd = -1;
+
+	pthread_mutex_lock(&h->lock);
+	if (f->kind == FAULT) {
+		event_fd = f->event_fd;
+		for (link = &h->faults; *link != f; link = &(*link)->next)
+			;
+		*link = f->next;
+	}
+	*f = (struct open_file){.kind = FREE};
+	pthread_cond_broadcast(&h->idle);
+	pthread_mutex_unlock(&h->lock);
+	if (event_fd >= 0)
+		close(event_fd);
+}
+
+static struct open_file *fault_find_locked(struct nb_host *h, const struct fault_file *file)
+{
+	struct open_file *f = h->faults;
+
+	while (f && f->fault != file)
+		f = f->next;
+	return f;
+}
+
+/* The number was never told, but may have been guessed: wait for whoever uses it, or is closing it. */
+static void fault_fd_abort(void *opaque, struct fault_file *file, int fd)
+{
+	struct nb_host *h = opaque;
+	struct open_file *f;
+	bool mine;
+
+	(void)fd;
+	pthread_mutex_lock(&h->lock);
+	f = fault_find_locked(h, file);
+	mine = f && !f->closing;
+	if (mine)
+		f->closing = true;
+	while (mine ? f->refs > 0 : fault_find_locked(h, file) != NULL)
+		pthread_cond_wait(&h->idle, &h->lock);
+	pthread_mutex_unlock(&h->lock);
+	if (mine)
+		slot_free(h, f);
+}
+
+/* The event's count is 1 while there is something to read, and 0 otherwise. */
+static void event_set(int event_fd, bool ready)
+{
+	uint64_t count = 1;
+	ssize_t r = ready ? write(event_fd, &count, sizeof(count)) : read(event_fd, &count, sizeof(count));
+
+	(void)r; /* it cannot block or overflow, and a program that meddles with it deceives itself */
+}
+
+static void fault_ready(void *opaque, struct fault_file *file, bool ready)
+{
+	struct nb_host *h = opaque;
+	struct open_file *f;
+
+	pthread_mutex_lock(&h->lock);
+	f = fault_find_locked(h, file);
+	if (f && f->ready != ready) {
+		f->ready = ready;
+		if (f->event_fd >= 0)
+			event_set(f->event_fd, ready);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+int nb_host_poll_fd(struct nb_host *h, int fd)
+{
+	struct open_file *f = file_get(h, fd);
+	int made, r = -EINVAL;
+
+	if (!f)
+		return -EBADF;
+	if (f->kind == FAULT) {
+		made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		r = made < 0 ? -errno : 0;
+		pthread_mutex_lock(&h->lock);
+		if (f->event_fd < 0 && made >= 0) {
+			f->event_fd = made;
+			if (f->ready)
+				event_set(made, true);
+			made = -1;
+		}
+		if (f->event_fd >= 0)
+			r = f->event_fd;
+		pthread_mutex_unlock(&h->lock);
+		if (made >= 0)
+			close(made);
+	}
+	file_put(h, f);
+	return r;
 }
 
 int nb_host_close(struct nb_host *h, int fd)
@@ -161,12 +294,12 @@ int nb_host_close(struct nb_host *h, int fd)
 		pthread_rwlock_wrlock(&h->bind_lock);
 		iommufd_close(f->iommufd);
 		pthread_rwlock_unlock(&h->bind_lock);
-	} else {
+	} else if (f->kind == VFIO) {
 		vfio_close(f->vfio);
+	} else {
+		host_fault_close(f->fault);
 	}
-	pthread_mutex_lock(&h->lock);
-	*f = (struct open_file){.kind = FREE};
-	pthread_mutex_unlock(&h->lock);
+	slot_free(h, f);
 	return 0;
 }
 
@@ -183,8 +316,10 @@ long nb_host_ioctl(struct nb_host *h, int fd, unsigned long cmd, void *arg)
 		pthread_rwlock_rdlock(&h->bind_lock);
 	if (f->kind == IOMMUFD)
 		r = iommufd_ioctl(f->iommufd, (unsigned int)cmd, (uintptr_t)arg);
-	else
+	else if (f->kind == VFIO)
 		r = vfio_ioctl(f->vfio, (unsigned int)cmd, (uintptr_t)arg);
+	else
+		r = -ENOTTY;
 	if (bind)
 		pthread_rwlock_unlock(&h->bind_lock);
 	file_put(h, f);
@@ -198,7 +333,7 @@ ssize_t nb_host_pread(struct nb_host *h, int fd, void *buf, size_t len, uint64_t
 
 	if (!f)
 		return -EBADF;
-	r = f->kind == VFIO ? vfio_pread(f->vfio, buf, len, off) : -EINVAL;
+	r = f->kind == VFIO ? vfio_pread(f->vfio, buf, len, off) : f->kind == FAULT ? -ESPIPE : -EINVAL;
 	file_put(h, f);
 	return r;
 }
@@ -210,7 +345,32 @@ ssize_t nb_host_pwrite(struct nb_host *h, int fd, const void *buf, size_t len, u
 
 	if (!f)
 		return -EBADF;
-	r = f->kind == VFIO ? vfio_pwrite(f->vfio, buf, len, off) : -EINVAL;
+	r = f->kind == VFIO ? vfio_pwrite(f->vfio, buf, len, off) : f->kind == FAULT ? -ESPIPE : -EINVAL;
+	file_put(h, f);
+	return r;
+}
+
+/* Linux's iommufd and vfio files have a position, which we do not, and nothing to read or write at it but regions: refused. */
+ssize_t nb_host_read(struct nb_host *h, int fd, void *buf, size_t len)
+{
+	struct open_file *f = file_get(h, fd);
+	ssize_t r;
+
+	if (!f)
+		return -EBADF;
+	r = f->kind == FAULT ? host_fault_read(f->fault, buf, len, 0) : -EINVAL;
+	file_put(h, f);
+	return r;
+}
+
+ssize_t nb_host_write(struct nb_host *h, int fd, const void *buf, size_t len)
+{
+	struct open_file *f = file_get(h, fd);
+	ssize_t r;
+
+	if (!f)
+		return -EBADF;
+	r = f->kind == FAULT ? host_fault_write(f->fault, buf, len, 0) : -EINVAL;
 	file_put(h, f);
 	return r;
 }
@@ -277,16 +437,13 @@ static long k_ioctl(void *opaque, int fd, unsigned long cmd, void *arg)
 {
 	return nb_host_ioctl(opaque, fd, cmd, arg);
 }
-/* Neither kind of file has a stream: Linux's iommufd and vfio files refuse read(2) and write(2) alike. */
 static ssize_t k_read(void *opaque, int fd, void *buf, size_t len)
 {
-	(void)opaque, (void)fd, (void)buf, (void)len;
-	return -EINVAL;
+	return nb_host_read(opaque, fd, buf, len);
 }
 static ssize_t k_write(void *opaque, int fd, const void *buf, size_t len)
 {
-	(void)opaque, (void)fd, (void)buf, (void)len;
-	return -EINVAL;
+	return nb_host_write(opaque, fd, buf, len);
 }
 static ssize_t k_pread(void *opaque, int fd, void *buf, size_t len, uint64_t off)
 {
@@ -344,8 +501,13 @@ static int create(const char *name, const struct nb_host_opts *opts, struct nb_h
 		err = desc_yaml_find(name, desc, diag);
 	if (err)
 		goto fail;
-	err = machine_create(
-		&(struct machine_cfg){.desc = desc, .resolve_iommufd = resolve_iommufd, .opaque = h}, &h->machine, diag);
+	err = machine_create(&(struct machine_cfg){.desc = desc,
+						   .resolve_iommufd = resolve_iommufd,
+						   .opaque = h,
+						   .fault_fd = fault_fd,
+						   .fault_fd_abort = fault_fd_abort,
+						   .fault_ready = fault_ready},
+			     &h->machine, diag);
 	if (err)
 		goto fail;
 	err = nb_trace_log(machine_trace(h->machine), o.log, o.log_fd, diag);
@@ -396,6 +558,12 @@ void nb_host_destroy(struct nb_host *h)
 	for (i = 0; i < MAX_OPEN; i++)
 		if (h->file[i].kind == VFIO)
 			vfio_close(h->file[i].vfio);
+	for (i = 0; i < MAX_OPEN; i++) {
+		if (h->file[i].kind != FAULT)
+			continue;
+		host_fault_close(h->file[i].fault);
+		slot_free(h, &h->file[i]);
+	}
 	for (i = 0; i < MAX_OPEN; i++)
 		if (h->file[i].kind == IOMMUFD)
 			iommufd_close(h->file[i].iommufd);

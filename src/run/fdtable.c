@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -92,6 +93,26 @@ static struct run_file *find_locked(const struct stat *st)
 	return NULL;
 }
 
+/* A node, or what may be the descriptor of a fault queue. */
+static bool shape(const struct stat *st)
+{
+	return node_shape(st) || S_ISSOCK(st->st_mode);
+}
+
+/* Which node is it? False: none, or no memory. */
+static bool look_into(int fd, const struct stat *st, struct run_file *f)
+{
+	uint64_t owner;
+
+	if (S_ISSOCK(st->st_mode)) {
+		f->kind = NODE_FAULT;
+		f->page = node_fault_read(fd, &tab.id, &owner) ? node_page_new(owner) : NULL;
+	} else {
+		f->page = node_read(fd, &tab.id, &f->kind, &f->index) ? node_map(fd) : NULL;
+	}
+	return f->page != NULL;
+}
+
 /* Enter a descriptor that this process meets for the first time. Null: not a node, or no memory. */
 static struct run_file *adopt_fd(int fd, const struct stat *st)
 {
@@ -99,7 +120,7 @@ static struct run_file *adopt_fd(int fd, const struct stat *st)
 
 	if (!f)
 		return NULL;
-	if (!node_read(fd, &tab.id, &f->kind, &f->index) || !(f->page = node_map(fd))) {
+	if (!look_into(fd, st, f)) {
 		nb_free(f);
 		return NULL;
 	}
@@ -135,7 +156,7 @@ struct run_file *file_get(int fd)
 
 	if (sys_fstat(fd, &st))
 		return NULL;
-	if (!node_shape(&st)) {
+	if (!shape(&st)) {
 		if (fd_mark_get(fd) != FD_INTERNAL)
 			fd_mark_set(fd, FD_FOREIGN);
 		return NULL;
@@ -149,6 +170,8 @@ struct run_file *file_get(int fd)
 		f = adopt_fd(fd, &st);
 	if (f)
 		fd_mark_set(fd, FD_OURS);
+	else if (S_ISSOCK(st.st_mode))
+		fd_mark_set(fd, FD_FOREIGN);
 	return f;
 }
 
@@ -189,8 +212,99 @@ int file_open_node(enum node_kind kind, unsigned int index, int flags)
 	return fd;
 }
 
+int file_open_fault(void *obj, const void *host, int *peer)
+{
+	struct run_file *f = nb_zalloc(sizeof(*f));
+	uint64_t me = owner_self();
+	struct stat st;
+	int fd, err;
+
+	if (!f)
+		return -ENOMEM;
+	f->page = node_page_new(me);
+	err = f->page ? node_fault_create(&tab.id, me, &fd, peer) : -ENOMEM;
+	if (err || (err = sys_fstat(fd, &st)) != 0) {
+		if (f->page)
+			node_unmap(f->page);
+		nb_free(f);
+		return err;
+	}
+	f->kind = NODE_FAULT;
+	f->dev = st.st_dev;
+	f->ino = st.st_ino;
+	f->host = host;
+	f->fd = fd;
+	f->epoch = atomic_load_explicit(&tab.epoch, memory_order_relaxed);
+	f->owner = me;
+	f->obj = obj;
+	f->refs = 1;
+	f->listed = true;
+	fd_mark_set(fd, FD_OURS);
+	pthread_mutex_lock(&tab.table_lock);
+	f->next = *bucket_of(f->ino);
+	*bucket_of(f->ino) = f;
+	atomic_fetch_add(&tab.nfiles, 1);
+	pthread_mutex_unlock(&tab.table_lock);
+	return fd;
+}
+
+/* Takes it from the table; null: it is not there any more. */
+static struct run_file *unlist(const void *obj)
+{
+	struct run_file **link, *f = NULL;
+	unsigned int i;
+
+	pthread_mutex_lock(&tab.table_lock);
+	for (i = 0; i < BUCKETS && !f; i++)
+		for (link = &tab.bucket[i]; (f = *link) != NULL && f->obj != obj;)
+			link = &f->next;
+	if (f) {
+		*link = f->next;
+		f->listed = false;
+		atomic_fetch_sub(&tab.nfiles, 1);
+	}
+	pthread_mutex_unlock(&tab.table_lock);
+	return f;
+}
+
+bool file_retract(int fd, const void *obj)
+{
+	struct run_file *f = unlist(obj);
+	unsigned int refs;
+	struct stat st;
+
+	if (!f)
+		return false;
+	if (sys_fstat(fd, &st) == 0 && st.st_ino == f->ino && st.st_dev == f->dev) {
+		fd_mark_set(fd, FD_UNKNOWN);
+		sys_close(fd);
+	}
+	for (;;) {
+		pthread_mutex_lock(&tab.table_lock);
+		refs = f->refs;
+		pthread_mutex_unlock(&tab.table_lock);
+		if (refs == 1)
+			break;
+		sched_yield();
+	}
+	atomic_store(&f->obj, NULL);
+	file_put(f);
+	return true;
+}
+
 bool file_identify(int fd, const struct stat *st, enum node_kind *kind, unsigned int *index)
 {
+	uint64_t owner;
+	bool known;
+
+	if (S_ISSOCK(st->st_mode)) {
+		pthread_mutex_lock(&tab.table_lock);
+		known = find_locked(st) != NULL;
+		pthread_mutex_unlock(&tab.table_lock);
+		*kind = NODE_FAULT;
+		*index = 0;
+		return known || node_fault_read(fd, &tab.id, &owner);
+	}
 	return node_shape(st) && node_read(fd, &tab.id, kind, index);
 }
 
@@ -326,7 +440,7 @@ static void see_fd(int fd)
 	struct run_file *f;
 	struct stat st;
 
-	if (fd_mark_get(fd) == FD_INTERNAL || sys_fstat(fd, &st) || !node_shape(&st))
+	if (fd_mark_get(fd) == FD_INTERNAL || sys_fstat(fd, &st) || !shape(&st))
 		return;
 	f = find_locked(&st);
 	if (f) {

@@ -75,6 +75,13 @@ static long transfer(struct run_file *f, int fd, void *buf, size_t len, off_t of
 
 	if (len > MAX_RW)
 		len = MAX_RW;
+	if (f->kind == NODE_FAULT) { /* a stream: no position, and none may be given */
+		if (!at_position)
+			return -ESPIPE;
+		r = write ? vhost_pwrite(f, fd, buf, len, 0) : vhost_pread(f, fd, buf, len, 0);
+		errno = saved;
+		return r;
+	}
 	if (at_position) {
 		off = sys3(SYS_lseek, (unsigned int)fd, 0, SEEK_CUR);
 		if (off < 0)
@@ -90,13 +97,14 @@ static long transfer(struct run_file *f, int fd, void *buf, size_t len, off_t of
 /* The segments of a vector one after the other, until one comes short. */
 static long transfer_vector(struct run_file *f, int fd, const struct iovec *iov, int n, off_t off, bool write)
 {
-	long sum = 0, r;
+	long sum = 0, r = 0;
 	int i;
 
 	if (n < 0 || n > IOV_MAX)
 		return -EINVAL;
 	/* Makes the machine if there is none: guarded access needs it. */
-	r = transfer(f, fd, NULL, 0, off, write);
+	if (f->kind != NODE_FAULT || off >= 0)
+		r = transfer(f, fd, NULL, 0, off, write);
 	for (i = 0; i < n && r >= 0; i++) {
 		struct iovec v;
 

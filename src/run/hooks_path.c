@@ -288,9 +288,11 @@ HOOK_ALIAS(__fxstatat64, __fxstatat)
 
 static void fake_statx(enum node_kind kind, unsigned int index, struct statx *sx)
 {
-	sx->stx_mode = (uint16_t)(S_IFCHR | (sx->stx_mode & 0666));
-	sx->stx_rdev_major = node_major(kind);
-	sx->stx_rdev_minor = node_minor(kind, index);
+	bool typeless = kind == NODE_FAULT; /* see node_fake_stat() */
+
+	sx->stx_mode = (uint16_t)(typeless ? 0600u : S_IFCHR | (sx->stx_mode & 0666u));
+	sx->stx_rdev_major = typeless ? 0 : node_major(kind);
+	sx->stx_rdev_minor = typeless ? 0 : node_minor(kind, index);
 	sx->stx_nlink = 1;
 	sx->stx_size = 0;
 	sx->stx_blocks = 0;

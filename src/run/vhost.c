@@ -14,6 +14,7 @@
 #include "base/rcu.h"
 #include "machine/machine.h"
 #include "mem/guard.h"
+#include "run/fault.h"
 #include "run/next.h"
 #include "run/owner.h"
 #include "run/rundir.h"
@@ -186,7 +187,13 @@ static int resolve_iommufd(void *opaque, int fd, struct iommufd_file **out)
 static int make_machine(struct machine **out)
 {
 	struct nb_diag diag = {""};
-	struct machine_cfg cfg = {.resolve_iommufd = resolve_iommufd, .log = host_log};
+	struct machine_cfg cfg = {
+		.resolve_iommufd = resolve_iommufd,
+		.log = host_log,
+		.fault_fd = fault_fd_open,
+		.fault_fd_abort = fault_fd_abort,
+		.fault_ready = fault_fd_ready,
+	};
 	struct nb_desc *desc = nb_zalloc(sizeof(*desc));
 	struct machine *m = NULL;
 	char path[DIR_SIZE + 64];
@@ -296,6 +303,8 @@ static int open_state(const struct run_file *f, void **obj)
 	struct vfio_file *vfio = NULL;
 	int err;
 
+	if (f->kind == NODE_FAULT)
+		return -EPERM; /* what was in it went with the process that made it */
 	vhost_enter();
 	err = f->kind == NODE_IOMMU ? iommufd_open(h, &iommufd) : vfio_open(h, f->index, &vfio);
 	vhost_leave();
@@ -331,11 +340,18 @@ static void close_state(struct run_file *f, void *obj)
 	vhost_enter();
 	if (f->kind == NODE_IOMMU)
 		iommufd_close(obj);
-	else
+	else if (f->kind == NODE_VFIO)
 		vfio_close(obj);
+	else
+		fault_fd_close(obj);
 	NB_TRACE(machine_trace(atomic_load(&vhost_machine)), run_close, f->fd, f->kind);
 	vhost_leave();
 	unlock_file(f);
+}
+
+static const char *kind_name(enum node_kind kind)
+{
+	return kind == NODE_IOMMU ? "/dev/iommu" : kind == NODE_VFIO ? "vfio device" : "fault queue";
 }
 
 static void on_refused(const struct run_file *f, int fd, unsigned int pid, const char *why)
@@ -343,7 +359,7 @@ static void on_refused(const struct run_file *f, int fd, unsigned int pid, const
 	struct machine *m = atomic_load(&vhost_machine);
 
 	run_say("descriptor %d (%s), process %u: %s (first used in process %u)", fd,
-		f->kind == NODE_IOMMU ? "/dev/iommu" : "vfio device", (unsigned int)sys0(SYS_getpid), why, pid);
+		kind_name(f->kind), (unsigned int)sys0(SYS_getpid), why, pid);
 	if (m)
 		NB_TRACE(machine_trace(m), run_refused, fd, pid);
 }
@@ -452,6 +468,8 @@ long vhost_ioctl(struct run_file *f, int fd, unsigned int cmd, uint64_t arg)
 
 	if (r)
 		return r;
+	if (f->kind == NODE_FAULT)
+		return -ENOTTY;
 	vhost_enter();
 	if (f->kind == NODE_IOMMU)
 		r = iommufd_ioctl(obj, cmd, arg);
@@ -470,10 +488,10 @@ ssize_t vhost_pread(struct run_file *f, int fd, void *buf, size_t len, uint64_t 
 
 	if (r)
 		return r;
-	if (f->kind != NODE_VFIO)
+	if (f->kind == NODE_IOMMU)
 		return -EINVAL; /* /dev/iommu has no read */
 	vhost_enter();
-	r = vfio_pread(obj, buf, len, off);
+	r = f->kind == NODE_VFIO ? vfio_pread(obj, buf, len, off) : host_fault_read(obj, buf, len, off);
 	vhost_leave();
 	return r;
 }
@@ -485,10 +503,10 @@ ssize_t vhost_pwrite(struct run_file *f, int fd, const void *buf, size_t len, ui
 
 	if (r)
 		return r;
-	if (f->kind != NODE_VFIO)
+	if (f->kind == NODE_IOMMU)
 		return -EINVAL;
 	vhost_enter();
-	r = vfio_pwrite(obj, buf, len, off);
+	r = f->kind == NODE_VFIO ? vfio_pwrite(obj, buf, len, off) : host_fault_write(obj, buf, len, off);
 	vhost_leave();
 	return r;
 }
@@ -502,7 +520,7 @@ int vhost_mmap(struct run_file *f, int fd, uint64_t off, size_t len, int prot, i
 	if (err)
 		return err;
 	if (f->kind != NODE_VFIO)
-		return -ENXIO; /* no such page of a vIOMMU */
+		return f->kind == NODE_IOMMU ? -ENXIO : -ENODEV; /* no such page of a vIOMMU; not a file that maps */
 	vhost_enter();
 	err = vfio_mmap(obj, off, len, prot, flags, map_fd, map_off);
 	vhost_leave();

@@ -33,6 +33,12 @@ struct iommufd_file {
 	uint64_t value;
 };
 
+struct fault_file {
+	struct machine *m;
+	char data[64];
+	size_t len;
+};
+
 struct vfio_file {
 	struct machine *m;
 	uint64_t value;
@@ -158,8 +164,59 @@ void iommufd_close(struct iommufd_file *f)
 	nb_free(f);
 }
 
+static long fault_open(struct machine *m, bool abort_it)
+{
+	struct fault_file *q = nb_zalloc(sizeof(*q));
+	int fd, err;
+
+	if (!q)
+		return -ENOMEM;
+	q->m = m;
+	err = m->cfg.fault_fd(m->cfg.opaque, q, &fd);
+	if (err || abort_it) {
+		if (!err)
+			m->cfg.fault_fd_abort(m->cfg.opaque, q, fd);
+		nb_free(q);
+		return err ? err : -EFAULT;
+	}
+	m->nopen++;
+	return fd;
+}
+
+ssize_t host_fault_read(struct fault_file *q, void *ubuf, size_t len, uint64_t off)
+{
+	ssize_t n = (ssize_t)q->len;
+
+	if (off || len < q->len)
+		return -EINVAL;
+	if (guard_copy(ubuf, q->data, q->len))
+		return -EFAULT;
+	q->len = 0;
+	q->m->cfg.fault_ready(q->m->cfg.opaque, q, false);
+	return n;
+}
+
+ssize_t host_fault_write(struct fault_file *q, const void *ubuf, size_t len, uint64_t off)
+{
+	if (off || len > sizeof(q->data) - q->len)
+		return -EINVAL;
+	if (guard_copy(q->data + q->len, ubuf, len))
+		return -EFAULT;
+	q->len += len;
+	q->m->cfg.fault_ready(q->m->cfg.opaque, q, q->len != 0);
+	return (ssize_t)len;
+}
+
+void host_fault_close(struct fault_file *q)
+{
+	q->m->nopen--;
+	nb_free(q);
+}
+
 long iommufd_ioctl(struct iommufd_file *f, unsigned int cmd, uint64_t uarg)
 {
+	if (cmd == FAKE_FAULT || cmd == FAKE_ABORT)
+		return fault_open(f->m, cmd == FAKE_ABORT);
 	if (cmd == FAKE_WATCH) {
 		f->m->watch = uarg;
 		f->m->dead = false;

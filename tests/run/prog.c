@@ -44,7 +44,7 @@ void wait_for(pid_t pid, int want)
 
 int main(int argc, char **argv)
 {
-	static const struct prog_case *const all[] = {fd_cases, process_cases, memory_cases, path_cases};
+	static const struct prog_case *const all[] = {fd_cases, process_cases, memory_cases, path_cases, fault_cases};
 	size_t i, j;
 
 	for (i = 0; argc > 1 && i < sizeof(all) / sizeof(all[0]); i++) {

@@ -40,7 +40,7 @@ struct prog_case {
 	const char *name;
 	void (*run)(void);
 };
-extern const struct prog_case fd_cases[], process_cases[], memory_cases[], path_cases[];
+extern const struct prog_case fd_cases[], process_cases[], memory_cases[], path_cases[], fault_cases[];
 
 /* The program's own name, to execute itself: `prog CASE ARG...` with prog_argc counting from the name of the case. */
 extern int prog_argc;
