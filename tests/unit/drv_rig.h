@@ -88,13 +88,15 @@ struct rig {
 		struct rig *rig;
 		unsigned int wbf;	/* write-buffer flushes asked for */
 		bool deaf;		/* the tail register is not heard */
-		bool corrupt;		/* the next descriptor is spoilt before the unit reads it */
+		unsigned int corrupt;	/* 1: the next descriptor is spoilt before the unit reads it; 2: the next wait */
 	} unit[NUNITS];
 	struct drv_dev dev[NDEVS];
 	bool with_fn;		/* set before rig_devices(): the functions have ATS, PRI and a side of their own */
 	struct rig_fn fn[NDEVS];
 	bool hold_msi;		/* interrupts of page requests are on their way, and do not arrive */
 	unsigned int ask_at_drain; /* so many drains: device 0 asks for a page (PASID 9) when the unit is told to drain */
+	unsigned int ask_at_tail; /* the same when the driver has read the ring's tail */
+	uint64_t busy_msi;	/* as busy_addr: device 0 sends this message all the time */
 	unsigned int drains;	/* submissions with the drain bit */
 	_Atomic unsigned int nirqs; /* messages of functions that were delivered; the last one: */
 	struct hw_irq irq;
@@ -106,11 +108,23 @@ struct rig {
 #define SPLIT_PA  UINT64_C(0x10000000)
 #define SPLIT_LEN (UINT64_C(1) << 20)
 
+static inline void rig_ask_9(struct rig_unit *u)
+{
+	struct hw_page_request pr = {.addr = 0x7000, .pasid = 9, .rid = u->rig->dev[0].rid, .access = HW_READ, .last = true};
+
+	u->hw->ops->page_request(u->hw, &pr);
+}
+
 static inline uint64_t rig_mmio_read(void *opaque, uint64_t off, unsigned int size)
 {
 	struct rig_unit *u = opaque;
+	uint64_t v = u->hw->ops->mmio_read(u->hw, off, size);
 
-	return u->hw->ops->mmio_read(u->hw, off, size);
+	if (off == 0xc8 && u->rig->ask_at_tail) {
+		u->rig->ask_at_tail--;
+		rig_ask_9(u);
+	}
+	return v;
 }
 
 static inline void rig_flush(void *opaque, const void *p, size_t len)
@@ -180,11 +194,8 @@ static inline void rig_look_for_drain(struct rig_unit *u, uint64_t tail)
 		return;
 	r->drains++;
 	if (r->ask_at_drain) {
-		struct hw_page_request pr = {.addr = 0x7000, .pasid = 9, .rid = r->dev[0].rid,
-					     .access = HW_READ, .last = true};
-
 		r->ask_at_drain--;
-		u->hw->ops->page_request(u->hw, &pr);
+		rig_ask_9(u);
 	}
 }
 
@@ -200,8 +211,10 @@ static inline void rig_mmio_write(void *opaque, uint64_t off, unsigned int size,
 	if (off == 0x88 && u->corrupt) {
 		uint64_t ring = rig_mmio_read(u, 0x90, 8) & ~UINT64_C(0xfff);
 
-		*(uint64_t *)(uintptr_t)(ring + rig_mmio_read(u, 0x80, 8)) = 0xf; /* no such type */
-		u->corrupt = false;
+		uint64_t at = u->corrupt == 1 ? rig_mmio_read(u, 0x80, 8) : (v + 32 * 255) % (32 * 256);
+
+		*(uint64_t *)(uintptr_t)(ring + at) = 0xf; /* no such type */
+		u->corrupt = 0;
 	}
 	if (off == 0x88 && r->with_fn)
 		rig_look_for_drain(u, v);
@@ -221,6 +234,8 @@ static inline void rig_mmio_write(void *opaque, uint64_t off, unsigned int size,
 		r->storm--;
 		hw_translate(r->unit[0].hw, &req, &res);
 	}
+	if (off == 0x88 && r->busy_msi)
+		(void)hw_interrupt(r->unit[0].hw, r->dev[0].rid, r->busy_msi, 0);
 	if (off == 0x88 && r->busy_addr) {
 		struct hw_request req = {.addr = r->busy_addr, .rid = r->dev[0].rid, .access = HW_READ};
 		struct hw_result res;

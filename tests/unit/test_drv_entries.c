@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "drv/vtd/entries.h"
+#include "drv/vtd/vtd.h"
 
 static void words(const le64_t *q, unsigned int n, uint64_t q0, uint64_t q1, uint64_t q2)
 {
@@ -111,6 +112,44 @@ static void life_of_an_entry(void **state)
 	words(live.q, 8, 0, 0, 0);
 }
 
+static void desc(struct vtd_desc d, uint64_t lo, uint64_t hi)
+{
+	assert_int_equal(d.lo, lo);
+	assert_int_equal(d.hi, hi);
+}
+
+/* 6.5.2.5 to 6.5.2.9, 7.6.1: descriptors that this driver makes, word by word. */
+static void descriptors(void **state)
+{
+	static struct vtd_unit u;
+
+	(void)state;
+	desc(dvtd_desc_devtlb(&u, 0xabcd, 0, 0x5000, 0), 0x0000abcd00000003, 0x5000);
+	desc(dvtd_desc_devtlb(&u, 0xabcd, 0, 0x6000, 1), 0x0000abcd00000003, 0x6001);
+	desc(dvtd_desc_devtlb(&u, 0xabcd, 0, 0x8000, 3), 0x0000abcd00000003, 0xb001);
+	desc(dvtd_desc_devtlb(&u, 0xabcd, 0, 0, 52), 0x0000abcd00000003, 0x7ffffffffffff001);
+	desc(dvtd_desc_devtlb(&u, 0xabcd, 0x54321, 0x8000, 3), 0x00054321abcd0008, 0xb800);
+	u.ecap = BIT(41); /* DIT: the physical function, in two pieces */
+	desc(dvtd_desc_devtlb(&u, 0xabcd, 0, 0x5000, 0), 0xabc0abcd0000d003, 0x5000);
+	desc(dvtd_desc_devtlb(&u, 0xabcd, 0x54321, 0x5000, 0), 0xabc54321abcdd008, 0x5000);
+	desc(dvtd_desc_fence(), 0x45, 0);
+	desc(dvtd_desc_irte_global(), 0x4, 0);
+	desc(dvtd_desc_irte(0x1230, 4), 0x0000123020000014, 0);
+	desc(dvtd_desc_page_response(0xabcd, NB_NO_PASID, 0x1ff, 0), 0xabcd0009, 0xff8);
+	desc(dvtd_desc_page_response(0xabcd, 0x54321, 1, 0xf), 0x00054321abcdf019, 0x8);
+}
+
+/* 9.4 with PRE */
+static void page_requests_in_context(void **state)
+{
+	struct vtd_sctx_entry s;
+
+	(void)state;
+	dvtd_sctx_make(&s, &(struct vtd_sctx_args){
+		.dir = hpa(0x555000), .dir_entries = 512, .device_tlb = true, .page_requests = true});
+	words(s.q, 4, 0x555000 | 2 << 9 | 0x15, 0, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,6 +157,7 @@ int main(void)
 		cmocka_unit_test(context_entries),
 		cmocka_unit_test(used_bits),
 		cmocka_unit_test(life_of_an_entry),
+		cmocka_unit_test(descriptors), cmocka_unit_test(page_requests_in_context),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -168,6 +168,11 @@ static void without_snooping(void **state)
 	vtd_caps_all(&c);
 	c.ss_dirty = c.ext_access = c.coherent = c.page_requests = false;
 	rig_memory(&r, true);
+	for (i = 0; i < SPLIT_LEN; i += 16) { /* where nothing was written back lies an entry that takes any message */
+		static const uint64_t entry[2] = {0x1 | 0x99 << 16, 0};
+
+		memcpy(r.hw_side + i, entry, 16);
+	}
 	rig_unit_up(&r, 0, &c, 0);
 	rig_unit_up(&r, 1, &c, 0);
 	rig_devices(&r);
@@ -177,7 +182,10 @@ static void without_snooping(void **state)
 		OK(&r, send(&r, 0, msg.addr, 1));
 		assert_int_equal(r.irq.dest, 10 + i);
 		assert_int_equal(hw_interrupt(r.unit[0].hw, r.dev[0].rid, msg.addr + 64, 0), -EFAULT);
+		r.busy_msi = msg.addr; /* cached again between any two steps */
 		drv_vtd_ops.irq_unmap(&r.dev[0], h, 2);
+		r.busy_msi = 0;
+		assert_int_equal(send(&r, 0, msg.addr, 0), -EFAULT);
 		assert_int_equal(send(&r, 0, msg.addr, 1), -EFAULT);
 	}
 	rig_down(&r);
@@ -212,11 +220,44 @@ static void dead_and_gone(void **state)
 	rig_down(&r);
 }
 
+/* What earlier software left in the unit: entries, cached ones too, and the old message format allowed. */
+static void taken_over(void **state)
+{
+	struct drv_irq_target to = {.dest = 1, .vector = 0x80};
+	struct drv_iommu *old;
+	struct drv_msi msg;
+	struct vtd_caps c;
+	struct rig r;
+	uint32_t h;
+
+	(void)state;
+	vtd_caps_all(&c);
+	c.esirtps = false;
+	rig_up2(&r, &c, &c, 0);
+	OK(&r, irq_map(&r, 0, 1, &to, &h, &msg));
+	OK(&r, send(&r, 0, msg.addr, 0));
+	rig_mmio_write(&r.unit[0], 0x18, 4, BIT(31) | BIT(26) | BIT(25) | BIT(23)); /* CFI */
+	assert_true(rig_mmio_read(&r.unit[0], 0x1c, 4) & BIT(23));
+	old = r.unit[0].drv;
+	OK(&r, drv_vtd_ops.probe(&old->cfg, &r.unit[0].drv, &r.diag));
+	assert_int_equal(send(&r, 0, msg.addr, 0), -EFAULT);
+	assert_int_equal(rig_mmio_read(&r.unit[0], 0x1c, 4) & (BIT(25) | BIT(23)), BIT(25));
+	drv_vtd_ops.remove(r.unit[0].drv);
+	/* The old driver never learned of it: it gets its unit back. */
+	r.unit[0].drv = NULL;
+	r.unit[0].deaf = true; /* its queue is not the unit's any more, and dies at once */
+	drv_vtd_ops.irq_unmap(&r.dev[0], h, 1);
+	r.unit[0].drv = old;
+	r.unit[0].deaf = false;
+	rig_down(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_message), cmocka_unit_test(several_messages), cmocka_unit_test(all_entries),
 		cmocka_unit_test(other_units), cmocka_unit_test(without_snooping), cmocka_unit_test(dead_and_gone),
+		cmocka_unit_test(taken_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

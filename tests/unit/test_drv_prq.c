@@ -287,6 +287,47 @@ static void drained(void **state)
 	rig_down(&r);
 }
 
+/* A request that comes between any two steps of the reader is not forgotten. */
+static void late_for_the_tail(void **state)
+{
+	struct drv_domain *d;
+	struct rig r;
+
+	(void)state;
+	rig_up_fn(&r, NULL);
+	d = iopf_domain(&r, 0);
+	r.fn[0].answer = RIG_ANSWER;
+	OK(&r, attach(&r, 0, 9, d));
+	r.ask_at_tail = 3;
+	ask_page(&r, 0, 9, X, 1, HW_READ, true);
+	assert_int_equal(r.fn[0].nreports, 4);
+	assert_int_equal(r.fn[0].nresponses, 4);
+	block(&r, 0, 9);
+	d->ops->free(d);
+	rig_down(&r);
+}
+
+/* A function that asks though page requests are off for it: nothing of it is left for the next one at its place. */
+static void asks_unbidden(void **state)
+{
+	struct drv_domain *d;
+	struct rig r;
+
+	(void)state;
+	rig_up_fn(&r, NULL);
+	d = paging(&r, 0, 0);
+	r.fn[0].answer = RIG_REFUSE;
+	OK(&r, attach(&r, 0, NB_NO_PASID, d));
+	r.hold_msi = true;
+	ask_page(&r, 0, NB_NO_PASID, X, 1, HW_READ, true);
+	drv_vtd_ops.release_device(&r.dev[0]);
+	assert_int_equal(r.fn[0].nreports, 1);
+	RESPONSE(&r, 0, 1, NB_NO_PASID, 1, HW_PAGE_INVALID);
+	OK(&r, drv_vtd_ops.probe_device(&r.dev[0], &r.diag));
+	d->ops->free(d);
+	rig_down(&r);
+}
+
 /* ---- threads ---- */
 
 #define NREQUESTS 1500
@@ -377,6 +418,8 @@ int main(void)
 		cmocka_unit_test(answered_by_the_driver),
 		cmocka_unit_test(overflow),
 		cmocka_unit_test(drained),
+		cmocka_unit_test(late_for_the_tail),
+		cmocka_unit_test(asks_unbidden),
 		cmocka_unit_test(threads),
 	};
 

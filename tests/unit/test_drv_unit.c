@@ -513,9 +513,15 @@ static void queue_errors(void **state)
 	/* A descriptor that the unit refuses is replaced; the ones behind it are executed. */
 	OK(&r, map(&r, d, X, H, K4, RW));
 	GO(&r, 1, NB_NO_PASID, X, H);
-	r.unit[0].corrupt = true;
-	unmap(&r, d, X, K4);
-	assert_false(r.unit[0].corrupt);
+	for (i = 1; i <= 2; i++) { /* the first, and the wait itself */
+		r.unit[0].corrupt = i;
+		unmap(&r, d, X, K4);
+		assert_int_equal(r.unit[0].corrupt, 0);
+		assert_false(r.unit[0].drv->dead);
+		GO(&r, 1, NB_NO_PASID, X, FAULT);
+		OK(&r, map(&r, d, X, H, K4, RW));
+		GO(&r, 1, NB_NO_PASID, X, H);
+	}
 	for (i = 0; i < 300; i++) { /* once round the ring */
 		OK(&r, map(&r, d, X + K4, H, K4, RW));
 		GO(&r, 1, NB_NO_PASID, X + K4, H);
@@ -538,12 +544,14 @@ static void dead_unit(void **state)
 	rig_up(&r);
 	d = paging(&r, 0, 0);
 	OK(&r, attach(&r, 0, NB_NO_PASID, d));
+	OK(&r, map(&r, d, M2, H + K4, M2, RW)); /* a table of small pages, which goes with them */
 	OK(&r, map(&r, d, X, H, K4, RW));
 	OK(&r, map(&r, d, X + M2, H, K4, RW));
 	GO(&r, 0, NB_NO_PASID, X, H);
 	r.unit[0].deaf = true;
 	used = mem_pool_used(r.pool);
 	unmap(&r, d, X, K4);
+	unmap(&r, d, M2, M2);
 	assert_true(nb_trace_count(r.tr, NB_EV_drv_queue_error) > 0);
 	/* The core can see it; no table page goes to anyone else; and nothing passes any more, cached or not. */
 	assert_true(r.unit[0].drv->dead);

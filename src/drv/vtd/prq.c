@@ -186,7 +186,7 @@ static bool read_all(struct vtd_unit *u)
 
 /*
  * 7.10. Requests that the unit has taken are in the ring, or answered by it, when the wait completes; the invalidation of the
- * device's TLB goes ahead of it, as what the device posts is in order with its completion. Then the ring is read once more.
+ * device's TLB goes ahead of it, as what the device posts is in order with its completion. Then the ring is read.
  */
 void dvtd_prq_drain(struct vtd_dev *vdev, uint32_t pasid)
 {
@@ -196,7 +196,6 @@ void dvtd_prq_drain(struct vtd_dev *vdev, uint32_t pasid)
 	if (!u->prq.ring)
 		return;
 	do {
-		read_all(u);
 		dvtd_queue_begin(u);
 		dvtd_queue_push(u, dvtd_desc_fence());
 		dvtd_push_devtlb(u, vdev->dev->rid, pasid, 0, 52);
@@ -275,6 +274,10 @@ void dvtd_prq_stop(struct vtd_unit *u)
 
 void dvtd_prq_fini(struct vtd_unit *u)
 {
+	unsigned int i;
+
+	for (i = 0; u->prq.ring && i < ARRAY_SIZE(u->prq.devs); i++)
+		assert(nb_list_empty(&u->prq.devs[i])); /* all released */
 	mem_page_free(u->base.cfg.pool, u->prq.ring, VTD_PRQ_ORDER);
 	pthread_mutex_destroy(&u->prq.lock);
 }

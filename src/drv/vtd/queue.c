@@ -9,7 +9,7 @@
  *
  * Descriptors are written straight into the ring; the tail register is written once a submission.
  *
- * Errors (6.5.2.11): a descriptor that the unit refuses is replaced by a fence and the rest goes on. A device that does not answer
+ * Errors (6.5.2.11): a descriptor that the unit refuses is replaced by a larger one and the rest goes on. A device that does not answer
  * a device-TLB invalidation (ITE) has the submission sent again; if that does not help, the device is cut off (ats.c) and its
  * descriptors become what makes the unit see that. A unit that stops for good makes the queue dead.
  */
@@ -99,19 +99,20 @@ static void clear_error(struct vtd_unit *u, uint32_t bit)
 }
 
 /*
- * The unit refused the descriptor at its head. Put a fence in its place and let it go on; in place of the wait itself, a plain one.
- * Queue lock.
+ * The unit refused the descriptor at its head. What it was to invalidate we no longer know for sure, so in its place goes an
+ * invalidation of all translations, and when that is refused too, a fence; in place of the wait itself, a plain one. Queue lock.
  */
 static int skip_bad_descriptor(struct vtd_unit *u)
 {
 	struct vtd_queue *q = &u->queue;
 	uint32_t head = (uint32_t)(dvtd_read64(u, VTD_REG_IQH) / (q->slot_words * 8u)) & (VTD_QUEUE_SLOTS - 1);
-	uint32_t left = slots_from(head, q->tail);
+	struct vtd_desc all = dvtd_desc_iotlb(u, VTD_INV_IOTLB_GLOBAL, 0, 0, 0, false);
+	bool again = cpu64(q->ring[(size_t)head * q->slot_words]) == all.lo;
 
 	NB_TRACE(u->base.cfg.tr, drv_queue_error, VTD_FSTS_IQE, head);
 	if (slots_from(q->start, head) >= slots_from(q->start, q->tail))
 		return -EIO; /* not a descriptor of ours */
-	dvtd_queue_put(u, head, left == 1 ? desc_wait(q) : dvtd_desc_fence());
+	dvtd_queue_put(u, head, slots_from(head, q->tail) == 1 ? desc_wait(q) : again ? dvtd_desc_fence() : all);
 	clear_error(u, VTD_FSTS_IQE);
 	return -EINVAL;
 }
@@ -151,8 +152,8 @@ static void resend(struct vtd_unit *u)
 }
 
 /*
- * A device did not answer. The waits that the unit had fetched are dropped; but whether or not ours was among them, the device's
- * invalidation was not done, so all is sent again. Queue lock. 0, -ETIMEDOUT: a device is cut off, -EIO: no end of it.
+ * A device did not answer. Waits that the unit had fetched are dropped; one that it fetches now completes though the device's
+ * invalidation was not done. So all is sent again, with a new number. Queue lock. 0, -ETIMEDOUT: a device is cut off, -EIO: no end of it.
  */
 static int send_again(struct vtd_unit *u, uint32_t times)
 {
@@ -175,18 +176,14 @@ static int send_again(struct vtd_unit *u, uint32_t times)
 static int wait_done(struct vtd_unit *u)
 {
 	struct vtd_queue *q = &u->queue;
-	uint32_t refusals = slots_from(q->start, q->tail), timeouts = 0, spins = 0;
+	uint32_t refusals = 2 * slots_from(q->start, q->tail), timeouts = 0, spins = 0;
 	uint64_t until = 0;
 	int err = 0;
 
-	for (;;) {
-		bool done = __atomic_load_n(q->status, __ATOMIC_ACQUIRE) == q->number;
-		uint32_t fsts;
+	/* No wait completes before the device-TLB invalidations ahead of it have an answer, so what is done is done. */
+	while (__atomic_load_n(q->status, __ATOMIC_ACQUIRE) != q->number) {
+		uint32_t fsts = dvtd_read32(u, VTD_REG_FSTS);
 
-		/* An ITE may stand beside a status that was written: only submissions with such descriptors look. */
-		if (likely(done && !q->devtlb))
-			return err;
-		fsts = dvtd_read32(u, VTD_REG_FSTS);
 		if (fsts & VTD_FSTS_ITE) {
 			int e = send_again(u, timeouts++);
 
@@ -196,8 +193,6 @@ static int wait_done(struct vtd_unit *u)
 				err = e;
 			continue;
 		}
-		if (done)
-			return err;
 		if (fsts & VTD_FSTS_IQE) {
 			err = skip_bad_descriptor(u);
 			if (err == -EIO || refusals-- == 0)
@@ -214,6 +209,7 @@ static int wait_done(struct vtd_unit *u)
 			goto dead;
 		nb_cpu_relax();
 	}
+	return err;
 dead:
 	q->dead = true;
 	NB_TRACE(u->base.cfg.tr, drv_queue_error, dvtd_read32(u, VTD_REG_FSTS), dvtd_read64(u, VTD_REG_IQH));

@@ -53,7 +53,7 @@ struct vtd_queue {
 	le64_t *ring;
 	uint8_t slot_words;	/* 4 with 256-bit descriptors, else 2 */
 	bool dead;		/* stopped for good: nothing more is sent */
-	bool devtlb;		/* the submission asks devices, which may not answer */
+	bool devtlb;		/* the submission asks devices, which may not answer: it is a smaller one */
 	uint32_t tail;		/* next free slot */
 	uint32_t start;		/* first slot of the submission that is being built */
 	uint32_t full;		/* tail here: time to submit */
@@ -69,7 +69,7 @@ void dvtd_queue_fini(struct vtd_unit *u);
  * A submission: begin takes the queue's lock, push puts one descriptor into the ring (and, when the
  * ring is full, has what is there executed), end has the rest executed, waits for completion and drops
  * the lock. When end returns no device access that used what was invalidated is under way. Nothing to
- * do: no wait. end returns 0, -EINVAL when the unit refused a descriptor (its work is not done; all others are),
+ * do: no wait. end returns 0, -EINVAL when the unit refused a descriptor (of its work, translations are invalidated, all of them),
  * -ETIMEDOUT when a device did not answer and was cut off from translated requests (ats.c), -EIO when the unit stopped
  * answering (base.dead is set then).
  */
