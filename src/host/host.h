@@ -37,6 +37,11 @@ struct host_cfg {
 	 * something else. May be called from the thread that is in vfio_ioctl().
 	 */
 	int (*resolve_iommufd)(void *opaque, int fd, struct iommufd_file **out);
+	/*
+	 * Is fd one of the descriptors that this host is behind, whatever it is made of? Its memory is none that IOMMU_IOAS_MAP_FILE may
+	 * map. Called without locks, from the thread that is in iommufd_ioctl(). Null: none is.
+	 */
+	bool (*is_node)(void *opaque, int fd);
 	void *opaque;
 	/*
 	 * A descriptor for a new fault queue: *fd >= 0, or -errno. The descriptor owns the file: host_fault_close() when its last copy is

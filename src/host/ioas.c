@@ -316,6 +316,7 @@ int ioas_map_user(struct ioas *s, struct ioas_map_args *m, uint64_t user_va, str
 
 int ioas_map_file(struct ioas *s, struct ioas_map_args *m, int fd, uint64_t start, struct nb_diag *diag)
 {
+	const struct host_cfg *cfg;
 	struct area_home *home;
 	int err;
 
@@ -331,6 +332,9 @@ int ioas_map_file(struct ioas *s, struct ioas_map_args *m, int fd, uint64_t star
 		nb_free(home);
 		return err;
 	}
+	cfg = &s->obj.ctx->host->cfg;
+	/* Our own duplicate is asked about: the caller's number may be something else by now. */
+	home->pages.file->node = cfg->is_node && cfg->is_node(cfg->opaque, home->pages.file->fd);
 	return map_home(s, m, home, diag);
 }
 

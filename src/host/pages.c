@@ -85,6 +85,8 @@ static int map_file_locked(const struct pages *p, struct pages_file *f, struct n
 	int64_t va;
 	int err;
 
+	if (f->node)
+		return nb_fail(diag, -EINVAL, "the file is a device node");
 	err = sys_fstatfs(f->fd, &fs);
 	if (!err)
 		err = sys_fstat(f->fd, &st);

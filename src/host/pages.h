@@ -20,6 +20,7 @@
 struct pages_file {
 	pthread_mutex_t lock;
 	int fd;			    /* ours; -1 once mapped */
+	bool node;		    /* it stands for a device node: no memory, whatever it is made of; set before the pages are shared */
 	uint64_t map_va, map_len;   /* our mapping of the file; 0, 0 before the first pin */
 	uint64_t lead;		    /* from map_va to the byte `start` */
 };

@@ -42,20 +42,16 @@ static bool on_bus(const struct host_function *f, const struct host_function *o)
  * The id by which the caller's context knows a function that is reset with f: its device id, 0 when it is the context's because its group is,
  * or "not owned".
  */
-static int32_t dependent_id(struct ictx *ctx, struct host_function *o)
+static int32_t dependent_id_locked(struct ictx *ctx, struct host_function *o)
 {
 	int32_t id = VFIO_PCI_DEVID_NOT_OWNED;
-	struct idev *dev;
 
 	pthread_mutex_lock(&o->group->lock);
 	if (o->group->owner == ctx)
 		id = VFIO_PCI_DEVID_OWNED;
 	pthread_mutex_unlock(&o->group->lock);
-	pthread_mutex_lock(&o->lock);
-	dev = o->dev;
-	if (dev && dev->obj.ctx == ctx)
-		id = (int32_t)dev->obj.id;
-	pthread_mutex_unlock(&o->lock);
+	if (o->dev && o->dev->obj.ctx == ctx)
+		id = (int32_t)o->dev->obj.id;
 	return id;
 }
 
@@ -91,7 +87,9 @@ long vfio_hot_reset_info(struct host_function *f, uint64_t uarg)
 
 		if (!on_bus(f, o))
 			continue;
-		id = dependent_id(ctx, o);
+		pthread_mutex_lock(&o->lock);
+		id = dependent_id_locked(ctx, o);
+		pthread_mutex_unlock(&o->lock);
 		if (id == VFIO_PCI_DEVID_NOT_OWNED)
 			c.flags &= ~(uint32_t)VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
 		d = (struct vfio_pci_dependent_device){
@@ -112,11 +110,47 @@ long vfio_hot_reset_info(struct host_function *f, uint64_t uarg)
 	return n > room ? -ENOSPC : 0;
 }
 
+/*
+ * All functions of f's bus, by number: the one place where several of these locks are held. Whom they belong to stays as it
+ * is until all have been reset.
+ */
+static void bus_lock(struct host_function *f)
+{
+	for (unsigned int i = 0; i < f->host->nfn; i++) {
+		if (on_bus(f, f->host->fn[i]))
+			pthread_mutex_lock(&f->host->fn[i]->lock);
+	}
+}
+static void bus_unlock(struct host_function *f)
+{
+	for (unsigned int i = 0; i < f->host->nfn; i++) {
+		if (on_bus(f, f->host->fn[i]))
+			pthread_mutex_unlock(&f->host->fn[i]->lock);
+	}
+}
+
+static int bus_reset_locked(struct host_function *f, struct nb_diag *diag)
+{
+	struct ictx *ctx = f->dev ? f->dev->obj.ctx : NULL;
+
+	for (unsigned int i = 0; i < f->host->nfn; i++) {
+		struct host_function *o = f->host->fn[i];
+
+		if (on_bus(f, o) && dependent_id_locked(ctx, o) == VFIO_PCI_DEVID_NOT_OWNED)
+			return nb_fail(diag, -EINVAL, "%04x on the same bus belongs to somebody else", o->rid);
+	}
+	for (unsigned int i = 0; i < f->host->nfn; i++) {
+		if (on_bus(f, f->host->fn[i]))
+			vfio_reset_locked(f->host->fn[i]);
+	}
+	return 0;
+}
+
 long vfio_hot_reset(struct host_function *f, uint64_t uarg, struct nb_diag *diag)
 {
 	const uint32_t minsz = offsetof(struct vfio_pci_hot_reset, group_fds);
 	struct vfio_pci_hot_reset c;
-	struct ictx *ctx = context_of(f);
+	int err;
 
 	if (user_read(&c, uarg, minsz))
 		return -EFAULT;
@@ -126,18 +160,8 @@ long vfio_hot_reset(struct host_function *f, uint64_t uarg, struct nb_diag *diag
 		return -ENODEV;
 	if (c.count)
 		return nb_fail(diag, -EINVAL, "a device opened by its own node takes no group descriptors");
-	for (unsigned int i = 0; i < f->host->nfn; i++) {
-		if (on_bus(f, f->host->fn[i]) && dependent_id(ctx, f->host->fn[i]) == VFIO_PCI_DEVID_NOT_OWNED)
-			return nb_fail(diag, -EINVAL, "a function on the same bus belongs to somebody else");
-	}
-	for (unsigned int i = 0; i < f->host->nfn; i++) {
-		struct host_function *o = f->host->fn[i];
-
-		if (!on_bus(f, o))
-			continue;
-		pthread_mutex_lock(&o->lock);
-		vfio_reset_locked(o);
-		pthread_mutex_unlock(&o->lock);
-	}
-	return 0;
+	bus_lock(f);
+	err = bus_reset_locked(f, diag);
+	bus_unlock(f);
+	return err;
 }

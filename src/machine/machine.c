@@ -26,6 +26,13 @@ static int resolve_iommufd(void *opaque, int fd, struct iommufd_file **out)
 	return m->cfg.resolve_iommufd(m->cfg.opaque, fd, out);
 }
 
+static bool is_node(void *opaque, int fd)
+{
+	struct machine *m = opaque;
+
+	return m->cfg.is_node(m->cfg.opaque, fd);
+}
+
 static int fault_fd(void *opaque, struct fault_file *f, int *fd)
 {
 	struct machine *m = opaque;
@@ -61,6 +68,7 @@ static int host_make(struct machine *m)
 		.mem = &m->mem,
 		.tr = m->tr,
 		.resolve_iommufd = resolve_iommufd,
+		.is_node = m->cfg.is_node ? is_node : NULL,
 		.opaque = m,
 		.fault_fd = m->cfg.fault_fd ? fault_fd : NULL,
 		.fault_fd_abort = m->cfg.fault_fd_abort ? fault_fd_abort : NULL,

@@ -24,6 +24,7 @@ struct machine_cfg {
 	int (*resolve_iommufd)(void *opaque, int fd, struct iommufd_file **out);
 	void *opaque;
 	void (*log)(void *opaque, const char *line);
+	bool (*is_node)(void *opaque, int fd); /* as in struct host_cfg; may be null */
 	/* As in struct host_cfg; null: no fault queues. */
 	int (*fault_fd)(void *opaque, struct fault_file *f, int *fd);
 	void (*fault_fd_abort)(void *opaque, struct fault_file *f, int fd);

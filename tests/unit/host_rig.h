@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -393,6 +394,7 @@ struct rig {
 	uint64_t msi_addr;
 	uint32_t msi_data;
 	unsigned int nmsi;
+	uint64_t node_ino; /* a file of this inode stands for a device node */
 };
 #define RIG_FAULT_FD 100
 
@@ -439,6 +441,14 @@ static inline void rig_msi(void *opaque, uint64_t addr, uint32_t data)
 	} else {
 		host_deliver(s->r->host, addr >> 12 & 0xff, (uint8_t)data);
 	}
+}
+
+static inline bool rig_is_node(void *opaque, int fd)
+{
+	const struct rig *r = opaque;
+	struct stat st;
+
+	return r->node_ino && fstat(fd, &st) == 0 && st.st_ino == r->node_ino;
 }
 
 static inline int rig_fault_fd(void *opaque, struct fault_file *f, int *fd)
@@ -544,6 +554,7 @@ static inline struct rig *rig_new_msi(bool with_msi)
 							.tr = r->tr,
 							.resolve_iommufd = rig_resolve,
 							.log = rig_log,
+							.is_node = rig_is_node,
 							.fault_fd = rig_fault_fd,
 							.fault_fd_abort = rig_fault_fd_abort,
 							.fault_ready = rig_fault_ready,

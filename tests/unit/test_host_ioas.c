@@ -498,6 +498,18 @@ static void files(void **state)
 	assert_int_equal(map_file(r, s, FIXED | RW, null, 0, PG, 0x40000), -EINVAL);
 	assert_int_equal(map_file(r, s, FIXED | RW, mfd, 16 * PG, PG, 0x40000), -EINVAL);
 	assert_int_equal(map_file(r, s, FIXED | RW, mfd, 5 * PG, PG, 0x40000), 0);
+	/* what a device node of ours is made of is no memory to map */
+	{
+		int node = memfd_create("n", MFD_CLOEXEC);
+		struct stat st;
+
+		assert_int_equal(ftruncate(node, 4096) | fstat(node, &st), 0);
+		r->node_ino = st.st_ino;
+		assert_int_equal(map_file(r, s, FIXED | RW, node, 0, PG, 0x50000), -EINVAL);
+		r->node_ino = 0;
+		assert_int_equal(map_file(r, s, FIXED | RW, node, 0, PG, 0x50000), 0);
+		close(node);
+	}
 	close(mfd); /* ours is another one */
 	assert_int_equal(*(uint8_t *)(uintptr_t)rig_pa(0, 0x10000), 42);
 	*(uint8_t *)(uintptr_t)rig_pa(0, 0x40000) = 43;

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -660,11 +662,105 @@ static void reset(void **state)
 	assert_int_equal(v, 0);
 }
 
+/* One more function on the bus of function 0, and another group. */
+struct neighbour {
+	struct drv_dev dev;
+	struct dev_fn *fn;
+	struct vfio_file *file;
+};
+
+static void add_neighbour(struct rig *r, struct neighbour *n)
+{
+	struct dev_bus bus = {.opaque = &rig_slots[0], .dma_read = rig_dma, .dma_write = rig_dma_w, .irq = rig_irq};
+	struct host_function *hf;
+
+	assert_int_equal(dev_model_find("dmatest")->create(NULL, 0, &bus, r->tr, &n->fn, NULL), 0);
+	n->dev = (struct drv_dev){.iommu = &r->unit.base, .rid = RID(0) + 1};
+	assert_int_equal(host_add_function(r->host,
+					   &(struct host_function_cfg){
+						   .rid = RID(0) + 1, .group = 9, .fn = n->fn, .dev = &n->dev},
+					   &hf),
+			 0);
+}
+
+static long bind_neighbour(struct rig *r, struct neighbour *n, int fd)
+{
+	struct vfio_device_bind_iommufd b = {.argsz = sizeof(b), .iommufd = fd};
+
+	assert_int_equal(vfio_open(r->host, NFN, &n->file), 0);
+	return vfio_ioctl(n->file, VFIO_DEVICE_BIND_IOMMUFD, (uintptr_t)&b);
+}
+
+static uint32_t neighbour_scratch(struct neighbour *n, bool set)
+{
+	uint32_t v = 77;
+
+	if (set)
+		assert_int_equal(vfio_pwrite(n->file, &v, 4, DMATEST_SCRATCH), 4);
+	v = 0;
+	assert_int_equal(vfio_pread(n->file, &v, 4, DMATEST_SCRATCH), 4);
+	return v;
+}
+
+static _Atomic bool stop;
+
+static void *hot_resets(void *arg)
+{
+	struct rig *r = arg;
+	struct vfio_pci_hot_reset hr = {.argsz = 12};
+	unsigned int n = 0;
+
+	while (!atomic_load(&stop))
+		n += dev_ioctl(r, VFIO_DEVICE_PCI_HOT_RESET, &hr) == 0;
+	return (void *)(uintptr_t)n;
+}
+
+/* A reset of the bus is for whom all of it belongs to, and stays so until it is done. */
+static void bus_reset(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct vfio_pci_hot_reset hr = {.argsz = 12};
+	struct neighbour n = {0};
+	pthread_t t;
+
+	add_neighbour(r, &n);
+	rig_bind(r, 0);
+	assert_int_equal(dev_ioctl(r, VFIO_DEVICE_PCI_HOT_RESET, &hr), -EINVAL); /* nobody's */
+	assert_int_equal(bind_neighbour(r, &n, 11), 0);
+	assert_int_equal(neighbour_scratch(&n, true), 77);
+	assert_int_equal(dev_ioctl(r, VFIO_DEVICE_PCI_HOT_RESET, &hr), -EINVAL); /* somebody else's */
+	assert_int_equal(neighbour_scratch(&n, false), 77);
+	vfio_close(n.file);
+	assert_int_equal(bind_neighbour(r, &n, 10), 0);
+	assert_int_equal(neighbour_scratch(&n, true), 77);
+	assert_int_equal(dev_ioctl(r, VFIO_DEVICE_PCI_HOT_RESET, &hr), 0);
+	assert_int_equal(neighbour_scratch(&n, false), 0);
+	vfio_close(n.file);
+	/* it changes hands while somebody tries to reset it */
+	pthread_create(&t, NULL, hot_resets, r);
+	for (unsigned int i = 0; i < 500; i++) {
+		assert_int_equal(bind_neighbour(r, &n, i & 1 ? 10 : 11), 0);
+		if (!(i & 1)) {
+			assert_int_equal(neighbour_scratch(&n, true), 77);
+			for (unsigned int k = 0; k < 20; k++)
+				assert_int_equal(neighbour_scratch(&n, false), 77);
+		}
+		vfio_close(n.file);
+	}
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+	vfio_close(r->vf[0]);
+	r->vf[0] = NULL;
+	rig_free(r);
+	dev_destroy(n.fn);
+	*state = rig_new();
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(info), T(regions), T(config), T(driver_features), T(irq_errors), T(messages), T(intx), T(reset),
+		T(info), T(regions), T(config), T(driver_features), T(irq_errors), T(messages), T(intx), T(reset), T(bus_reset),
 		cmocka_unit_test_setup_teardown(messages, setup_msi, teardown), /* through a unit that remaps */
 	};
 

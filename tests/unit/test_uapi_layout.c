@@ -126,6 +126,20 @@ static void pinned_by_hand(void **state)
 	assert_int_equal(sizeof(struct iommu_hwpt_invalidate), 32);
 	assert_int_equal(sizeof(struct iommu_hwpt_vtd_s1), 24);
 	assert_int_equal(sizeof(struct iommu_hwpt_vtd_s1_invalidate), 24);
+	assert_int_equal(IOMMU_FAULT_QUEUE_ALLOC, 0x3b8e);
+	assert_int_equal(sizeof(struct iommu_fault_alloc), 16);
+	assert_int_equal(offsetof(struct iommu_fault_alloc, out_fault_fd), 12);
+	assert_int_equal(offsetof(struct iommu_hwpt_alloc, fault_id), 40);
+	assert_int_equal(sizeof(struct iommu_hwpt_pgfault), 40);
+	assert_int_equal(offsetof(struct iommu_hwpt_pgfault, perm), 16);
+	assert_int_equal(offsetof(struct iommu_hwpt_pgfault, addr), 24);
+	assert_int_equal(offsetof(struct iommu_hwpt_pgfault, cookie), 36);
+	assert_int_equal(sizeof(struct iommu_hwpt_page_response), 8);
+	assert_int_equal(IOMMU_PGFAULT_FLAGS_PASID_VALID | IOMMU_PGFAULT_FLAGS_LAST_PAGE << 4, 0x21);
+	assert_int_equal(IOMMU_PGFAULT_PERM_READ | IOMMU_PGFAULT_PERM_WRITE << 4 | IOMMU_PGFAULT_PERM_EXEC << 8 |
+				 IOMMU_PGFAULT_PERM_PRIV << 12,
+			 0x8421);
+	assert_int_equal(IOMMUFD_PAGE_RESP_SUCCESS | IOMMUFD_PAGE_RESP_INVALID << 4, 0x10);
 	assert_int_equal(sizeof(struct iommu_veventq_alloc), 32);
 	assert_int_equal(sizeof(struct iommu_hw_queue_alloc), 40);
 	assert_int_equal(sizeof(struct vfio_device_bind_iommufd), 24);
