@@ -20,7 +20,7 @@
 #define BENCH_UNITS 2
 #define BENCH_DEVS  3 /* 0 and 1 behind unit 0, 2 behind unit 1 */
 #define BENCH_POOL_PA  UINT64_C(0x100000000)
-#define BENCH_POOL_LEN (UINT64_C(512) << 10)
+#define BENCH_POOL_LEN (UINT64_C(4) << 20)
 #define BENCH_RAM_PA   UINT64_C(0x200000000)
 #define BENCH_RAM_LEN  (UINT64_C(1) << 20)
 #define BENCH_LINE     64u
