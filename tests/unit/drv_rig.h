@@ -79,6 +79,8 @@ struct rig {
 	bool split;
 	struct mem hw_mem;
 	uint8_t *cpu_side, *hw_side, *hw_before;
+	/* Or they see what each of them reads without snooping as the driver wrote it back: set after rig_memory(). */
+	struct mem_lag *lag;
 	struct mem_pool *pool;
 	struct nb_trace *tr;
 	struct rig_unit {
@@ -132,6 +134,8 @@ static inline void rig_flush(void *opaque, const void *p, size_t len)
 	struct rig *r = opaque;
 	size_t off = (size_t)((const uint8_t *)p - r->cpu_side);
 
+	if (r->lag)
+		mem_lag_written_back(r->lag, hpa((uintptr_t)p), len);
 	if (!r->split)
 		return;
 	assert_true(off < SPLIT_LEN && len <= SPLIT_LEN - off);
@@ -392,6 +396,8 @@ static inline void rig_unit_up(struct rig *r, unsigned int i, const struct vtd_c
 	u->caps = *caps;
 	u->rig = r;
 	OK(r, vtd_create(caps, r->split ? &r->hw_mem : &r->mem, r->tr, &u->hw, &r->diag));
+	if (r->lag)
+		vtd_set_lag(u->hw, r->lag);
 	u->hw->msi = rig_msi;
 	u->hw->msi_opaque = u;
 	u->hw->deliver = rig_deliver;
@@ -505,6 +511,7 @@ static inline void rig_down(struct rig *r)
 		drv_vtd_ops.remove(r->unit[i].drv);
 		r->unit[i].hw->ops->destroy(r->unit[i].hw);
 	}
+	mem_lag_free(r->lag);
 	mem_pool_free(r->pool); /* asserts that every page came back */
 	mem_fini(&r->mem);
 	if (r->split)

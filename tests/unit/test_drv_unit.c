@@ -264,6 +264,62 @@ static void walks_that_do_not_snoop(void **state)
 	}
 }
 
+/* Fetches of entries and walks of tables snoop, or do not, each by itself (ECAP.C, ECAP.SMPWC). */
+static void each_kind_of_snooping(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		struct drv_irq_target to = {.dest = 5, .vector = 0x40};
+		struct drv_domain *d, *e;
+		struct drv_msi msg;
+		struct vtd_caps c;
+		struct rig r;
+		uint32_t h;
+
+		if (i == 3)
+			caps_legacy(&c);
+		else
+			vtd_caps_all(&c);
+		c.ss_dirty = c.ext_access = c.coherent = false;
+		c.c_only = i == 0;
+		c.smpwc_only = i == 1;
+		rig_memory(&r, false);
+		r.lag = mem_lag_new(&r.mem, r.pool);
+		assert_non_null(r.lag);
+		rig_unit_up(&r, 0, &c, 0);
+		rig_unit_up(&r, 1, &c, 0);
+		rig_devices(&r);
+		life(&r, 0);
+		r.busy_addr = X;
+		life(&r, 0);
+		r.busy_addr = 0;
+		if (i < 3) {
+			d = paging(&r, 2, 0);
+			e = parent(&r, 2, 0);
+			OK(&r, map(&r, d, X, H, K4, RW));
+			OK(&r, attach(&r, 2, 700, d));
+			OK(&r, attach(&r, 2, 701, e));
+			GO(&r, 2, 700, X, H);
+			GO(&r, 2, 701, 0, (uint64_t)(uintptr_t)r.ram);
+			unmap(&r, d, X, K4);
+			GO(&r, 2, 700, X, FAULT);
+			block(&r, 2, 700);
+			block(&r, 2, 701);
+			GO(&r, 2, 701, 0, FAULT);
+			d->ops->free(d);
+			e->ops->free(e);
+		}
+		OK(&r, drv_vtd_ops.irq_map(&r.dev[0], 1, &to, &h, &msg, &r.diag));
+		OK(&r, hw_interrupt(r.unit[0].hw, r.dev[0].rid, msg.addr, msg.data));
+		drv_vtd_ops.irq_unmap(&r.dev[0], h, 1);
+		assert_int_equal(hw_interrupt(r.unit[0].hw, r.dev[0].rid, msg.addr, msg.data), -EFAULT);
+		assert_int_equal(nb_trace_count(r.tr, NB_EV_drv_queue_error), 0);
+		rig_down(&r);
+	}
+}
+
 /* 6.1: the unit may remember that nothing was there. The model does not; so look at what it is told. */
 static void caching_mode(void **state)
 {
@@ -638,6 +694,7 @@ int main(void)
 		cmocka_unit_test(legacy_mode),
 		cmocka_unit_test(coarse_invalidation),
 		cmocka_unit_test(walks_that_do_not_snoop),
+		cmocka_unit_test(each_kind_of_snooping),
 		cmocka_unit_test(caching_mode),
 		cmocka_unit_test(write_buffer_flush),
 		cmocka_unit_test(running_unit_is_taken_over),

@@ -81,7 +81,7 @@ static void make_pasid_entry(const struct vtd_att *att, struct vtd_pasid_entry *
 {
 	struct vtd_domain *d = att->domain, *owner = dvtd_owner(d);
 	struct vtd_unit *u = att->vdev->unit;
-	struct vtd_pasid_common common = { .did = att->did, .page_walk_snoop = u->coherent };
+	struct vtd_pasid_common common = { .did = att->did, .page_walk_snoop = u->walk_coherent };
 	struct vtd_fs_args fs = { 0 };
 	struct vtd_ss_args ss;
 

@@ -92,11 +92,11 @@ int dvtd_alloc_paging(struct drv_dev *dev, uint32_t flags, struct drv_domain **o
 	if (!d)
 		return nb_fail(diag, -ENOMEM, "no memory for a domain");
 	d->pt.pool = u->base.cfg.pool;
-	if (!u->coherent) {
+	if (!u->walk_coherent) {
 		d->pt.flush = u->base.cfg.flush;
 		d->pt.flush_opaque = u->base.cfg.flush_opaque;
 	}
-	d->coherent_only = u->coherent;
+	d->coherent_only = u->walk_coherent;
 	d->flush_on_map = dvtd_flush_on_map(u);
 	if (first) {
 		d->pt.pgsizes = first_stage_sizes(u);
@@ -174,7 +174,7 @@ static int second_stage_compatible(const struct vtd_domain *d, const struct vtd_
 
 int dvtd_paging_compatible(const struct vtd_domain *d, const struct vtd_unit *u, struct nb_diag *diag)
 {
-	if (!u->coherent && d->coherent_only)
+	if (!u->walk_coherent && d->coherent_only)
 		return nb_fail(diag, -EINVAL, "the table was built for page walks that snoop, the unit's do not");
 	if (dvtd_flush_on_map(u) && !d->flush_on_map)
 		return nb_fail(diag, -EINVAL, "the unit wants flushes on map, the domain was not built for that");

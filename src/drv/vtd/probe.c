@@ -134,7 +134,8 @@ static int read_capabilities(struct vtd_unit *u, struct nb_diag *diag)
 	if (!(u->ecap & VTD_ECAP_QI))
 		return nb_fail(diag, -ENODEV, "the unit has no queued invalidation");
 	u->scalable = (u->ecap & VTD_ECAP_SMTS) && (u->ecap & (VTD_ECAP_SSTS | VTD_ECAP_FSTS));
-	u->coherent = (u->ecap & (u->scalable ? VTD_ECAP_SMPWC : VTD_ECAP_C)) != 0;
+	u->coherent = (u->ecap & VTD_ECAP_C) != 0;
+	u->walk_coherent = u->scalable ? (u->ecap & VTD_ECAP_SMPWC) != 0 : u->coherent;
 
 	sagaw = u->cap & (VTD_CAP_SAGAW_3 | VTD_CAP_SAGAW_4 | VTD_CAP_SAGAW_5);
 	if (sagaw)

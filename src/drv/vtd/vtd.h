@@ -161,7 +161,8 @@ struct vtd_unit {
 	struct drv_iommu base;
 	uint64_t cap, ecap;
 	bool scalable;
-	bool coherent;		/* page walks and entry fetches snoop */
+	bool coherent;		/* ECAP.C: fetches of root, context, PASID and interrupt entries snoop */
+	bool walk_coherent;	/* page walks do: ECAP.SMPWC in scalable mode, else C */
 	uint8_t agaw;		/* levels of the tallest second stage, minus 2 */
 	_Atomic uint32_t next_id; /* drv_domain.id */
 
