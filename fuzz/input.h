@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,10 +30,15 @@ static inline uint64_t take(struct input *in, size_t n)
 }
 
 /* Not assert(): a target stops in every build. */
-static inline void check(bool ok)
+#define check(ok)                                                                                             \
+	do {                                                                                                  \
+		if (!(ok))                                                                                    \
+			check_failed(__FILE__, __LINE__, #ok);                                                \
+	} while (0)
+static inline __attribute__((noreturn, cold)) void check_failed(const char *file, int line, const char *what)
 {
-	if (!ok)
-		abort();
+	fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, what);
+	abort();
 }
 
 #endif

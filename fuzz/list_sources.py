@@ -7,6 +7,6 @@ import sys
 for room in sys.argv[2:]:
     for top, _, files in sorted(os.walk(os.path.join(sys.argv[1], room))):
         for name in sorted(files):
-            # libyaml and the installed library's face are no business of a fuzzer
-            if name.endswith(".c") and "yaml" not in name and name != "api.c":
+            # the installed library's face is no business of a fuzzer
+            if name.endswith(".c") and name != "api.c":
                 print(os.path.join(top, name))

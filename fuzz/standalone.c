@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Runs a libFuzzer target without libFuzzer: NAME [COUNT [SEED]] feeds it pseudo-random inputs of all lengths, NAME FILE... feeds
- * it files. So every build, sanitizers included, meets each target for a few seconds, and a crash file can be
- * replayed anywhere.
+ * Runs a libFuzzer target without libFuzzer: NAME [COUNT [SEED]] [--dir DIR]... feeds it pseudo-random inputs of all lengths and
+ * then every file of the folders (one that does not exist is empty), NAME FILE... feeds it files. So every build, sanitizers
+ * included, meets each target for a few seconds, and a crash file can be replayed anywhere.
  */
+#include <dirent.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,20 +38,33 @@ static int run_file(const char *path)
 	return LLVMFuzzerTestOneInput(buf, n);
 }
 
-int main(int argc, char **argv)
+/* How many there were, or -1. */
+static long run_dir(const char *dir)
 {
-	unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 0) : 1000, i;
-	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
-	int a;
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	long n = 0;
 
-	if (LLVMFuzzerInitialize && LLVMFuzzerInitialize(&argc, &argv))
-		return 1;
-	if (argc > 1 && access(argv[1], R_OK) == 0) {
-		for (a = 1; a < argc; a++)
-			if (run_file(argv[a]))
-				return 1;
-		return 0;
+	while (d && n >= 0 && (e = readdir(d))) {
+		char path[PATH_MAX];
+
+		if (e->d_name[0] == '.')
+			continue;
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) >= sizeof(path) || run_file(path)) {
+			printf("%s/%s was refused\n", dir, e->d_name);
+			n = -2;
+		}
+		n++;
 	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static int run_random(unsigned long count, uint64_t seed)
+{
+	unsigned long i;
+
 	for (i = 0; i < count; i++) {
 		uint64_t s = (seed + i) * UINT64_C(0x9e3779b97f4a7c15) | 1;
 		size_t len = next(&s) % (i % 4 == 0 ? 4096 : 600), k;
@@ -70,6 +85,36 @@ int main(int argc, char **argv)
 		}
 		free(data);
 	}
-	printf("%lu inputs\n", count);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long number[2] = {1000, 1};
+	unsigned int given = 0;
+	long files = 0, n;
+	int a;
+
+	if (LLVMFuzzerInitialize && LLVMFuzzerInitialize(&argc, &argv))
+		return 1;
+	if (argc > 1 && access(argv[1], R_OK) == 0) {
+		for (a = 1; a < argc; a++)
+			if (run_file(argv[a]))
+				return 1;
+		return 0;
+	}
+	for (a = 1; a < argc; a++) {
+		if (strcmp(argv[a], "--dir") == 0 && a + 1 < argc) {
+			n = run_dir(argv[++a]);
+			if (n < 0)
+				return 1;
+			files += n;
+		} else if (given < 2) {
+			number[given++] = strtoul(argv[a], NULL, 0);
+		}
+	}
+	if (run_random(number[0], number[1]))
+		return 1;
+	printf("%lu inputs, %ld files\n", number[0], files);
 	return 0;
 }

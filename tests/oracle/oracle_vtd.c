@@ -127,15 +127,26 @@ static void word(struct oracle_built *b, unsigned int what, uint64_t pa, uint64_
 }
 
 /*
- * An entry with an address in it. Damage that leads to memory that is not the same for both, or to the structures of another case of
- * the batch (whose damage a filter would not know), is not done.
+ * An entry with an address in it. Not done is damage that leads to memory that is not the same for both, to structures of another case
+ * of the batch, or from tables back to what is before them: a filter would not know what QEMU reads there.
  */
-static uint64_t entry(const struct oracle_built *b, uint64_t v, uint64_t damage)
+static uint64_t entry_to(const struct oracle_built *b, unsigned int lowest, uint64_t v, uint64_t damage)
 {
 	uint64_t to = (v ^ damage) & BITS(47, 12), own = ARENA + b->slot * ARENA_LEN;
-	bool foreign = to >= ARENA && to < ARENA + ORACLE_BATCH * ARENA_LEN && (to < own || to >= own + ARENA_LEN);
+	bool foreign = taken(to) && (to < own + lowest * 4096 || to >= own + ARENA_LEN);
 
 	return foreign || (outside(to) && to >> 20 != 0xfee) ? v ^ (damage & ~BITS(47, 12)) : v ^ damage;
+}
+
+static uint64_t entry(const struct oracle_built *b, uint64_t v, uint64_t damage)
+{
+	return entry_to(b, P_ROOT, v, damage);
+}
+
+/* One that leads to tables. */
+static uint64_t table_entry(const struct oracle_built *b, uint64_t v, uint64_t damage)
+{
+	return entry_to(b, P_TABLES, v, damage);
 }
 
 static unsigned int root_level(const struct oracle_unit *u, const struct oracle_case *c)
@@ -176,7 +187,7 @@ static void addresses(struct oracle *o, const struct oracle_case *c, struct orac
 	b->iova = iova | b->slot * 16u | (c->f[F_IOVA] & 0xc);
 	b->target = passes(c) ? b->iova : (land & ~in_page) | (b->iova & in_page);
 	if (outside(b->target) && b->target >> 20 != 0xfee)
-		b->iova |= BIT(25);
+		b->iova |= BIT(27);
 	b->target = passes(c) ? b->iova : (land & ~in_page) | (b->iova & in_page);
 }
 
@@ -190,7 +201,7 @@ static void tables(const struct oracle_unit *u, const struct oracle_case *c, str
 		uint64_t ps = l == leaf && l > 1 ? VTD_SSPTE_PS : 0; /* the same bit in both stages */
 
 		word(b, W_LEVEL + l, table + (b->iova >> (3 + 9 * l) & 511) * 8,
-		     entry(b, to | ps | c->f[F_R1 + l - 1], c->f[F_E1_X + l - 1]));
+		     table_entry(b, to | ps | c->f[F_R1 + l - 1], c->f[F_E1_X + l - 1]));
 	}
 }
 
@@ -221,16 +232,16 @@ static void build(struct oracle *o, const struct oracle_case *c, struct oracle_b
 		for (i = 1; i < 4; i++)
 			word(b, W_CTX + i, ctx + 8 * i, c->f[F_CTX0_X + i]);
 		word(b, W_PDIR, pages + P_PDIR * 4096, entry(b, (pages + P_PTAB * 4096) | 1, c->f[F_PDIR_X]));
-		word(b, W_PASID, pages + P_PTAB * 4096, fs ? (types ^ c->f[F_P0_X]) : entry(b, root | types, c->f[F_P0_X]));
+		word(b, W_PASID, pages + P_PTAB * 4096, fs ? (types ^ c->f[F_P0_X]) : table_entry(b, root | types, c->f[F_P0_X]));
 		word(b, W_PASID + 1, pages + P_PTAB * 4096 + 8, (c->f[F_DID] | (fs ? VTD_PASID_1_PWSNP : 0)) ^ c->f[F_P1_X]);
-		word(b, W_PASID + 2, pages + P_PTAB * 4096 + 16, fs ? entry(b, root | c->f[F_FSPM] << 2, c->f[F_P2_X]) : c->f[F_P2_X]);
+		word(b, W_PASID + 2, pages + P_PTAB * 4096 + 16, fs ? table_entry(b, root | c->f[F_FSPM] << 2, c->f[F_P2_X]) : c->f[F_P2_X]);
 		for (i = 3; i < 8; i++)
 			word(b, W_PASID + i, pages + P_PTAB * 4096 + 8 * i, c->f[F_P0_X + i]);
 	} else {
 		word(b, W_ROOT, pages, entry(b, ctx | 1, c->f[F_ROOT_X]));
 		word(b, W_ROOT_OTHER, pages + 8, c->f[F_ROOT_OTHER]);
 		ctx += rid * 16;
-		word(b, W_CTX, ctx, entry(b, root | c->f[F_TT] << 2 | 1, c->f[F_CTX0_X]));
+		word(b, W_CTX, ctx, table_entry(b, root | c->f[F_TT] << 2 | 1, c->f[F_CTX0_X]));
 		word(b, W_CTX + 1, ctx + 8, (c->f[F_DID] << 8 | c->f[F_AW]) ^ c->f[F_CTX1_X]);
 	}
 	tables(o->unit, c, b, pages);
