@@ -352,7 +352,7 @@ static inline int rig_report(struct drv_dev *dev, const struct drv_page_request 
 	fn->nreports++;
 	if (fn->in_report)
 		fn->in_report(fn, pr);
-	switch (fn->answer) {
+	switch (atomic_load(&fn->answer)) {
 	case RIG_REFUSE:
 		return -ENOENT;
 	case RIG_ANSWER:
