@@ -7,6 +7,7 @@
  *   prq_lock    the page request queue and its event; a requester takes it in page_request()
  *   event_lock  fault recording: FSTS, FECTL and what belongs to them; a requester takes it in report()
  *   tlb.lock    everything cached, configuration included (a spinlock)
+ *   iec.lock    cached interrupt entries (a spinlock)
  * Interrupt messages are collected in struct vtd_msis and sent when all locks are gone.
  */
 #ifndef NB_HW_VTD_MODEL_H

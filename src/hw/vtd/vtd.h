@@ -2,10 +2,10 @@
 /*
  * The VT-d hardware model: one remapping unit.
  *
- * Architecture specification D51397, revision 4.1 read beside 5.10. It translates untranslated requests, with and
- * without PASID, in legacy and scalable mode; it has queued and register-based invalidation, fault
- * recording and its interrupts. It has no interrupt remapping, no page request queue and no
- * protected memory regions; the capability registers say so and the registers read zero.
+ * Architecture specification D51397, revision 4.1 read beside 5.10. It translates requests of every kind, with and
+ * without PASID, in legacy and scalable mode, takes page requests, remaps interrupts and protects memory regions; it has queued and
+ * register-based invalidation, fault recording and its interrupts. It has no posted interrupts, no memory types (MTRRs),
+ * no advanced fault log, no performance monitoring and no commands; the capability registers say so and the registers read zero.
  *
  * What it caches, and under which tags, is described in tlb.h and config.c. The rule is the manual's:
  * an entry stays until software invalidates it in a way that the manual says removes it, or until room is needed.
