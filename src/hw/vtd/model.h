@@ -44,7 +44,6 @@ struct vtd_proc {
 	bool priv_rid;	      /* RID_PRIV, for requests without PASID */
 	bool sre, ere, nxe, smep, wpe, eafe, ssade;
 	bool can_ad;	      /* page walks snoop: A/D updates are possible */
-	const struct mem_lag *lag; /* what its page walks read through when they do not snoop; null: memory */
 	bool fpd;	      /* of any entry on the way */
 	uint16_t did, rid;
 	uint32_t pasid;	      /* of the table entry; legacy: NB_NO_PASID */
@@ -55,6 +54,7 @@ struct vtd_proc {
 	struct vtd_dom *dom;
 	struct vtd_proc *_Atomic next; /* chain of the PASID cache */
 	struct vtd_proc *dead;
+	const struct mem_lag *lag; /* what its page walks read through when they do not snoop; null: memory */
 };
 
 /* A device: root and context entry. Immutable once published. */

@@ -3,9 +3,9 @@
  * Page walks: second-stage (3.7), first-stage (3.6) and nested (3.8), with access rights, accessed and dirty
  * bits, reserved bits and the fault of each step (7.1.3).
  *
- * One body, compiled twice: for translation (paging-structure caches and the IOTLB's second-stage entries are
- * used, A/D bits set, results entered) and for observation (memory only, nothing changed, each entry
- * reported). `obs` is a constant in each.
+ * One body, compiled three times: for translation (paging-structure caches and the IOTLB's second-stage entries are
+ * used, A/D bits set, results entered), the same for walks that do not snoop (lines.c), and for observation (memory only,
+ * nothing changed, each entry reported). `obs` and `lags` are constants in each.
  *
  * Choices where the manual leaves room: a present entry's reserved bits are looked at as it is read, access
  * rights when the leaf is known; second-stage rights before any dirty bit is set; with SSADE an access to a
@@ -133,14 +133,14 @@ INLINE int ss_rights(struct walk *w, uint64_t in, unsigned int perm, unsigned in
 	return refuse_gpa(w, lacks & HW_WRITE ? VTD_FR_SNO_WRITE : VTD_FR_SNO_READ, in);
 }
 
-INLINE int ss_walk(struct walk *w, uint64_t in, unsigned int need, enum ss_for what, struct ss_out *o, const bool obs)
+INLINE int ss_walk(struct walk *w, uint64_t in, unsigned int need, enum ss_for what, struct ss_out *o, const bool obs, const bool lags)
 {
 	const struct vtd_proc *p = w->p;
 	struct vtd *v = w->v;
 	unsigned int level = p->ss_levels, perm = HW_READ | HW_WRITE;
 	uint64_t table = p->ss_root, e, val, due;
 	const uint64_t plain_mask = p->ss_plain_mask, plain = p->ss_plain;
-	const struct mem_lag *lag = p->lag;
+	const struct mem_lag *lag = lags ? p->lag : NULL;
 	bool leaf;
 
 	if (!obs) {
@@ -232,12 +232,12 @@ node:
  * the first stage's paging-structure caches hold the outcome.
  */
 INLINE int gpa_to_hpa(struct walk *w, uint64_t in, unsigned int need, enum ss_for what, struct ss_out *o,
-		      const bool obs)
+		      const bool obs, const bool lags)
 {
 	uint64_t val;
 
 	if (what != SS_PAGE)
-		return ss_walk(w, in, need, what, o, obs);
+		return ss_walk(w, in, need, what, o, obs, lags);
 	if (!obs && vtd_tlb_probe(&w->v->tlb, w->gpa_leaf, in, &val, &o->lg2) &&
 	    (!(need & HW_WRITE) || (val & VTD_V_D) || !(val & VTD_V_SSW))) {
 		if (ss_rights(w, in, (unsigned int)(val / VTD_V_SSR & 3), need, what))
@@ -246,7 +246,7 @@ INLINE int gpa_to_hpa(struct walk *w, uint64_t in, unsigned int need, enum ss_fo
 		o->facts = val & (VTD_V_SSR | VTD_V_SSW | VTD_V_D);
 		return 0;
 	}
-	if (ss_walk(w, in, need, what, o, obs))
+	if (ss_walk(w, in, need, what, o, obs, lags))
 		return -1;
 	if (!obs)
 		enter_leaf(w, &w->p->dom->gpa, w->gpa_leaf, in, o->pa, o->lg2,
@@ -261,7 +261,7 @@ INLINE int gpa_to_hpa(struct walk *w, uint64_t in, unsigned int need, enum ss_fo
  * stage sees. *ssw: its entries may be updated.
  */
 INLINE int fs_table(struct walk *w, uint64_t addr, uint64_t off, enum ss_for what, uint64_t *table, uint64_t *ssw,
-		    const bool obs)
+		    const bool obs, const bool lags)
 {
 	struct ss_out o;
 
@@ -270,7 +270,7 @@ INLINE int fs_table(struct walk *w, uint64_t addr, uint64_t off, enum ss_for wha
 		*ssw = VTD_V_SSW;
 		return 0;
 	}
-	if (gpa_to_hpa(w, addr | off, HW_READ | (w->p->ssade ? HW_WRITE : 0), what, &o, obs))
+	if (gpa_to_hpa(w, addr | off, HW_READ | (w->p->ssade ? HW_WRITE : 0), what, &o, obs, lags))
 		return -1;
 	*table = o.pa ^ off;
 	*ssw = o.facts & VTD_V_SSW;
@@ -310,14 +310,14 @@ INLINE int fs_rights(struct walk *w, uint64_t facts, bool priv)
 }
 
 INLINE int fs_walk(struct walk *w, uint64_t in, unsigned int need, bool priv, struct ss_out *o, uint64_t *facts_out,
-		   const bool obs)
+		   const bool obs, const bool lags)
 {
 	const struct vtd_proc *p = w->p;
 	struct vtd *v = w->v;
 	const uint64_t accessed = VTD_FSPTE_A | (p->eafe ? VTD_FSPTE_EA : 0);
 	const bool nested = p->kind == VTD_K_NESTED;
 	const uint64_t plain_mask = p->fs_plain_mask, plain = p->fs_plain;
-	const struct mem_lag *lag = p->lag;
+	const struct mem_lag *lag = lags ? p->lag : NULL;
 	uint32_t psc = 0;
 	unsigned int level = p->fs_levels, lg2;
 	uint64_t facts = VTD_V_RW | VTD_V_US | VTD_V_X, table, ssw, gtable, pa, e, val, due, out;
@@ -338,7 +338,7 @@ INLINE int fs_walk(struct walk *w, uint64_t in, unsigned int need, bool priv, st
 		}
 		level = p->fs_levels;
 	}
-	if (fs_table(w, p->fs_root, (in >> (9 * level)) & 0xff8, SS_FS_ROOT, &table, &ssw, obs))
+	if (fs_table(w, p->fs_root, (in >> (9 * level)) & 0xff8, SS_FS_ROOT, &table, &ssw, obs, lags))
 		return -1;
 have_table:
 	for (;;) {
@@ -377,7 +377,7 @@ have_table:
 			facts &= ~VTD_V_X;
 node:
 		gtable = e & VTD_FSPTE_ADDR;
-		if (fs_table(w, gtable, (in >> (9 * level - 9)) & 0xff8, SS_FS_TABLE, &table, &ssw, obs))
+		if (fs_table(w, gtable, (in >> (9 * level - 9)) & 0xff8, SS_FS_TABLE, &table, &ssw, obs, lags))
 			return -1;
 		if (!obs && (level == 2 || (level == 3 && (psc & 1))))
 			enter(w, p->tag, true, psc, level - VTD_PSC_FIRST, vtd_vpn(in) >> (9 * (level - 1)),
@@ -396,7 +396,7 @@ node:
 	lg2 = 3 + 9 * level;
 	out = (e & VTD_FSPTE_ADDR & ~nb_low_mask(lg2)) | (in & nb_low_mask(lg2));
 	if (nested) {
-		if (gpa_to_hpa(w, out, need, SS_PAGE, o, obs))
+		if (gpa_to_hpa(w, out, need, SS_PAGE, o, obs, lags))
 			return -1;
 		if (lg2 < o->lg2)
 			o->lg2 = lg2;
@@ -438,7 +438,7 @@ static unsigned int perm_of(const struct vtd_proc *p, const struct hw_request *r
 	return r;
 }
 
-INLINE void walk_body(struct walk *w, uint64_t seq, const bool obs)
+INLINE void walk_body(struct walk *w, uint64_t seq, const bool obs, const bool lags)
 {
 	const struct vtd_proc *p = w->p;
 	const struct hw_request *req = w->req;
@@ -460,7 +460,7 @@ INLINE void walk_body(struct walk *w, uint64_t seq, const bool obs)
 		w->gpa_leaf = atomic_load_explicit(&p->dom->gpa.leaf, memory_order_acquire);
 	}
 	if (p->kind == VTD_K_SS) {
-		if (ss_walk(w, req->addr, need, SS_PAGE, &o, obs))
+		if (ss_walk(w, req->addr, need, SS_PAGE, &o, obs, lags))
 			goto fill;
 		if (unlikely(o.pa >> 20 == VTD_INTR_RANGE)) {
 			refuse_gpa(w, p->legacy ? VTD_FR_INTR_OUT : VTD_FR_SINTR_OUT, req->addr);
@@ -468,7 +468,7 @@ INLINE void walk_body(struct walk *w, uint64_t seq, const bool obs)
 		}
 		facts = o.facts | VTD_V_RW | VTD_V_US | VTD_V_X;
 	} else {
-		if (fs_walk(w, req->addr, need, priv, &o, &facts, obs))
+		if (fs_walk(w, req->addr, need, priv, &o, &facts, obs, lags))
 			goto fill;
 	}
 	res->kind = HW_OK;
@@ -483,6 +483,11 @@ fill:
 		vtd_tlb_fill(&v->tlb, seq, w->fill, w->nfill);
 }
 
+static __attribute__((noinline)) void walk_lagging(struct walk *w, uint64_t seq)
+{
+	walk_body(w, seq, false, true);
+}
+
 void vtd_walk(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res,
 	      uint64_t seq)
 {
@@ -493,7 +498,10 @@ void vtd_walk(struct vtd *v, const struct vtd_proc *p, const struct hw_request *
 	w.req = req;
 	w.res = res;
 	w.st = NULL;
-	walk_body(&w, seq, false);
+	if (likely(!p->lag))
+		walk_body(&w, seq, false, false);
+	else
+		walk_lagging(&w, seq);
 }
 
 void vtd_walk_observe(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res,
@@ -506,7 +514,7 @@ void vtd_walk_observe(struct vtd *v, const struct vtd_proc *p, const struct hw_r
 	w.req = req;
 	w.res = res;
 	w.st = st;
-	walk_body(&w, 0, true);
+	walk_body(&w, 0, true, true);
 }
 
 /*
