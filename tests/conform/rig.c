@@ -134,18 +134,32 @@ long rig_hwpt(struct rig *r, unsigned int dev, uint32_t pt_id, uint32_t flags, u
 	return err;
 }
 
-long rig_hwpt_nested(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint64_t s1_root, uint32_t width,
-		     uint64_t s1_flags, uint32_t *hwpt)
+long rig_hwpt_blob(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint32_t type, const void *blob,
+		   uint32_t len, uint32_t *hwpt)
 {
-	struct iommu_hwpt_vtd_s1 s1 = {.flags = s1_flags, .pgtbl_addr = s1_root, .addr_width = width};
 	struct iommu_hwpt_alloc a = {.size = sizeof(a), .flags = flags, .dev_id = r->dev[dev].id, .pt_id = parent,
-				     .data_type = IOMMU_HWPT_DATA_VTD_S1, .data_len = sizeof(s1),
-				     .data_uptr = (uintptr_t)&s1};
+				     .data_type = type, .data_len = len, .data_uptr = (uintptr_t)blob};
 	long err = ioctl_iommu(r, IOMMU_HWPT_ALLOC, &a);
 
 	if (!err)
 		*hwpt = a.out_hwpt_id;
 	return err;
+}
+
+long rig_invalidate_blob(struct rig *r, uint32_t hwpt, uint32_t type, const void *blob, uint32_t len)
+{
+	struct iommu_hwpt_invalidate a = {.size = sizeof(a), .hwpt_id = hwpt, .data_uptr = (uintptr_t)blob, .data_type = type,
+					  .entry_len = len, .entry_num = 1};
+
+	return ioctl_iommu(r, IOMMU_HWPT_INVALIDATE, &a);
+}
+
+long rig_hwpt_nested(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint64_t s1_root, uint32_t width,
+		     uint64_t s1_flags, uint32_t *hwpt)
+{
+	struct iommu_hwpt_vtd_s1 s1 = {.flags = s1_flags, .pgtbl_addr = s1_root, .addr_width = width};
+
+	return rig_hwpt_blob(r, dev, parent, flags, IOMMU_HWPT_DATA_VTD_S1, &s1, sizeof(s1), hwpt);
 }
 
 long rig_attach(struct rig *r, unsigned int dev, uint32_t pasid, uint32_t pt_id)
@@ -174,11 +188,25 @@ long rig_invalidate(struct rig *r, uint32_t hwpt, uint64_t addr, uint64_t npages
 {
 	struct iommu_hwpt_vtd_s1_invalidate inv = {.addr = addr, .npages = npages,
 						   .flags = leaf ? IOMMU_VTD_INV_FLAGS_LEAF : 0u};
-	struct iommu_hwpt_invalidate a = {.size = sizeof(a), .hwpt_id = hwpt, .data_uptr = (uintptr_t)&inv,
-					  .data_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, .entry_len = sizeof(inv),
-					  .entry_num = 1};
 
-	return ioctl_iommu(r, IOMMU_HWPT_INVALIDATE, &a);
+	return rig_invalidate_blob(r, hwpt, IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, &inv, sizeof(inv));
+}
+
+long rig_dirty_tracking(struct rig *r, uint32_t hwpt, bool on)
+{
+	struct iommu_hwpt_set_dirty_tracking a = {.size = sizeof(a), .hwpt_id = hwpt,
+						  .flags = on ? IOMMU_HWPT_DIRTY_TRACKING_ENABLE : 0u};
+
+	return ioctl_iommu(r, IOMMU_HWPT_SET_DIRTY_TRACKING, &a);
+}
+
+long rig_dirty_bitmap(struct rig *r, uint32_t hwpt, uint64_t iova, uint64_t len, uint64_t page_size, uint64_t *bits, bool keep)
+{
+	struct iommu_hwpt_get_dirty_bitmap a = {.size = sizeof(a), .hwpt_id = hwpt, .iova = iova, .length = len,
+						.page_size = page_size, .data = (uintptr_t)bits,
+						.flags = keep ? IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR : 0u};
+
+	return ioctl_iommu(r, IOMMU_HWPT_GET_DIRTY_BITMAP, &a);
 }
 
 int rig_read(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t iova, void *buf, size_t len)

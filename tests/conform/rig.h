@@ -44,10 +44,18 @@ long rig_hwpt(struct rig *r, unsigned int dev, uint32_t pt_id, uint32_t flags, u
 /* s1_flags: IOMMU_VTD_S1_*; width 48 or 57 */
 long rig_hwpt_nested(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint64_t s1_root, uint32_t width,
 		     uint64_t s1_flags, uint32_t *hwpt);
+/* The same two with a vendor's blob (vendor.h makes them): stage-1 data, one invalidation entry. */
+long rig_hwpt_blob(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint32_t type, const void *blob,
+		   uint32_t len, uint32_t *hwpt);
+long rig_invalidate_blob(struct rig *r, uint32_t hwpt, uint32_t type, const void *blob, uint32_t len);
 /* pasid may be NB_NO_PASID: the function's plain requests. pt_id: IOAS or HWPT. */
 long rig_attach(struct rig *r, unsigned int dev, uint32_t pasid, uint32_t pt_id);
 long rig_detach(struct rig *r, unsigned int dev, uint32_t pasid);
 long rig_invalidate(struct rig *r, uint32_t hwpt, uint64_t addr, uint64_t npages, bool leaf);
+
+long rig_dirty_tracking(struct rig *r, uint32_t hwpt, bool on);
+/* bits: one per page_size of [iova, iova + len) */
+long rig_dirty_bitmap(struct rig *r, uint32_t hwpt, uint64_t iova, uint64_t len, uint64_t page_size, uint64_t *bits, bool keep);
 
 int rig_read(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t iova, void *buf, size_t len);
 int rig_write(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t iova, const void *buf, size_t len);

@@ -3,7 +3,9 @@
  * The whole stack against a list of pages: random life of two IOASs, their domains, nested domains with guest
  * tables, attachments by function and PASID, and DMA of all sizes.
  *
- *	prop_vtd [--seed N] [--runs N] [--steps N] [--host spr-fixed|legacy]
+ *	prop_vtd [--seed N] [--runs N] [--steps N] [--host NAME]
+ *
+ * NAME: a built-in host or one of tests/conform/vendor_vtd.c's
  *
  * The rule. What the host was told by an ioctl that returned holds at once: DMA must follow it exactly. What the guest
  * writes into its own tables holds, for what is present there, after the invalidation: until then DMA may see what was there
@@ -18,6 +20,8 @@
 #include "prop_vtd.h"
 
 #include <sys/mman.h>
+
+#include "vendor.h"
 
 /* ---- the oracle ---- */
 
@@ -157,6 +161,32 @@ static bool aliases(struct world *w, unsigned int dev, unsigned int p, uint64_t 
 	return false;
 }
 
+/* For the dirty bitmaps: whose page is that now? Through guest tables there may be several candidates. */
+static void note_write(struct world *w, unsigned int dev, unsigned int p, uint64_t va, int landed, const int *o, unsigned int n)
+{
+	int at = w->att[dev][p];
+	unsigned int i, win, page, same = 0;
+	struct hwpt *h;
+
+	if (at < 0 || at >= NHWPTS)
+		return;
+	h = &w->hwpt[at];
+	if (h->kind != NESTED) {
+		wrote(h, va, true);
+		return;
+	}
+	if (!find_window(va, &win, &page))
+		return;
+	for (i = 0; i < n; i++)
+		same += o[i] == landed;
+	for (i = 0; i < n; i++) {
+		const struct entry *e = i ? &h->old[win][page].e[i - 1] : &w->space[h->space].now[win][page];
+
+		if (o[i] == landed)
+			wrote(&w->hwpt[h->parent], e->gpa, same == 1);
+	}
+}
+
 void do_access(struct world *w)
 {
 	unsigned int dev = (unsigned int)rnd(w, w->rig.ndevs);
@@ -212,6 +242,8 @@ void do_access(struct world *w)
 					FAIL(w, "a read at %#" PRIx64 " returned what lies nowhere: %#" PRIx64, at,
 					     buf[done / 8 + i]);
 		}
+		if (landed != FAULT && write)
+			note_write(w, dev, p, at, landed, o, n);
 		if (landed != FAULT) {
 			write ? w->writes++ : w->reads++;
 			w->nested += w->att[dev][p] < NHWPTS && w->hwpt[w->att[dev][p]].kind == NESTED;
@@ -277,6 +309,9 @@ static void step(struct world *w, uint64_t seed)
 	case 18 ... 20:
 		do_invalidate(w);
 		break;
+	case 21:
+		do_dirty(w);
+		break;
 	default:
 		do_access(w);
 	}
@@ -322,9 +357,10 @@ static bool begin(struct world *w, const struct nb_desc *desc)
 		s->gpa = TABLE_GPA + (uint64_t)k * SPACE_PAGES * PAGE;
 		for (win = 0; win < NWINDOWS; win++) {
 			unsigned int pdpt = 1 + win * (2 + PTS);
+			uint64_t node = w->preset ? 0x27 : 7;
 
-			table_page(s, 0)[va_window[win] >> 39 & 511] = table_gpa(s, pdpt) | 7;
-			table_page(s, pdpt)[va_window[win] >> 30 & 511] = table_gpa(s, pdpt + 1) | 7;
+			table_page(s, 0)[va_window[win] >> 39 & 511] = table_gpa(s, pdpt) | node;
+			table_page(s, pdpt)[va_window[win] >> 30 & 511] = table_gpa(s, pdpt + 1) | node;
 		}
 	}
 	for (i = 0; i < NIOAS; i++) {
@@ -348,7 +384,7 @@ static void finish(struct world *w)
 
 	check_data(w);
 	for (i = 0; i < NHWPTS; i++)
-		if (w->hwpt[i].kind == NESTED)
+		if (w->hwpt[i].kind != FREE)
 			free_old(&w->hwpt[i]);
 	rig_down(&w->rig);
 }
@@ -393,7 +429,9 @@ static void shrink(struct world *w, const struct nb_desc *desc, const uint64_t *
 int main(int argc, char **argv)
 {
 	uint64_t seed = 1, runs = 80, steps = 4000, r, seeds[MAX_STEPS];
+	static struct nb_desc made;
 	const struct nb_desc *desc = nb_desc_find("spr-fixed");
+	const char *host = "spr-fixed";
 	static struct world w;
 	bool keep[MAX_STEPS];
 	int a;
@@ -406,13 +444,26 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[a], "--steps") == 0)
 			steps = strtoull(argv[a + 1], NULL, 0);
 		else if (strcmp(argv[a], "--host") == 0)
-			desc = nb_desc_find(argv[a + 1]);
+			host = argv[a + 1];
 		else
 			return 2;
 	}
-	if (!desc || steps > MAX_STEPS)
+	if (nb_desc_find(host)) {
+		desc = nb_desc_find(host);
+	} else {
+		for (r = 0; r < vendor_vtd.nconfs && strcmp(vendor_vtd.conf[r].name, host) != 0; r++)
+			;
+		if (r == vendor_vtd.nconfs)
+			return 2;
+		vendor_vtd.conf[r].make(&made);
+		desc = &made;
+	}
+	if (steps > MAX_STEPS)
 		return 2;
 	w.legacy = !desc->iommu[0].vtd.scalable;
+	w.erratum = desc->iommu[0].vtd.erratum_772415;
+	w.preset = !desc->iommu[0].vtd.coherent;
+	w.tracks = desc->iommu[0].vtd.ss_dirty && desc->iommu[0].vtd.coherent;
 	w.data = mmap(NULL, (NPAGES + WPAGES) * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	w.tables = aligned_alloc(PAGE, (size_t)NSPACES * SPACE_PAGES * PAGE);
 	if (w.data == MAP_FAILED || !w.tables)
@@ -434,14 +485,18 @@ int main(int argc, char **argv)
 		printf("the steps that are left:\n");
 		w.verbose = true;
 		run(&w, desc, seeds, keep, (unsigned int)steps);
-		printf("FAILED: %s\nagain with: prop_vtd --seed %" PRIu64 " --runs 1 --steps %" PRIu64 "\n", w.failed, r, steps);
+		printf("FAILED: %s\nagain with: prop_vtd --host %s --seed %" PRIu64 " --runs 1 --steps %" PRIu64 "\n", w.failed, host, r,
+		       steps);
 		return 1;
 	}
 	printf("%" PRIu64 " pages read, %" PRIu64 " written, %" PRIu64 " of them nested, %" PRIu64 " through what was not yet "
-	       "invalidated, %" PRIu64 " faults\n", w.reads, w.writes, w.nested, w.stale, w.faults);
+	       "invalidated, %" PRIu64 " faults; %" PRIu64 " dirty bitmaps with %" PRIu64 " bits\n",
+	       w.reads, w.writes, w.nested, w.stale, w.faults, w.bitmaps, w.dirty_pages);
 	/* A run that hardly ever translates would prove nothing; nor one whose caches forget. */
 	if (runs * steps < 10000)
 		return 0;
+	if (w.tracks && (w.bitmaps == 0 || w.dirty_pages == 0))
+		return 1;
 	return w.reads + w.writes < runs * steps / 20 || w.faults == 0 ||
 	       (!w.legacy && (w.nested < runs * steps / 60 || w.stale == 0));
 }

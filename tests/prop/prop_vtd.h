@@ -27,9 +27,10 @@
 #define NPASIDS	   4
 #define NRECENT	   12
 #define MAX_STEPS  4000
+#define NIOVA_WINDOWS 5u
 
 static const uint32_t pasids[NPASIDS] = {NB_NO_PASID, 1, 5, 77};
-static const uint64_t iova_window[] = {0x200000, 0x3fe00000, 0x40000000, UINT64_C(0x1000000000), UINT64_C(0x123456600000)};
+static const uint64_t iova_window[NIOVA_WINDOWS] = {0x200000, 0x3fe00000, 0x40000000, UINT64_C(0x1000000000), UINT64_C(0x123456600000)};
 static const uint64_t va_window[NWINDOWS] = {0x200000, UINT64_C(0x7fffffe00000), UINT64_C(0xffff800000000000),
 					     UINT64_C(0x123440000000)};
 
@@ -61,6 +62,12 @@ struct space { /* a guest's address space */
 
 enum kind { FREE, FS_PAGING, SS_PAGING, PARENT, NESTED };
 
+/* What a dirty bitmap must and may say, by page of the IOVA windows. A large page is dirty as a whole, so may is coarser. */
+struct dirty {
+	bool on;
+	uint8_t must[NIOVA_WINDOWS][WPAGES], may[NIOVA_WINDOWS][WPAGES];
+};
+
 struct old {
 	struct entry e[NOLD];
 	uint8_t n;
@@ -72,6 +79,7 @@ struct hwpt {
 	unsigned int ioas, space, parent, users;
 	bool structure; /* entries above the last level changed since the last full invalidation */
 	struct old (*old)[WPAGES]; /* nested: per window */
+	struct dirty *dirty;	   /* of a domain that can track; null: it cannot */
 };
 
 struct world {
@@ -89,8 +97,11 @@ struct world {
 		uint64_t va;
 	} recent[NRECENT]; /* places where a DMA went before: where stale entries would be */
 	bool verbose, legacy; /* legacy: a host whose units neither nest nor know PASIDs */
+	bool erratum;	      /* 772415: a nesting parent takes no read-only mapping */
+	bool preset;	      /* walks do not snoop, so they set no accessed and dirty bits: the guest does */
+	bool tracks;	      /* dirty pages of second stages */
 	char failed[400];
-	uint64_t reads, writes, faults, nested, stale;
+	uint64_t reads, writes, faults, nested, stale, bitmaps, dirty_pages;
 };
 
 static inline uint64_t rnd(struct world *w, uint64_t n)
@@ -138,6 +149,13 @@ void do_alloc(struct world *w);
 void do_destroy(struct world *w);
 void do_attach(struct world *w);
 void do_detach(struct world *w);
+
+/* prop_vtd_dirty.c */
+void do_dirty(struct world *w);
+/* A DMA through h (or a nested domain over it) wrote to the page of this IOVA: surely, or perhaps. */
+void wrote(struct hwpt *h, uint64_t iova, bool surely);
+/* Whatever is mapped at this IOVA now is new: not dirty. */
+void fresh(struct world *w, unsigned int ioas, uint64_t iova, uint64_t len);
 
 /* prop_vtd_guest.c: the guest's tables and its invalidations */
 uint64_t *table_page(const struct space *s, unsigned int i);

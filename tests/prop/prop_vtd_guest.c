@@ -93,6 +93,8 @@ static uint64_t leaf_bits(struct world *w, unsigned int prot)
 
 	if (prot & HW_WRITE)
 		e |= 2;
+	if (w->preset)
+		return e | 0x60;
 	if (rnd(w, 2))
 		e |= 0x20;
 	if ((e & 0x20) && (prot & HW_WRITE) && rnd(w, 2))
@@ -132,7 +134,7 @@ static void to_small(struct world *w, unsigned int k, unsigned int win)
 	}
 	memset(table_page(s, at), 0, PAGE);
 	memset(s->now[win], 0, sizeof(s->now[win]));
-	guest_store(pd_slot(s, win), table_gpa(s, at) | 7);
+	guest_store(pd_slot(s, win), table_gpa(s, at) | (w->preset ? 0x27 : 7));
 	s->mode[win] = SMALL;
 	SAY(w, "guest: space %u window %u: a table of pages\n", k, win);
 }

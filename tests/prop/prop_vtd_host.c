@@ -14,12 +14,32 @@ uint64_t pick_iova(struct world *w, uint64_t *room)
 	return base + off * PAGE;
 }
 
+static bool has_parent(const struct world *w, unsigned int ioas)
+{
+	unsigned int i;
+
+	for (i = 0; i < NHWPTS; i++)
+		if (w->hwpt[i].kind == PARENT && w->hwpt[i].ioas == ioas)
+			return true;
+	return false;
+}
+
+static bool has_read_only(const struct ioas *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->n; i++)
+		if (!(s->area[i].prot & HW_WRITE))
+			return true;
+	return false;
+}
+
 void do_map(struct world *w)
 {
 	unsigned int k = (unsigned int)rnd(w, NIOAS), i, prot = 1 + (unsigned int)rnd(w, 3);
 	struct ioas *s = &w->ioas[k];
 	uint64_t room, iova = pick_iova(w, &room), n, len;
-	bool overlap = false;
+	bool overlap = false, refused;
 	uint32_t page;
 	long err;
 
@@ -44,9 +64,12 @@ void do_map(struct world *w)
 		return;
 	err = rig_map(&w->rig, s->id, w->data + page * (PAGE / 8), iova, len, prot);
 	SAY(w, "map ioas %u iova %#" PRIx64 " pages %" PRIu64 " of data %u prot %u: %ld\n", k, iova, n, page, prot, err);
-	if (overlap ? err != -17 : err != 0)
+	refused = w->erratum && !(prot & HW_WRITE) && has_parent(w, k);
+	if (overlap ? err != -17 : err != (refused ? -22 : 0))
 		FAIL(w, "IOAS_MAP of %#" PRIx64 "+%#" PRIx64 " returned %ld, expected %s", iova, len, err,
-		     overlap ? "EEXIST" : "success");
+		     overlap ? "EEXIST" : refused ? "EINVAL" : "success");
+	if (!err)
+		fresh(w, k, iova, len);
 	if (!err)
 		s->area[s->n++] = (struct area){.iova = iova, .len = len, .page = page, .prot = (uint8_t)prot};
 }
@@ -69,6 +92,7 @@ void do_unmap(struct world *w)
 	SAY(w, "unmap ioas %u iova %#" PRIx64 " len %#" PRIx64 ": %ld\n", k, a.iova, a.len, err);
 	if (err || gone != a.len)
 		FAIL(w, "IOAS_UNMAP of %#" PRIx64 "+%#" PRIx64 " returned %ld, %#" PRIx64 " bytes", a.iova, a.len, err, gone);
+	fresh(w, k, a.iova, a.len);
 	s->area[i] = s->area[--s->n];
 }
 
@@ -93,7 +117,9 @@ void map_tables(struct world *w, unsigned int k)
 void free_old(struct hwpt *h)
 {
 	free(h->old);
+	free(h->dirty);
 	h->old = NULL;
+	h->dirty = NULL;
 }
 
 void alloc_hwpt(struct world *w, enum kind kind, unsigned int ioas)
@@ -102,8 +128,13 @@ void alloc_hwpt(struct world *w, enum kind kind, unsigned int ioas)
 					 [SS_PAGING] = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
 					 [PARENT] = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT};
 	unsigned int i, p, dev = (unsigned int)rnd(w, w->rig.ndevs);
+	bool refused = false;
+	uint32_t want;
 	struct hwpt *h;
 	long err;
+
+	if (kind == SS_PAGING && !w->legacy && !w->tracks)
+		kind = PARENT; /* the other way to a second stage */
 
 	for (i = 0; i < NHWPTS && w->hwpt[i].kind != FREE; i++)
 		;
@@ -129,11 +160,21 @@ void alloc_hwpt(struct world *w, enum kind kind, unsigned int ioas)
 		err = rig_hwpt_nested(&w->rig, dev, w->hwpt[p].id, IOMMU_HWPT_ALLOC_PASID, w->space[h->space].gpa, 48, 0,
 				      &h->id);
 	} else {
-		err = rig_hwpt(&w->rig, dev, w->ioas[h->ioas].id, w->legacy ? 0 : flags[kind], &h->id);
+		want = w->legacy ? 0 : flags[kind];
+		if (kind == PARENT && w->tracks && rnd(w, 2))
+			want |= IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+		if (want & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) {
+			h->dirty = calloc(1, sizeof(*h->dirty));
+			if (!h->dirty)
+				abort();
+		}
+		refused = kind == PARENT && w->erratum && has_read_only(&w->ioas[h->ioas]);
+		err = rig_hwpt(&w->rig, dev, w->ioas[h->ioas].id, want, &h->id);
 	}
 	SAY(w, "hwpt %u: kind %d on ioas %u space %u for device %u: %ld\n", i, kind, h->ioas, h->space, dev, err);
-	if (err) {
-		FAIL(w, "HWPT_ALLOC of kind %d returned %ld", kind, err);
+	if (refused || err) {
+		if (err != (refused ? -22 : 0))
+			FAIL(w, "HWPT_ALLOC of kind %d returned %ld", kind, err);
 		free_old(h);
 		return;
 	}
@@ -167,10 +208,9 @@ void do_destroy(struct world *w)
 		FAIL(w, "DESTROY of a domain with %u users returned %ld", h->users, err);
 	if (err)
 		return;
-	if (h->kind == NESTED) {
+	if (h->kind == NESTED)
 		w->hwpt[h->parent].users--;
-		free_old(h);
-	}
+	free_old(h);
 	h->kind = FREE;
 }
 
