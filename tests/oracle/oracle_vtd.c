@@ -158,6 +158,12 @@ static unsigned int root_level(const struct oracle_unit *u, const struct oracle_
 	return aw >= VTD_AW_39 && aw <= VTD_AW_57 ? (unsigned int)aw + 2 : 4;
 }
 
+/* Shrinking and --replay may bring any number. */
+static unsigned int leaf_level(const struct oracle_case *c)
+{
+	return c->f[F_LEAF] == 2 || c->f[F_LEAF] == 3 ? (unsigned int)c->f[F_LEAF] : 1;
+}
+
 static bool passes(const struct oracle_case *c)
 {
 	return vtd_scalable(c) ? c->f[F_PGTT] == VTD_PGTT_PT : c->f[F_TT] == VTD_TT_PASS_THROUGH;
@@ -166,7 +172,7 @@ static bool passes(const struct oracle_case *c)
 static void addresses(struct oracle *o, const struct oracle_case *c, struct oracle_built *b)
 {
 	bool fs = vtd_scalable(c) && (o->unit->flags & U_FS);
-	unsigned int leaf = (unsigned int)c->f[F_LEAF], width = 9 * root_level(o->unit, c) + 12;
+	unsigned int leaf = leaf_level(c), width = 9 * root_level(o->unit, c) + 12;
 	uint64_t in_page = nb_low_mask(3 + 9 * leaf), iova = c->f[F_IOVA] & ~UINT64_C(4095), land = c->f[F_LAND];
 
 	if (!c->f[F_RAW]) {
@@ -193,7 +199,7 @@ static void addresses(struct oracle *o, const struct oracle_case *c, struct orac
 
 static void tables(const struct oracle_unit *u, const struct oracle_case *c, struct oracle_built *b, uint64_t pages)
 {
-	unsigned int root = root_level(u, c), leaf = (unsigned int)c->f[F_LEAF], l;
+	unsigned int root = root_level(u, c), leaf = leaf_level(c), l;
 
 	for (l = root; l >= leaf; l--) {
 		uint64_t table = pages + (P_TABLES + root - l) * 4096;
@@ -220,7 +226,7 @@ static void build(struct oracle *o, const struct oracle_case *c, struct oracle_b
 	addresses(o, c, b);
 	b->vend[B_ROOT_LEVEL] = root_level(o->unit, c);
 	/* 11.4.5: bits above the host address width need not be there. */
-	b->vend[B_RTADDR] = entry(b, pages, c->f[F_RTA_X] & BITS(o->vend[V_MGAW] - 1, 12)) | c->f[F_TTM] << 10;
+	b->vend[B_RTADDR] = entry(b, pages, c->f[F_RTA_X] & BITS(o->vend[V_MGAW] - 1, 12)) | (c->f[F_TTM] & 3) << 10;
 	if (vtd_scalable(c)) {
 		bool upper = rid & 0x80, fs = o->unit->flags & U_FS;
 		uint64_t types = c->f[F_PGTT] << 6 | c->f[F_AW] << 2 | 1;
