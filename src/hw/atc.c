@@ -250,7 +250,8 @@ static __attribute__((noinline)) int miss(struct hw_atc *a, uint32_t pasid, uint
 	int err = -EFAULT;
 
 	nb_rcu_read_lock();
-	if (!atomic_load_explicit(&a->on, memory_order_acquire)) { /* looked at inside: see hw_atc_enable() */
+	/* Inside, so that hw_atc_enable() waits for whoever found it on. While it is off there is nothing to hit. */
+	if (!atomic_load_explicit(&a->on, memory_order_acquire)) {
 		nb_rcu_read_unlock();
 		return untranslated(a, pasid, addr, buf, n, write);
 	}
@@ -320,10 +321,7 @@ int hw_atc_dma(struct hw_atc *a, uint32_t pasid, uint64_t addr, void *buf, size_
 		n = 4096 - (size_t)(here & 4095);
 		if (n > len - at)
 			n = len - at;
-		if (likely(atomic_load_explicit(&a->on, memory_order_acquire)))
-			err = one(a, pasid, here, (char *)buf + at, n, write, flags);
-		else
-			err = untranslated(a, pasid, here, (char *)buf + at, n, write);
+		err = one(a, pasid, here, (char *)buf + at, n, write, flags);
 		if (unlikely(err))
 			break;
 		at += n;

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "hw/atc.h"
@@ -484,6 +485,157 @@ static void test_race(void **state)
 	free(x);
 }
 
+/* ---- an access that takes its time ---- */
+
+#define SLOW (RIG_BASE + RIG_SIZE) /* a page whose reads call back */
+
+struct slow {
+	struct world w;
+	void (*during)(struct slow *x);
+	_Atomic bool inside, go, over;
+	uint64_t answer;
+};
+
+static uint64_t slow_read(void *opaque, uint64_t off, unsigned int size)
+{
+	struct slow *x = opaque;
+
+	(void)off;
+	(void)size;
+	if (x->during)
+		x->during(x);
+	return x->answer;
+}
+static void slow_write(void *opaque, uint64_t off, unsigned int size, uint64_t v)
+{
+	(void)opaque;
+	(void)off;
+	(void)size;
+	(void)v;
+}
+
+static struct slow *slow_new(void)
+{
+	static const struct mem_mmio_ops ops = {slow_read, slow_write};
+	struct slow *x = calloc(1, sizeof(*x));
+
+	assert_non_null(x);
+	world_new(&x->w);
+	assert_int_equal(mem_add_mmio(&x->w.r.mem, hpa(SLOW), 4096, &ops, x), 0);
+	return x;
+}
+
+static void forget_now(struct slow *x)
+{
+	x->during = NULL;
+	hw_atc_forget(x->w.atc);
+}
+
+/* An invalidation while the unit is asked: the translation serves its request and is not kept. */
+static void test_fill_loses(void **state)
+{
+	struct slow *x = slow_new();
+	struct world *w = &x->w;
+	unsigned int i;
+
+	(void)state;
+	/* the page table itself is slow */
+	w64(&w->r, entry_at(&w->r, w->ss, 4, 2, IA, SS_RW, 0), SLOW | SS_RW);
+	x->answer = w->page[0] | SS_RW;
+	for (i = 0; i < 2; i++) {
+		x->during = i == 0 ? forget_now : NULL;
+		assert_int_equal(reads(w, NOP, IA), 'a');
+		assert_int_equal(asks(w), i + 1);
+	}
+	x->answer = w->page[1] | SS_RW;
+	assert_int_equal(reads(w, NOP, IA), 'a'); /* the second time it was kept */
+	assert_int_equal(asks(w), 2);
+	world_free(w);
+	free(x);
+}
+
+static void stay_inside(struct slow *x)
+{
+	atomic_store(&x->inside, true);
+	while (!atomic_load(&x->go))
+		sched_yield();
+}
+
+static void *slow_access(void *arg)
+{
+	struct slow *x = arg;
+	char c;
+	size_t done;
+
+	assert_int_equal(hw_atc_dma(x->w.atc, NOP, IA, &c, 1, false, 0, &done), 0);
+	return NULL;
+}
+static void *switch_off(void *arg)
+{
+	struct slow *x = arg;
+
+	hw_atc_enable(x->w.atc, false);
+	atomic_store(&x->over, true);
+	return NULL;
+}
+/* A device-TLB invalidation and a wait, and nothing else that would be waited for. */
+static void *invalidate(void *arg)
+{
+	struct slow *x = arg;
+	struct rig *r = &x->w.r;
+
+	w64(r, r->iq + r->iqt, VTD_INV_DEVTLB | (uint64_t)RIG_RID << 32);
+	w64(r, r->iq + r->iqt + 8, IA);
+	w64(r, r->iq + r->iqt + 32, VTD_INV_WAIT | VTD_INV_WAIT_0_SW | BIT(32));
+	w64(r, r->iq + r->iqt + 40, r->status);
+	reg64(r, VTD_REG_IQT, r->iqt + 64);
+	atomic_store(&x->over, true);
+	return NULL;
+}
+
+/* An access is under way through a translation that goes: nobody is told that it is gone before the access is done. */
+static void waits_for(void *(*what)(void *), bool hit)
+{
+	struct slow *x = slow_new();
+	struct world *w = &x->w;
+	uint64_t status;
+	pthread_t t[2];
+	unsigned int i;
+	bool over;
+
+	ss_map(&w->r, w->ss, 4, 1, IA, SLOW | SS_RW);
+	if (hit)
+		assert_int_equal(reads(w, NOP, IA), 0);
+	sync_wait(&w->r);
+	w64(&w->r, w->r.status, 0);
+	x->during = stay_inside;
+	assert_int_equal(pthread_create(&t[0], NULL, slow_access, x), 0);
+	while (!atomic_load(&x->inside))
+		sched_yield();
+	assert_int_equal(pthread_create(&t[1], NULL, what, x), 0);
+	for (i = 0; i < 50 && !atomic_load(&x->over); i++)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	over = atomic_load(&x->over);
+	status = r64(&w->r, w->r.status);
+	atomic_store(&x->go, true);
+	for (i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	assert_false(over);
+	assert_int_equal(status, 0);
+	assert_true(x->over);
+	world_free(w);
+	free(x);
+}
+
+static void test_waits(void **state)
+{
+	(void)state;
+	waits_for(invalidate, true);
+	waits_for(invalidate, false);
+	waits_for(switch_off, true);
+	waits_for(switch_off, false);
+}
+
 /* Off means off: no translated access after hw_atc_enable(false) has returned. */
 static void *toggled(void *arg)
 {
@@ -538,6 +690,8 @@ int main(void)
 		cmocka_unit_test(test_interrupt),
 		cmocka_unit_test(test_switch),
 		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_fill_loses),
+		cmocka_unit_test(test_waits),
 		cmocka_unit_test(test_race),
 		cmocka_unit_test(test_race_switch),
 	};

@@ -503,6 +503,18 @@ static void test_observe(void **state)
 	c = asked(r, 1, VA, RW, HW_OBSERVE);
 	assert_int_equal(c.pa.v, w.page + 4096);
 	asked(r, 9 + 64, VA, RW, HW_OBSERVE);
+	{ /* walk(), translated: nothing to show, and not what an untranslated request would find */
+		struct hw_request req = {.addr = w.page + 7, .pasid = NOP, .rid = RIG_RID, .access = HW_READ, .flags = HW_TRANSLATED};
+		struct hw_result res;
+
+		r->hw->ops->walk(r->hw, &req, NULL, NULL, &res);
+		assert_int_equal(res.kind, HW_OK);
+		assert_int_equal(res.pa.v, w.page + 7);
+		req.addr = 0xfee00000;
+		r->hw->ops->walk(r->hw, &req, NULL, NULL, &res);
+		assert_int_equal(res.kind, HW_FAULT);
+		assert_int_equal(record(r), 0);
+	}
 	c = asked(r, 0, VA, RW, HW_OBSERVE); /* equals RID_PASID: UR, logged otherwise */
 	assert_int_equal(c.status, UR);
 	assert_int_equal(record(r), 0);

@@ -49,7 +49,7 @@ static void interrupt_range(struct vtd *v, const struct hw_request *req, struct 
 }
 
 /* Reads and writes, nothing else. */
-#define PLAIN(req) ((uint8_t)((req)->access - 1) < 3 && !((req)->flags & HW_OBSERVE))
+#define PLAIN(req) ((uint8_t)((req)->access - 1) < 3 && !((req)->flags & (HW_OBSERVE | HW_TRANSLATED)))
 _Static_assert(HW_READ == 1 && HW_WRITE == 2 && HW_EXEC == 4, "PLAIN()");
 
 static inline bool addr_ok(const struct vtd_proc *p, uint64_t addr)
@@ -147,6 +147,10 @@ static void translate_slow(struct vtd *v, const struct hw_request *asked, struct
 	struct vtd_bad bad;
 	bool observe = req.flags & HW_OBSERVE;
 
+	if (req.flags & HW_TRANSLATED) {
+		vtd_translated(v, asked, res, seq, atomic_load_explicit(&v->mode, memory_order_acquire));
+		return;
+	}
 	if (!(req.access & (HW_READ | HW_WRITE | HW_EXEC)))
 		req.access |= HW_READ; /* asks for nothing: looked up as a read */
 	if (req.pasid != NB_NO_PASID && req.pasid > NB_PASID_MAX)
@@ -179,16 +183,19 @@ static __attribute__((noinline)) void translate_any(struct vtd *v, const struct 
 {
 	const struct vtd_proc *p = NULL;
 
-	if (unlikely(req->flags & HW_TRANSLATED)) {
-		vtd_translated(v, req, res, seq, mode);
-		return;
-	}
+	/* Translated requests leave by the three ways that are not the common one, so that it need not ask for them. */
 	if (req->pasid == NB_NO_PASID && unlikely(req->addr >> 20 == VTD_INTR_RANGE)) {
-		interrupt_range(v, req, res, mode);
+		if (req->flags & HW_TRANSLATED)
+			vtd_translated(v, req, res, seq, mode);
+		else
+			interrupt_range(v, req, res, mode);
 		return;
 	}
 	if (unlikely(!(mode & VTD_MODE_TE))) {
-		pass_off(v, req, res, mode, 52, HW_READ | HW_WRITE | HW_EXEC);
+		if (req->flags & HW_TRANSLATED)
+			vtd_translated(v, req, res, seq, mode);
+		else
+			pass_off(v, req, res, mode, 52, HW_READ | HW_WRITE | HW_EXEC);
 		return;
 	}
 	if (req->pasid == NB_NO_PASID) {
@@ -274,6 +281,10 @@ static void walk(struct hw_iommu *hw, const struct hw_request *req, hw_step_fn *
 	struct vtd_bad bad;
 
 	r.flags |= HW_OBSERVE;
+	if (r.flags & HW_TRANSLATED) {
+		vtd_translated(v, &r, res, 0, mode);
+		return;
+	}
 	if (!(r.access & (HW_READ | HW_WRITE | HW_EXEC)))
 		r.access |= HW_READ;
 	if (r.pasid == NB_NO_PASID && r.addr >> 20 == VTD_INTR_RANGE) {
