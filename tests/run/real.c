@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "real.h"
+
 #include "dev/dmatest_regs.h"
 #include "uapi/iommufd.h"
 #include "uapi/vfio.h"
@@ -373,7 +375,8 @@ int main(int argc, char **argv)
 	static const struct prog_case cases[] = {
 		{"taken-away", taken_away}, {"cut-short", cut_short},	  {"peer", peer},	    {"handlers", handlers},
 		{"background", background}, {"all-at-once", all_at_once}, {"give-back", give_back},
-		{"own-numbers", own_numbers}, {0},
+		{"own-numbers", own_numbers}, {"faults", faults}, {"fault-thread", fault_thread}, {"fault-exit", fault_exit},
+		{0},
 	};
 	const struct prog_case *c;
 
