@@ -457,7 +457,8 @@ static void test_modes_and_own(void **state)
 struct trap {
 	struct ir *t;
 	uint64_t entry[2];
-	bool armed;
+	bool armed, tear;
+	unsigned int reads;
 };
 
 static void *overtake(void *arg)
@@ -475,7 +476,13 @@ static uint64_t trap_read(void *opaque, uint64_t off, unsigned int size)
 	pthread_t thread;
 
 	(void)size;
-	if (x->armed && off == 8) {
+	if (x->tear && off == 8) { /* both words change at once, between the reads of them */
+		x->tear = false;
+		x->entry[0] = P | V(2);
+		x->entry[1] = 0x40220;
+		return x->entry[1];
+	}
+	if (x->armed && off == 0 && ++x->reads == 2) { /* the last read of the look-up */
 		x->armed = false;
 		x->entry[0] = P | V(2);
 		assert_int_equal(pthread_create(&thread, NULL, overtake, x), 0);
@@ -507,6 +514,12 @@ static void test_overtaken(void **state)
 	SENT(&t, 0, msg(0), 0, 0, 2);
 	x.entry[0] = 0; /* that one is kept */
 	SENT(&t, 0, msg(0), 0, 0, 2);
+	/* An entry is read in one piece: word 1 of the new one never goes with word 0 of the old one. */
+	iec(&t, false, 0, 0);
+	x.entry[0] = P | V(1);
+	x.entry[1] = 0x40110;
+	x.tear = true;
+	SENT(&t, 0x220, msg(0), 0, 0, 2);
 	rig_free(&t.r);
 }
 

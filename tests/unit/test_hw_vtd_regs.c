@@ -445,6 +445,7 @@ static void test_random_registers(void **state)
 		r.hw->ops->mmio_write(r.hw, off, 1u << (x & 3), v);
 		(void)r.hw->ops->mmio_read(r.hw, off, 1u << (x >> 2 & 3));
 		(void)ask(&r, (uint16_t)x, x & 1 ? NOP : (uint32_t)(x >> 5), v, (uint8_t)x, (uint8_t)(x >> 4));
+		(void)hw_interrupt(r.hw, (uint16_t)x, (v & 0xfffff) | 0xfee00000, (uint32_t)(x >> 32));
 	}
 	rig_free(&r);
 }

@@ -150,6 +150,27 @@ static inline bool source_ok(uint64_t e1, uint16_t rid)
 	return rid >> 8 >= (e1 >> 8 & 0xff) && (unsigned int)(rid >> 8) <= (e1 & 0xff);
 }
 
+/*
+ * Software changes an entry in one 128-bit store, and hardware reads it in one access; here word 0 is read once more, until it stands
+ * still. An entry that never does is used as it was read.
+ */
+static bool fetch(struct vtd *v, uint64_t pa, uint64_t e[2])
+{
+	uint64_t again;
+	unsigned int i;
+
+	if (vtd_load64(v, v->cfg_lag, pa, &again))
+		return false;
+	for (i = 0; i < 8; i++) {
+		e[0] = again;
+		if (vtd_load64(v, v->cfg_lag, pa + 8, &e[1]) || vtd_load64(v, v->cfg_lag, pa, &again))
+			return false;
+		if (likely(again == e[0]))
+			break;
+	}
+	return true;
+}
+
 /* ---- messages, 5.1 ---- */
 
 struct refusal {
@@ -167,7 +188,7 @@ static inline bool refuse(struct refusal *r, unsigned int reason, uint32_t index
 /* Inside a read section. False: *r says why not. */
 static inline bool remap(struct vtd *v, uint16_t rid, uint64_t addr, uint32_t data, struct hw_irq *out, struct refusal *r)
 {
-	uint64_t irta = atomic_load_explicit(&v->irta_now, memory_order_acquire), e[2], lo, hi, pa, seq;
+	uint64_t irta = atomic_load_explicit(&v->irta_now, memory_order_acquire), e[2], irte[2], pa, seq;
 	uint32_t index = (uint32_t)((addr & VTD_MSI_ADDR_HANDLE) >> 5 | (addr & VTD_MSI_ADDR_HANDLE15) << 13);
 	unsigned int reason;
 
@@ -183,11 +204,11 @@ static inline bool remap(struct vtd *v, uint16_t rid, uint64_t addr, uint32_t da
 		pa = (irta & VTD_IRTA_IRTA) + index * 16ul;
 		if (pa >> v->caps.haw != 0) /* the same condition: an entry where there can be none */
 			return refuse(r, VTD_FR_IR_INDEX, index, false);
-		if (vtd_load64(v, v->cfg_lag, pa, &lo) || vtd_load64(v, v->cfg_lag, pa + 8, &hi))
+		if (!fetch(v, pa, irte))
 			return refuse(r, VTD_FR_IRTE_FETCH, index, false);
-		reason = decode(lo, hi, irta & VTD_IRTA_EIME, e);
+		reason = decode(irte[0], irte[1], irta & VTD_IRTA_EIME, e);
 		if (reason)
-			return refuse(r, reason, index, lo & VTD_IRTE_0_FPD);
+			return refuse(r, reason, index, irte[0] & VTD_IRTE_0_FPD);
 		iec_fill(v->iec, index, e, seq);
 	}
 	if (unlikely(!source_ok(e[1], rid)))
