@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the parts of fail_nth share: the scene, the plain calls on it, and the table of calls that are tried. */
+#ifndef NB_TESTS_FAIL_NTH_H
+#define NB_TESTS_FAIL_NTH_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "machine/api.h"
+#include "uapi/iommufd.h"
+#include "uapi/vfio.h"
+#include "vendor.h"
+
+#define PAGE  4096u
+#define M2    (UINT64_C(2) << 20)
+#define NDEVS 4u
+#define PASID 70u
+#define IOVA  UINT64_C(0x40000000)
+#define VA    UINT64_C(0x600000000000)
+#define BASE_PAGES 1024u /* of memory that is mapped */
+
+struct scene {
+	const struct vendor *v;
+	const struct vendor_conf *conf;
+	struct nb_host *host;
+	struct nb_desc desc;
+	int iommufd, dev[NDEVS];
+	uint32_t devid[NDEVS], ioas, ioas2, hwpt, parent, parent_b, nested, nested_b, dirty;
+	unsigned int ndevs;
+	uint8_t *mem;
+	uint32_t out; /* id that the call under test made */
+	int fd;
+	uint32_t pasid_flag; /* IOMMU_HWPT_ALLOC_PASID, where there are PASIDs */
+	bool can_nest, can_dirty, can_pasid;
+};
+
+
+/* fail_count.c: what is allocated and not freed. */
+extern _Atomic long live, pages_live;
+
+/* fail_calls.c */
+struct call {
+	const char *name;
+	long (*prepare)(struct scene *s);
+	long (*call)(struct scene *s); /* 1: this configuration has no such thing */
+	long (*back)(struct scene *s); /* undoes a call that worked */
+};
+extern const struct call calls[];
+extern const unsigned int ncalls;
+long prepare_eventfd(struct scene *s);
+
+long do_io(struct scene *s, int fd, unsigned long cmd, void *arg);
+long do_ioas_alloc(struct scene *s, uint32_t *id);
+long do_map(struct scene *s, uint32_t ioas, const void *va, uint64_t iova, uint64_t len);
+long do_hwpt_flags(struct scene *s, uint32_t pt, uint32_t flags, uint32_t fault, uint32_t *id);
+long do_hwpt_nested(struct scene *s, uint32_t parent, uint64_t root, uint32_t *id);
+long do_attach(struct scene *s, unsigned int dev, uint32_t pasid, uint32_t pt);
+long do_destroy(struct scene *s, uint32_t id);
+long do_bind(struct scene *s, unsigned int i);
+
+#endif
