@@ -2,13 +2,14 @@
 /*
  * Promises under fire: DMA from several functions never stops while mappings, guest tables and attachments change.
  *
- *	conform_dma [--ms N]    how long, per scenario
+ *	conform_dma [--ms N] [--conf NAME]    how long, per scenario; on which host (a configuration of vendor_vtd.c)
  *
  * The promise: when the call that takes memory away from a device has returned, no write of the device lands there and no read
  * of it sees what is put there. Whoever takes a page away fills it with a stamp that stands for a secret, waits a moment
  * and looks whether every byte is still there; every DMA read looks for the secret. Calls that take memory away: IOAS_UNMAP
  * (first-stage, second-stage and nested domains over one address space), the guest's own unmap with
- * HWPT_INVALIDATE, detach, and replacing a nested domain by another.
+ * HWPT_INVALIDATE, detach (of a function and of one PASID), and replacing a nested domain by another. Where dirty pages are tracked somebody
+ * switches that on and off, and a write that was made while it was on must be in the bitmap.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -23,6 +24,7 @@
 #include "base/bits.h"
 #include "rig.h"
 #include "uapi/iommufd.h"
+#include "vendor.h"
 
 #define PAGE   4096u
 #define SLOTS  48u  /* pages of each kind */
@@ -33,21 +35,28 @@
 #define IOVA_A UINT64_C(0x40000000) /* pages that the host maps and unmaps */
 #define IOVA_B UINT64_C(0x50000000) /* pages that the guest maps and unmaps */
 #define IOVA_C UINT64_C(0x60000000) /* pages of the function that comes and goes */
+#define IOVA_D UINT64_C(0x68000000) /* pages of the PASID that comes and goes */
 #define IOVA_T UINT64_C(0x70000000) /* the guests' tables */
 #define VA_A   UINT64_C(0x600000000000)
 #define VA_B   (VA_A + (2u << 20))
 #define VA_C   (VA_A + (4u << 20))
+#define VA_D   (VA_A + (6u << 20))
 
 /* Functions of the description, by index: on unit 0: 0, 1; on unit 1: 2, 3. */
 enum { FIRST_STAGE, NESTED, COMES_AND_GOES, SECOND_STAGE };
+#define PASID 70u /* of NESTED: comes and goes by itself */
+
+enum { HOST, GUEST, DETACH, BY_PASID, TRACKING, NACTORS };
 
 struct test {
 	struct rig rig;
-	uint64_t *a, *b, *c, *t; /* SLOTS pages each; t: tables */
+	uint64_t *a, *b, *c, *d, *t; /* SLOTS pages each; t: tables */
 	uint32_t ioas, fs, parent, nested, nested_c[2];
+	bool tracks;
+	uint64_t preset; /* A and D, where hardware cannot set them */
 	_Atomic bool stop;
 	_Atomic unsigned int failures;
-	_Atomic uint64_t reads, writes, refused, rounds[3];
+	_Atomic uint64_t reads, writes, refused, rounds[NACTORS];
 };
 
 static uint64_t rnd(uint64_t *s)
@@ -76,10 +85,13 @@ static void *requester(void *arg)
 {
 	static const struct {
 		unsigned int dev;
+		uint32_t pasid;
 		uint64_t addr;
 	} aim[] = {
-		{FIRST_STAGE, IOVA_A}, {SECOND_STAGE, IOVA_A}, {NESTED, VA_A}, {NESTED, VA_B}, {NESTED, VA_B},
-		{COMES_AND_GOES, VA_C}, {COMES_AND_GOES, IOVA_C}, {COMES_AND_GOES, VA_C},
+		{FIRST_STAGE, NB_NO_PASID, IOVA_A},    {SECOND_STAGE, NB_NO_PASID, IOVA_A}, {NESTED, NB_NO_PASID, VA_A},
+		{NESTED, NB_NO_PASID, VA_B},	       {NESTED, NB_NO_PASID, VA_B},	    {COMES_AND_GOES, NB_NO_PASID, VA_C},
+		{COMES_AND_GOES, NB_NO_PASID, IOVA_C}, {COMES_AND_GOES, NB_NO_PASID, VA_C}, {NESTED, PASID, VA_D},
+		{NESTED, PASID, IOVA_D},
 	};
 	struct requester *me = arg;
 	struct test *t = me->t;
@@ -94,11 +106,11 @@ static void *requester(void *arg)
 		if (r >> 47 & 1) {
 			for (i = 0; i < words; i++)
 				buf[i] = JUNK;
-			err = rig_write(&t->rig, aim[which].dev, NB_NO_PASID, addr, buf, words * 8);
+			err = rig_write(&t->rig, aim[which].dev, aim[which].pasid, addr, buf, words * 8);
 			atomic_fetch_add_explicit(err ? &t->refused : &t->writes, 1, memory_order_relaxed);
 		} else {
 			memset(buf, 0, words * 8);
-			err = rig_read(&t->rig, aim[which].dev, NB_NO_PASID, addr, buf, words * 8);
+			err = rig_read(&t->rig, aim[which].dev, aim[which].pasid, addr, buf, words * 8);
 			atomic_fetch_add_explicit(err ? &t->refused : &t->reads, 1, memory_order_relaxed);
 			for (i = 0; i < words; i++)
 				if (buf[i] == SECRET)
@@ -182,7 +194,7 @@ static void *host_unmaps(void *arg)
 		check_pages(t, t->a, i * 4, n[i], r, "DMA wrote to a page that was unmapped from the address space");
 		n[i] = 1 + (unsigned int)(r >> 20) % 4;
 		must(t, rig_map(&t->rig, t->ioas, t->a + i * 4 * WORDS, at[i], n[i] * PAGE, HW_READ | HW_WRITE), "map");
-		atomic_fetch_add(&t->rounds[0], 1);
+		atomic_fetch_add(&t->rounds[HOST], 1);
 	}
 	return NULL;
 }
@@ -215,16 +227,16 @@ static void *guest_unmaps(void *arg)
 			guest_store(pde, 0);
 			must(t, rig_invalidate(&t->rig, t->nested, VA_B, 512, false), "invalidate");
 			check_pages(t, t->b, 0, SLOTS, r, "DMA wrote to a page whose table the guest had taken away");
-			guest_store(pde, old & ~UINT64_C(0x20));
+			guest_store(pde, t->preset ? old : old & ~UINT64_C(0x20));
 		} else {
 			for (k = i; k < i + n; k++)
 				guest_store(&table(t, 4)[k], 0);
 			must(t, rig_invalidate(&t->rig, t->nested, VA_B + i * PAGE, n, r >> 33 & 1), "invalidate");
 			check_pages(t, t->b, i, n, r, "DMA wrote to a page that the guest had unmapped");
 			for (k = i; k < i + n; k++)
-				guest_store(&table(t, 4)[k], (IOVA_B + k * PAGE) | 7);
+				guest_store(&table(t, 4)[k], (IOVA_B + k * PAGE) | 7 | t->preset);
 		}
-		atomic_fetch_add(&t->rounds[1], 1);
+		atomic_fetch_add(&t->rounds[GUEST], 1);
 	}
 	return NULL;
 }
@@ -244,7 +256,56 @@ static void *comes_and_goes(void *arg)
 		else
 			must(t, rig_detach(&t->rig, COMES_AND_GOES, NB_NO_PASID), "detach");
 		check_pages(t, t->c, 0, SLOTS, r, "DMA wrote to a page of a domain that the function had been detached from");
-		atomic_fetch_add(&t->rounds[2], 1);
+		atomic_fetch_add(&t->rounds[DETACH], 1);
+	}
+	return NULL;
+}
+
+/* One PASID of a function whose plain requests go on; the last table of PASID entries that it needs stays. */
+static void *pasid_comes_and_goes(void *arg)
+{
+	struct test *t = arg;
+	uint64_t seed = 9, r;
+
+	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
+		r = rnd(&seed);
+		must(t, rig_attach(&t->rig, NESTED, PASID, r & 1 ? t->nested_c[r >> 1 & 1] : r & 2 ? t->parent : t->fs), "attach a PASID");
+		moment(r >> 8);
+		if (r >> 40 & 1)
+			must(t, rig_attach(&t->rig, NESTED, PASID, t->nested), "replace for a PASID");
+		else
+			must(t, rig_detach(&t->rig, NESTED, PASID), "detach a PASID");
+		check_pages(t, t->d, 0, SLOTS, r, "DMA wrote to a page of a domain that the PASID had been detached from");
+		atomic_fetch_add(&t->rounds[BY_PASID], 1);
+	}
+	return NULL;
+}
+
+/* Page 0 of b is mapped all the time, and everybody writes everywhere; so does this one, and looks. */
+static void *tracks_dirty(void *arg)
+{
+	struct test *t = arg;
+	uint64_t seed = 21, word = JUNK, bit;
+
+	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
+		uint64_t r = rnd(&seed), iova = IOVA_T + (15 + r % 8) * PAGE;
+
+		must(t, rig_dirty_tracking(&t->rig, t->parent, true), "tracking on");
+		if (rig_write(&t->rig, SECOND_STAGE, NB_NO_PASID, iova, &word, sizeof(word)))
+			fail(t, "a write to memory that is mapped was refused", 0);
+		bit = 0;
+		must(t, rig_dirty_bitmap(&t->rig, t->parent, iova, PAGE, PAGE, &bit, false), "dirty bitmap");
+		if (!(bit & 1))
+			fail(t, "a page was written while tracking was on, and is not dirty", (unsigned int)(r % 8));
+		if (rig_write(&t->rig, SECOND_STAGE, NB_NO_PASID, iova, &word, sizeof(word)))
+			fail(t, "a write to memory that is mapped was refused", 0);
+		bit = 0;
+		must(t, rig_dirty_bitmap(&t->rig, t->parent, iova, PAGE, PAGE, &bit, true), "dirty bitmap");
+		if (!(bit & 1))
+			fail(t, "a page was written after its bit was cleared, and is not dirty", (unsigned int)(r % 8));
+		moment(r >> 20);
+		must(t, rig_dirty_tracking(&t->rig, t->parent, false), "tracking off");
+		atomic_fetch_add(&t->rounds[TRACKING], 1);
 	}
 	return NULL;
 }
@@ -262,52 +323,55 @@ static uint64_t *pages(size_t n)
 }
 
 /*
- * Tables at `first`, all with VA_A and VA_B; VA_C only in those whose user may come and go. Entries carry no A and D: hardware
- * sets them.
+ * Tables at `first`, all with VA_A and VA_B; VA_C and VA_D only in those whose user may come and go. Entries carry no A and D where
+ * hardware can set them.
  */
 static uint64_t guest_tables(struct test *t, unsigned int first, bool with_c)
 {
-	uint64_t gpa = IOVA_T + first * PAGE;
+	static const uint64_t to[4] = {IOVA_A, IOVA_B, IOVA_C, IOVA_D};
+	uint64_t gpa = IOVA_T + first * PAGE, node = 7 | (t->preset & 0x20);
 	unsigned int i, k;
 
-	table(t, first)[VA_A >> 39 & 511] = (gpa + PAGE) | 7;
-	table(t, first + 1)[VA_A >> 30 & 511] = (gpa + 2 * PAGE) | 7;
-	for (k = 0; k < (with_c ? 3 : 2); k++) {
-		static const uint64_t to[3] = {IOVA_A, IOVA_B, IOVA_C};
-
-		if (with_c && k < 2)
-			continue;
-		table(t, first + 2)[(VA_A >> 21 & 511) + k] = (gpa + (3 + k) * PAGE) | 7;
+	table(t, first)[VA_A >> 39 & 511] = (gpa + PAGE) | node;
+	table(t, first + 1)[VA_A >> 30 & 511] = (gpa + 2 * PAGE) | node;
+	for (k = with_c ? 2 : 0; k < (with_c ? 4u : 2u); k++) {
+		table(t, first + 2)[(VA_A >> 21 & 511) + k] = (gpa + (3 + k) * PAGE) | node;
 		for (i = 0; i < SLOTS; i++)
-			table(t, first + 3 + k)[i] = (to[k] + i * PAGE) | 7;
+			table(t, first + 3 + k)[i] = (to[k] + i * PAGE) | 7 | t->preset;
 	}
 	return gpa;
 }
 
-static void build(struct test *t)
+static void build(struct test *t, const struct nb_desc *desc)
 {
-	const uint32_t parent = IOMMU_HWPT_ALLOC_NEST_PARENT;
+	uint32_t parent = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID;
 	uint64_t plain, with_c;
 	unsigned int i;
 
 	memset(t, 0, sizeof(*t));
+	t->preset = desc->iommu[0].vtd.coherent ? 0 : 0x60;
+	t->tracks = desc->iommu[0].vtd.coherent && desc->iommu[0].vtd.ss_dirty;
+	if (t->tracks)
+		parent |= IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 	t->a = pages(SLOTS);
 	t->b = pages(SLOTS);
 	t->c = pages(SLOTS);
-	t->t = pages(16);
-	if (!rig_up(&t->rig, nb_desc_find("spr-fixed")))
+	t->d = pages(SLOTS);
+	t->t = pages(24);
+	if (!rig_up(&t->rig, desc))
 		exit(1);
 	plain = guest_tables(t, 0, false);
 	with_c = guest_tables(t, 6, true);
 	must(t, rig_ioas(&t->rig, &t->ioas), "IOAS_ALLOC");
-	must(t, rig_map(&t->rig, t->ioas, t->t, IOVA_T, 16 * PAGE, HW_READ | HW_WRITE), "map");
+	must(t, rig_map(&t->rig, t->ioas, t->t, IOVA_T, 24 * PAGE, HW_READ | HW_WRITE), "map");
 	must(t, rig_map(&t->rig, t->ioas, t->b, IOVA_B, SLOTS * PAGE, HW_READ | HW_WRITE), "map");
 	must(t, rig_map(&t->rig, t->ioas, t->c, IOVA_C, SLOTS * PAGE, HW_READ | HW_WRITE), "map");
-	must(t, rig_hwpt(&t->rig, FIRST_STAGE, t->ioas, 0, &t->fs), "HWPT_ALLOC");
+	must(t, rig_map(&t->rig, t->ioas, t->d, IOVA_D, SLOTS * PAGE, HW_READ | HW_WRITE), "map");
+	must(t, rig_hwpt(&t->rig, FIRST_STAGE, t->ioas, IOMMU_HWPT_ALLOC_PASID, &t->fs), "HWPT_ALLOC");
 	must(t, rig_hwpt(&t->rig, NESTED, t->ioas, parent, &t->parent), "HWPT_ALLOC");
-	must(t, rig_hwpt_nested(&t->rig, NESTED, t->parent, 0, plain, 48, 0, &t->nested), "nested HWPT_ALLOC");
+	must(t, rig_hwpt_nested(&t->rig, NESTED, t->parent, IOMMU_HWPT_ALLOC_PASID, plain, 48, 0, &t->nested), "nested HWPT_ALLOC");
 	for (i = 0; i < 2; i++)
-		must(t, rig_hwpt_nested(&t->rig, COMES_AND_GOES, t->parent, 0, with_c, 48, 0, &t->nested_c[i]),
+		must(t, rig_hwpt_nested(&t->rig, COMES_AND_GOES, t->parent, IOMMU_HWPT_ALLOC_PASID, with_c, 48, 0, &t->nested_c[i]),
 		     "nested HWPT_ALLOC");
 	must(t, rig_attach(&t->rig, FIRST_STAGE, NB_NO_PASID, t->fs), "attach");
 	must(t, rig_attach(&t->rig, NESTED, NB_NO_PASID, t->nested), "attach");
@@ -320,39 +384,43 @@ static void take_down(struct test *t)
 	munmap(t->a, SLOTS * PAGE);
 	munmap(t->b, SLOTS * PAGE);
 	munmap(t->c, SLOTS * PAGE);
-	munmap(t->t, 16 * PAGE);
+	munmap(t->d, SLOTS * PAGE);
+	munmap(t->t, 24 * PAGE);
 }
 
 typedef void *actor_fn(void *);
 
-static bool scenario(const char *name, unsigned int ms, const unsigned int *which, unsigned int n)
+static bool scenario(const char *name, const struct nb_desc *desc, unsigned int ms, unsigned int which)
 {
-	static actor_fn *const actors[3] = {host_unmaps, guest_unmaps, comes_and_goes};
+	static actor_fn *const actors[NACTORS] = {host_unmaps, guest_unmaps, comes_and_goes, pasid_comes_and_goes, tracks_dirty};
 	static struct test t;
 	struct requester req[2];
-	pthread_t th[5];
+	pthread_t th[2 + NACTORS];
 	struct timespec ts = {ms / 1000, (long)(ms % 1000) * 1000000};
-	unsigned int i;
+	unsigned int i, n = 0;
 	bool idle = false;
 
-	build(&t);
+	build(&t, desc);
+	if (!t.tracks)
+		which &= ~(1u << TRACKING);
 	for (i = 0; i < 2; i++) {
 		req[i] = (struct requester){.t = &t, .seed = 1000003 * (i + 1)};
-		if (pthread_create(&th[i], NULL, requester, &req[i]))
+		if (pthread_create(&th[n++], NULL, requester, &req[i]))
 			exit(1);
 	}
-	for (i = 0; i < n; i++)
-		if (pthread_create(&th[2 + i], NULL, actors[which[i]], &t))
+	for (i = 0; i < NACTORS; i++)
+		if ((which >> i & 1) && pthread_create(&th[n++], NULL, actors[i], &t))
 			exit(1);
 	nanosleep(&ts, NULL);
 	atomic_store(&t.stop, true);
-	for (i = 0; i < 2 + n; i++)
-		pthread_join(th[i], NULL);
-	for (i = 0; i < n; i++)
-		idle |= t.rounds[which[i]] == 0;
-	printf("%-10s %s: %" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64 " refused; taken away by the host %" PRIu64
-	       ", the guest %" PRIu64 ", detach %" PRIu64 " times\n",
-	       name, t.failures ? "FAILED" : "ok", t.reads, t.writes, t.refused, t.rounds[0], t.rounds[1], t.rounds[2]);
+	while (n-- > 0)
+		pthread_join(th[n], NULL);
+	for (i = 0; i < NACTORS; i++)
+		idle |= (which >> i & 1) && t.rounds[i] == 0;
+	printf("%-8s %s: %" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64 " refused; taken away by the host %" PRIu64
+	       ", the guest %" PRIu64 ", detach %" PRIu64 ", of a PASID %" PRIu64 ", tracking switched %" PRIu64 " times\n",
+	       name, t.failures ? "FAILED" : idle ? "IDLE" : "ok", t.reads, t.writes, t.refused, t.rounds[HOST], t.rounds[GUEST],
+	       t.rounds[DETACH], t.rounds[BY_PASID], t.rounds[TRACKING]);
 	take_down(&t);
 	/* Where nothing happened nothing was shown. */
 	return !t.failures && !idle && t.reads && t.writes;
@@ -360,13 +428,31 @@ static bool scenario(const char *name, unsigned int ms, const unsigned int *whic
 
 int main(int argc, char **argv)
 {
-	static const unsigned int host[] = {0}, guest[] = {1}, detach[] = {2}, all[] = {0, 1, 2};
-	unsigned int ms = argc == 3 && strcmp(argv[1], "--ms") == 0 ? (unsigned int)atoi(argv[2]) : 700;
+	static struct nb_desc desc;
+	const char *conf = "spr-fixed";
+	unsigned int ms = 600, i;
 	bool ok = true;
+	int a;
 
-	ok &= scenario("unmap", ms, host, 1);
-	ok &= scenario("guest", ms, guest, 1);
-	ok &= scenario("detach", ms, detach, 1);
-	ok &= scenario("all", 2 * ms, all, 3);
+	for (a = 1; a + 1 < argc; a += 2) {
+		if (strcmp(argv[a], "--ms") == 0)
+			ms = (unsigned int)atoi(argv[a + 1]);
+		else if (strcmp(argv[a], "--conf") == 0)
+			conf = argv[a + 1];
+		else
+			return 2;
+	}
+	for (i = 0; i < vendor_vtd.nconfs && strcmp(vendor_vtd.conf[i].name, conf) != 0; i++)
+		;
+	if (i == vendor_vtd.nconfs)
+		return 2;
+	vendor_vtd.conf[i].make(&desc);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	ok &= scenario("unmap", &desc, ms, 1u << HOST);
+	ok &= scenario("guest", &desc, ms, 1u << GUEST);
+	ok &= scenario("detach", &desc, ms, 1u << DETACH);
+	ok &= scenario("PASID", &desc, ms, 1u << BY_PASID);
+	ok &= scenario("tracking", &desc, ms, 1u << TRACKING | 1u << HOST);
+	ok &= scenario("all", &desc, 2 * ms, (1u << NACTORS) - 1);
 	return ok ? 0 : 1;
 }
