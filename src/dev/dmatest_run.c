@@ -65,6 +65,16 @@ static uint64_t fnv1a(uint64_t h, const uint8_t *p, size_t n)
 	return h;
 }
 
+/* Byte i of the range is byte i mod 8 of the pattern; buf, of CHUNK bytes, begins with byte `off`. */
+static void put_pattern(uint8_t *buf, size_t n, uint64_t pattern, uint64_t off)
+{
+	unsigned int turn = 8 * (off & 7);
+	uint64_t word = turn ? pattern >> turn | pattern << (64 - turn) : pattern;
+
+	for (size_t i = 0; i < n; i += sizeof(word)) /* CHUNK is a multiple of 8: the last word fits */
+		memcpy(buf + i, &word, sizeof(word));
+}
+
 static uint32_t check(const struct dmatest_job *j, const struct side *src, const struct side *dst)
 {
 	uint32_t op = j->command & DMATEST_CMD_OPCODE, err;
@@ -102,8 +112,7 @@ static uint32_t move_locked(struct dmatest *d)
 			return err;
 		switch (op) {
 		case DMATEST_CMD_FILL:
-			for (size_t i = 0; i < n; i++)
-				a[i] = (uint8_t)(j->pattern >> 8 * ((off + i) & 7));
+			put_pattern(a, n, j->pattern, off);
 			/* fall through */
 		case DMATEST_CMD_COPY:
 			if ((err = transfer(d, &dst, off, a, n, true)) != 0)
