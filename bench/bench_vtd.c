@@ -128,7 +128,7 @@ bool bench_vtd_up(struct bench_vtd *v)
 	if (!root || !ctx || !dir || !tab || !v->status || !v->ring || !fs_gpa)
 		return false;
 	root[2 * (BENCH_RID >> 8)] = pa_of(ctx) | 1;
-	ctx[4 * (BENCH_RID & 0x7f)] = pa_of(dir) | 9;
+	ctx[4 * (BENCH_RID & 0x7f)] = pa_of(dir) | 0x1d; /* PASIDs, ATS, page requests */
 	dir[0] = pa_of(tab) | 1;
 	tab[0] = pa_of(v->ss_root) | 2 << 2 | 3 << 6 | 1; /* 4 levels, nested */
 	tab[1] = BENCH_DID | 1 << 23;

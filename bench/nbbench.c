@@ -25,7 +25,9 @@ static const struct bench_case *const rooms[] = {
 	bench_pt,
 	bench_hw,
 	bench_ir,
+	bench_ats,
 	bench_host,
+	bench_iopf,
 };
 
 bool bench_quick(const struct bench *b)

@@ -45,6 +45,7 @@ struct hw_atc {
 	uint8_t lg2; /* of the number of entries */
 	_Atomic bool on;
 	_Atomic uint32_t sizes;	  /* bit s: there was an entry of size s since all was forgotten; written under the lock */
+	bool pasids;		  /* there was an entry of some PASID since; under the lock */
 	_Atomic uint64_t inv_seq; /* moves when an invalidation begins and when it ends; written under the lock */
 	atomic_flag lock __attribute__((aligned(64)));
 };
@@ -139,6 +140,7 @@ static void fill(struct hw_atc *a, uint64_t seq, uint32_t pasid, uint64_t addr, 
 		put_locked(entry_of(a, key, pasid), pasid, key,
 			   (pa & VAL_ADDR & ~nb_low_mask(SIZE_LG2(size))) | c->perm);
 		atomic_fetch_or_explicit(&a->sizes, UINT32_C(1) << size, memory_order_release);
+		a->pasids |= pasid != NB_NO_PASID;
 	}
 	unlock(a);
 }
@@ -156,6 +158,24 @@ static void drop_locked(struct entry *e, uint32_t pasid, bool all_pasids, uint64
 		put_locked(e, 0, 0, 0);
 }
 
+/* A few pages of one address space: the places where they can be. */
+static void drop_pages_locked(struct hw_atc *a, uint32_t pasid, uint64_t first, uint64_t last)
+{
+	uint32_t sizes = atomic_load_explicit(&a->sizes, memory_order_relaxed);
+	unsigned int s;
+
+	for (s = 0; s < NSIZES; s++) {
+		uint64_t at = first & ~nb_low_mask(SIZE_LG2(s)), n = ((last - at) >> SIZE_LG2(s)) + 1;
+
+		if (!(sizes >> s & 1))
+			continue;
+		for (; n; n--, at += BIT(SIZE_LG2(s))) {
+			drop_locked(entry_of(a, key_of(at, s, 0), pasid), pasid, false, first, last);
+			drop_locked(entry_of(a, key_of(at, s, HW_PRIV), pasid), pasid, false, first, last);
+		}
+	}
+}
+
 bool hw_atc_invalidate(void *atc, uint32_t pasid, bool all_pasids, uint64_t addr, unsigned int lg2)
 {
 	struct hw_atc *a = atc;
@@ -164,16 +184,17 @@ bool hw_atc_invalidate(void *atc, uint32_t pasid, bool all_pasids, uint64_t addr
 
 	lock(a);
 	atomic_fetch_add_explicit(&a->inv_seq, 1, memory_order_acq_rel);
-	if (lg2 <= 12 && !all_pasids) { /* one page of one address space: the few places where it can be */
-		unsigned int s;
-
-		for (s = 0; s < 2 * NSIZES; s++)
-			drop_locked(entry_of(a, key_of(addr, s / 2, s & 1 ? HW_PRIV : 0), pasid), pasid, false, first, last);
+	if (!a->pasids && pasid == NB_NO_PASID)
+		all_pasids = false;
+	if (!all_pasids && lg2 + 3u < a->lg2 + 12u) {
+		drop_pages_locked(a, pasid, first, last);
 	} else {
 		for (i = 0; i < n; i++)
 			drop_locked(&a->entry[i], pasid, all_pasids, first, last);
-		if (lg2 >= 64 && pasid == NB_NO_PASID && all_pasids)
+		if (lg2 >= 64 && pasid == NB_NO_PASID && (all_pasids || !a->pasids)) { /* all of them */
 			atomic_store_explicit(&a->sizes, 0, memory_order_release);
+			a->pasids = false;
+		}
 	}
 	atomic_fetch_add_explicit(&a->inv_seq, 1, memory_order_acq_rel);
 	unlock(a);

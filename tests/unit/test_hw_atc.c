@@ -320,6 +320,54 @@ static void test_room(void **state)
 	world_free(&w);
 }
 
+/* Ranges of every size, at every place: what lies in them goes, and nothing else. With entries of PASIDs about and without. */
+static void test_ranges(void **state)
+{
+	const unsigned int n = 64;
+	struct world w;
+	struct rig *r = &w.r;
+	unsigned int i, lg2, at, pasids;
+
+	(void)state;
+	for (pasids = 0; pasids < 2; pasids++) {
+		world_new(&w);
+		for (i = 0; i < n; i++) {
+			ss_map(r, w.ss, 4, 1, BIT(32) + i * 4096u, w.page[0] | SS_RW);
+			fs_map(r, w.fs, 4, 1, BIT(32) + i * 4096u, w.page[1] | FS_U_RW, 0);
+		}
+		for (lg2 = 12; lg2 <= 19; lg2++) {
+			for (at = 0; at < n; at += 5) {
+				uint64_t base = (BIT(32) + at * 4096u) & ~nb_low_mask(lg2), last = base | nb_low_mask(lg2);
+				uint64_t ones = lg2 == 12 ? 0 : (nb_low_mask(lg2 - 1) & ~UINT64_C(0xfff)) | 1;
+
+				hw_atc_free(w.atc); /* many entries, so that none goes for want of room */
+				w.atc = hw_atc_new(r->hw, RIG_RID, 65536);
+				assert_non_null(w.atc);
+				w.client.opaque = w.atc;
+				hw_atc_enable(w.atc, true);
+				for (i = 0; i < n; i++) {
+					assert_int_equal(reads(&w, NOP, BIT(32) + i * 4096u), 'a');
+					if (pasids)
+						assert_int_equal(reads(&w, 1, BIT(32) + i * 4096u), 'b');
+				}
+				INV(r, VTD_INV_DEVTLB | (uint64_t)RIG_RID << 32, base | ones);
+				for (i = 0; i < n; i++) {
+					uint64_t ia = BIT(32) + i * 4096u, before = asks(&w);
+					bool gone = ia >= base && ia <= last;
+
+					assert_int_equal(reads(&w, NOP, ia), 'a');
+					assert_int_equal(asks(&w), before + gone);
+					if (pasids) {
+						assert_int_equal(reads(&w, 1, ia), 'b');
+						assert_int_equal(asks(&w), before + 2 * gone);
+					}
+				}
+			}
+		}
+		world_free(&w);
+	}
+}
+
 /* Messages by DMA: translated to "untranslated only", so they go the way of interrupts. */
 static void test_interrupt(void **state)
 {
@@ -687,6 +735,7 @@ int main(void)
 		cmocka_unit_test(test_spaces),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_interrupt),
 		cmocka_unit_test(test_switch),
 		cmocka_unit_test(test_no_memory),
