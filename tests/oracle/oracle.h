@@ -73,8 +73,8 @@ struct oracle_built {
 	uint64_t iova;
 	uint64_t target;   /* where the access lands if everything is in order */
 	bool skip;	   /* set by ours(): it would reach what is no memory of ours, so QEMU is not asked */
-	uint64_t vend[4];  /* the vendor's own */
-	size_t at;	   /* index of its first answer */
+	uint64_t vend[8];  /* the vendor's own */
+	size_t at, at2;	   /* indices of answers, the vendor's own */
 	struct oracle_answer ours, theirs;
 	unsigned int nwords;
 	struct oracle_word word[ORACLE_WORDS];

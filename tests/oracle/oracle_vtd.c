@@ -31,7 +31,7 @@
 #define EDU_TIMER UINT64_C(100000001)
 #define BACK	  UINT64_C(0x800) /* edu writes back so far from where it read */
 
-enum { V_FRO_OURS, V_FRO_THEIRS, V_TAIL, V_MGAW, V_ALIVE_AT };
+enum { V_FRO_OURS, V_FRO_THEIRS, V_TAIL, V_RUNG, V_MGAW, V_ALIVE_AT };
 
 enum { P_ROOT, P_CTX, P_PDIR, P_PTAB, P_TABLES };
 
@@ -197,7 +197,8 @@ static void addresses(struct oracle *o, const struct oracle_case *c, struct orac
 	b->target = passes(c) ? b->iova : (land & ~in_page) | (b->iova & in_page);
 }
 
-static void tables(const struct oracle_unit *u, const struct oracle_case *c, struct oracle_built *b, uint64_t pages)
+/* Returns where the leaf is, among the words. */
+static unsigned int tables(const struct oracle_unit *u, const struct oracle_case *c, struct oracle_built *b, uint64_t pages)
 {
 	unsigned int root = root_level(u, c), leaf = leaf_level(c), l;
 
@@ -209,6 +210,7 @@ static void tables(const struct oracle_unit *u, const struct oracle_case *c, str
 		word(b, W_LEVEL + l, table + (b->iova >> (3 + 9 * l) & 511) * 8,
 		     table_entry(b, to | ps | c->f[F_R1 + l - 1], c->f[F_E1_X + l - 1]));
 	}
+	return b->nwords - 1;
 }
 
 static void descriptor(struct oracle *o, struct oracle_built *b, uint64_t q0, uint64_t q1)
@@ -218,13 +220,41 @@ static void descriptor(struct oracle *o, struct oracle_built *b, uint64_t q0, ui
 	o->vend[V_TAIL] = (o->vend[V_TAIL] + (o->unit->flags & (U_SM | U_FS) ? 32 : 16)) % RING_LEN;
 }
 
+static void wait_descriptor(struct oracle *o, struct oracle_built *b, uint64_t status)
+{
+	o->magic++;
+	descriptor(o, b, VTD_INV_WAIT | VTD_INV_WAIT_0_SW | (o->magic & 0xffffffff) << 32, status);
+	word(b, W_STATUS, status, 0);
+}
+
+/* The least that the manual asks for when one leaf was changed, or more (6.5.2.3, 6.5.2.4). */
+static void invalidate_leaf(struct oracle *o, const struct oracle_case *c, struct oracle_built *b)
+{
+	bool fs = vtd_stage(c, b) == 1;
+	uint64_t did = vtd_scalable(c) ? FIELD_GET(VTD_PASID_1_DID, vtd_word(b, W_PASID + 1)) :
+					 FIELD_GET(VTD_CTX_1_DID, vtd_word(b, W_CTX + 1));
+	uint64_t am = c->f[F_AGAIN_AM] % 10, page = (b->iova & ~nb_low_mask((unsigned int)(12 + am))) | am | (c->f[F_AGAIN_IH] & 1) << 6;
+
+	if (c->f[F_AGAIN] == AGAIN_PAGE)
+		descriptor(o, b, (fs ? VTD_INV_PIOTLB | VTD_INV_PIOTLB_PAGE << 4 : VTD_INV_IOTLB | VTD_INV_IOTLB_PAGE << 4) | did << 16,
+			   page);
+	else if (c->f[F_AGAIN] == AGAIN_DOMAIN)
+		descriptor(o, b, (fs ? VTD_INV_PIOTLB | VTD_INV_PIOTLB_PASID << 4 : VTD_INV_IOTLB | VTD_INV_IOTLB_DOMAIN << 4) | did << 16,
+			   0);
+	else
+		descriptor(o, b, VTD_INV_IOTLB | VTD_INV_IOTLB_GLOBAL << 4, 0);
+	wait_descriptor(o, b, STATUS + 8 * (ORACLE_BATCH + b->slot));
+	b->vend[B_AGAIN_TAIL] = o->vend[V_TAIL] | 1;
+}
+
 static void build(struct oracle *o, const struct oracle_case *c, struct oracle_built *b)
 {
 	uint64_t pages = ARENA + b->slot * ARENA_LEN, ctx = pages + P_CTX * 4096, root = pages + P_TABLES * 4096;
-	unsigned int rid = vtd_rid(c), i;
+	unsigned int rid = vtd_rid(c), i, leaf;
 
+	if (b->slot == 0) /* descriptors at the end of the last batch that nobody asked for are gone */
+		o->vend[V_TAIL] = o->vend[V_RUNG];
 	addresses(o, c, b);
-	b->vend[B_ROOT_LEVEL] = root_level(o->unit, c);
 	/* 11.4.5: bits above the host address width need not be there. */
 	b->vend[B_RTADDR] = entry(b, pages, c->f[F_RTA_X] & BITS(o->vend[V_MGAW] - 1, 12)) | (c->f[F_TTM] & 3) << 10;
 	if (vtd_scalable(c)) {
@@ -250,17 +280,21 @@ static void build(struct oracle *o, const struct oracle_case *c, struct oracle_b
 		word(b, W_CTX, ctx, table_entry(b, root | c->f[F_TT] << 2 | 1, c->f[F_CTX0_X]));
 		word(b, W_CTX + 1, ctx + 8, (c->f[F_DID] << 8 | c->f[F_AW]) ^ c->f[F_CTX1_X]);
 	}
-	tables(o->unit, c, b, pages);
-	if (c->f[F_INVAL] && c->f[F_TTM] <= (o->unit->flags & (U_SM | U_FS) ? VTD_TTM_SCALABLE : VTD_TTM_LEGACY)) {
-		o->magic++;
+	leaf = tables(o->unit, c, b, pages);
+	b->vend[B_LEAF] = b->word[leaf].val ^ c->f[F_AGAIN_X];
+	b->vend[B_LEAF_PA] = b->word[leaf].pa;
+	if (c->f[F_TTM] > (o->unit->flags & (U_SM | U_FS) ? VTD_TTM_SCALABLE : VTD_TTM_LEGACY))
+		return; /* the queue would stop */
+	if (c->f[F_INVAL]) {
 		descriptor(o, b, VTD_INV_CC | VTD_INV_CC_GLOBAL << 4, 0);
 		if (vtd_scalable(c))
 			descriptor(o, b, VTD_INV_PC | VTD_INV_PC_GLOBAL << 4, 0);
 		descriptor(o, b, VTD_INV_IOTLB | VTD_INV_IOTLB_GLOBAL << 4, 0);
-		descriptor(o, b, VTD_INV_WAIT | VTD_INV_WAIT_0_SW | (o->magic & 0xffffffff) << 32, STATUS + 8 * b->slot);
-		word(b, W_STATUS, STATUS + 8 * b->slot, 0);
+		wait_descriptor(o, b, STATUS + 8 * b->slot);
 		b->vend[B_TAIL] = o->vend[V_TAIL] | 1;
 	}
+	if (c->f[F_AGAIN] && c->f[F_DEV] < DEV_READ)
+		invalidate_leaf(o, c, b);
 }
 
 /* ---- our side ---- */
@@ -269,6 +303,12 @@ static void build(struct oracle *o, const struct oracle_case *c, struct oracle_b
 static uint32_t datum(const struct oracle_built *b)
 {
 	return 0xa5000000u | b->slot << 12 | ((unsigned int)b->iova & 0xfff);
+}
+
+static void our_tail(struct oracle *o, uint64_t tail)
+{
+	o->vend[V_RUNG] = tail & ~UINT64_C(1);
+	reg(o, 8, VTD_REG_IQT, o->vend[V_RUNG]);
 }
 
 static void our_step(struct oracle *o, struct oracle_built *b, uint16_t rid, uint64_t iova, bool write, uint32_t value)
@@ -315,9 +355,16 @@ static void ours(struct oracle *o, const struct oracle_case *c, struct oracle_bu
 	reg(o, 8, VTD_REG_RTADDR, b->vend[B_RTADDR]);
 	reg(o, 4, VTD_REG_GCMD, GCMD_RUN | (uint32_t)VTD_GCMD_SRTP);
 	if (b->vend[B_TAIL])
-		reg(o, 8, VTD_REG_IQT, b->vend[B_TAIL] & ~UINT64_C(1));
+		our_tail(o, b->vend[B_TAIL]);
 	if (c->f[F_DEV] < DEV_READ) {
 		our_step(o, b, rid, b->iova, true, MAGIC);
+		if (!b->vend[B_AGAIN_TAIL])
+			return;
+		/* The queue moves on in any case: what is in it may be wrong in the next case's mode. */
+		(void)mem_store64(&o->mem, hpa(b->vend[B_LEAF_PA]), b->vend[B_LEAF]);
+		our_tail(o, b->vend[B_AGAIN_TAIL]);
+		if (b->ours.step[0].outcome == ORACLE_LANDED)
+			our_step(o, b, rid, b->iova, true, MAGIC);
 		return;
 	}
 	our_step(o, b, rid, b->iova, false, 0);
@@ -347,6 +394,22 @@ static void ask_edu(struct oracle *o, uint64_t from, uint64_t to, uint64_t comma
 	qtest_clock_step(o->q, EDU_TIMER);
 }
 
+/* Index of the result; the record follows. */
+static size_t ask_testdev(struct oracle *o, uint64_t bar, uint64_t iova, uint64_t pa)
+{
+	size_t at;
+
+	qtest_write(o->q, 4, bar + 0x04, iova & 0xffffffff);
+	qtest_write(o->q, 4, bar + 0x08, iova >> 32);
+	qtest_write(o->q, 4, bar + 0x1c, pa & 0xffffffff);
+	qtest_write(o->q, 4, bar + 0x20, pa >> 32);
+	qtest_write(o->q, 4, bar + 0x14, 1);
+	qtest_read(o->q, 4, bar);
+	at = qtest_read(o->q, 4, bar + 0x10);
+	ask_record(o);
+	return at;
+}
+
 static void ask(struct oracle *o, const struct oracle_case *c, struct oracle_built *b)
 {
 	uint64_t bar = c->f[F_DEV] == DEV_WRITE ? BAR_LOW : BAR_HIGH, pa = b->ours.step[0].pa;
@@ -358,18 +421,17 @@ static void ask(struct oracle *o, const struct oracle_case *c, struct oracle_bui
 	b->at = 0;
 	if (b->vend[B_TAIL])
 		qtest_write(o->q, 8, REGS + VTD_REG_IQT, b->vend[B_TAIL] & ~UINT64_C(1));
-	if (b->skip) {
-		/* nothing more */
-	} else if (c->f[F_DEV] < DEV_READ) {
-		qtest_write(o->q, 4, bar + 0x04, b->iova & 0xffffffff);
-		qtest_write(o->q, 4, bar + 0x08, b->iova >> 32);
-		qtest_write(o->q, 4, bar + 0x1c, pa & 0xffffffff);
-		qtest_write(o->q, 4, bar + 0x20, pa >> 32);
-		qtest_write(o->q, 4, bar + 0x14, 1);
-		qtest_read(o->q, 4, bar);
-		b->at = qtest_read(o->q, 4, bar + 0x10);
-		ask_record(o);
-	} else {
+	if (c->f[F_DEV] < DEV_READ) {
+		if (!b->skip)
+			b->at = ask_testdev(o, bar, b->iova, pa);
+		if (b->vend[B_AGAIN_TAIL]) {
+			qtest_write(o->q, 8, b->vend[B_LEAF_PA], b->vend[B_LEAF]);
+			qtest_write(o->q, 8, REGS + VTD_REG_IQT, b->vend[B_AGAIN_TAIL] & ~UINT64_C(1));
+		}
+		if (!b->skip && b->ours.n == 2) {
+			b->at2 = ask_testdev(o, bar, b->iova, b->ours.step[1].pa ? b->ours.step[1].pa : b->target);
+		}
+	} else if (!b->skip) {
 		if (pa >> 20 != 0xfee && pa < ORACLE_RAM)
 			qtest_write(o->q, 4, pa, datum(b));
 		ask_edu(o, b->iova, EDU_BUF, 1);
@@ -395,22 +457,35 @@ static uint32_t peek32(const uint8_t *ram, uint64_t pa)
 	return (uint32_t)(oracle_get64(ram, pa & ~UINT64_C(7)) >> (pa & 4 ? 32 : 0));
 }
 
+static void their_write(struct oracle *o, struct oracle_step *s, const struct oracle_step *ours, uint64_t target, size_t at)
+{
+	uint64_t pa = ours->pa ? ours->pa : target;
+
+	their_record(o, s, at + 1);
+	if (s->record[1] & VTD_FRCD_1_F) {
+		s->outcome = ORACLE_FAULT;
+	} else if (qtest_answer(o->q, at) == 0 && peek32(o->theirs, pa) == MAGIC) {
+		s->outcome = ORACLE_LANDED;
+		s->pa = pa;
+	}
+}
+
 static void theirs(struct oracle *o, const struct oracle_case *c, struct oracle_built *b)
 {
 	struct oracle_step *s = b->theirs.step;
-	uint64_t pa = b->ours.step[0].pa ? b->ours.step[0].pa : b->target;
+	uint64_t pa;
 
 	b->theirs.n = b->ours.n;
 	if (b->skip)
 		return;
+	if (c->f[F_DEV] < DEV_READ) {
+		their_write(o, s, &b->ours.step[0], b->target, b->at);
+		if (b->ours.n == 2)
+			their_write(o, s + 1, &b->ours.step[1], b->target, b->at2);
+		return;
+	}
 	their_record(o, s, b->at + 1);
-	if (s->record[1] & VTD_FRCD_1_F)
-		s->outcome = ORACLE_FAULT;
-	else if (c->f[F_DEV] >= DEV_READ)
-		s->outcome = ORACLE_UNSEEN;
-	else if (qtest_answer(o->q, b->at) == 0 && peek32(o->theirs, pa) == MAGIC)
-		s->outcome = ORACLE_LANDED;
-	s->pa = s->outcome == ORACLE_LANDED ? pa : 0;
+	s->outcome = s->record[1] & VTD_FRCD_1_F ? ORACLE_FAULT : ORACLE_UNSEEN;
 	if (b->ours.n != 2)
 		return;
 	s++;

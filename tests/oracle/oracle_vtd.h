@@ -35,9 +35,14 @@ enum vtd_field {
 	F_P0_X, F_P1_X, F_P2_X, F_P3_X, F_P4_X, F_P5_X, F_P6_X, F_P7_X,
 	F_R1, F_R2, F_R3, F_R4, F_R5, /* rights in the entry of each level */
 	F_E1_X, F_E2_X, F_E3_X, F_E4_X, F_E5_X,
+	F_AGAIN,  /* AGAIN_*: after a landing the leaf is changed, invalidated, and the access repeated */
+	F_AGAIN_X, /* what is changed in it */
+	F_AGAIN_AM, F_AGAIN_IH,
 	F_COUNT
 };
 _Static_assert(F_COUNT <= ORACLE_FIELDS, "");
+
+enum { AGAIN_NO, AGAIN_GLOBAL, AGAIN_DOMAIN /* first stage: PASID */, AGAIN_PAGE };
 
 enum { DEV_WRITE, DEV_WRITE_UPPER, DEV_READ, DEV_READ_WRITE, DEV_COUNT };
 
@@ -46,7 +51,7 @@ enum vtd_word { /* oracle_word.what; tables: W_LEVEL + level */
 };
 
 /* oracle_built.vend */
-enum { B_RTADDR, B_TAIL /* 0: no invalidation */, B_ROOT_LEVEL };
+enum { B_RTADDR, B_TAIL /* 0: no invalidation */, B_AGAIN_TAIL /* likewise */, B_LEAF /* as changed */, B_LEAF_PA };
 
 static inline bool vtd_scalable(const struct oracle_case *c)
 {
@@ -61,6 +66,13 @@ static inline uint64_t vtd_word(const struct oracle_built *b, unsigned int what)
 		if (b->word[i].what == what)
 			return b->word[i].val;
 	return 0;
+}
+/* Entries as the step that differs found them. */
+static inline uint64_t vtd_path_word(const struct oracle_diff *d, unsigned int level)
+{
+	if (d->step == 1 && d->b->vend[B_AGAIN_TAIL] && level == (d->c->f[F_LEAF] == 2 || d->c->f[F_LEAF] == 3 ? d->c->f[F_LEAF] : 1))
+		return d->b->vend[B_LEAF];
+	return vtd_word(d->b, W_LEVEL + level);
 }
 /* First or second stage, or neither. By the structures as they stand in memory. */
 static inline unsigned int vtd_stage(const struct oracle_case *c, const struct oracle_built *b)

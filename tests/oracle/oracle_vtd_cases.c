@@ -24,6 +24,7 @@ const char *const vtd_fields[] = {
 	[F_P0_X] = "p0_x", [F_P1_X] = "p1_x", [F_P2_X] = "p2_x", [F_P3_X] = "p3_x", [F_P4_X] = "p4_x", [F_P5_X] = "p5_x",
 	[F_P6_X] = "p6_x", [F_P7_X] = "p7_x", [F_R1] = "r1", [F_R2] = "r2", [F_R3] = "r3", [F_R4] = "r4", [F_R5] = "r5",
 	[F_E1_X] = "e1_x", [F_E2_X] = "e2_x", [F_E3_X] = "e3_x", [F_E4_X] = "e4_x", [F_E5_X] = "e5_x",
+	[F_AGAIN] = "again", [F_AGAIN_X] = "again_x", [F_AGAIN_AM] = "again_am", [F_AGAIN_IH] = "again_ih",
 	[F_COUNT] = NULL,
 };
 
@@ -113,6 +114,27 @@ static void geometry(const struct oracle_unit *u, uint64_t *rng, struct oracle_c
 	}
 }
 
+/* A second access, after the leaf was changed to another page, to read-only or to nothing. */
+static void again(const struct oracle_unit *u, uint64_t *rng, struct oracle_case *c)
+{
+	unsigned int lg2 = 3 + 9 * (unsigned int)c->f[F_LEAF];
+	bool fs = (u->flags & U_FS) && vtd_scalable(c);
+
+	c->f[F_AGAIN] = AGAIN_GLOBAL + oracle_rnd(rng, 3);
+	c->f[F_AGAIN_AM] = oracle_rnd(rng, 10);
+	c->f[F_AGAIN_IH] = oracle_rnd(rng, 2);
+	switch (oracle_rnd(rng, 4)) {
+	case 0:
+		c->f[F_AGAIN_X] = fs ? VTD_FSPTE_RW : VTD_SSPTE_W;
+		break;
+	case 1:
+		c->f[F_AGAIN_X] = fs ? VTD_FSPTE_P : SS_PLAIN;
+		break;
+	default:
+		c->f[F_AGAIN_X] = oracle_rnd64(rng) & (LAND_LEN - 1) & ~nb_low_mask(lg2);
+	}
+}
+
 static void damage(const struct oracle_unit *u, uint64_t *rng, struct oracle_case *c)
 {
 	static const uint8_t legacy_words[] = {F_RTA_X, F_ROOT_X, F_ROOT_OTHER, F_CTX0_X, F_CTX1_X};
@@ -172,6 +194,8 @@ void vtd_random(const struct oracle_unit *u, uint64_t *rng, struct oracle_case *
 	unsigned int n = damages[oracle_rnd(rng, sizeof(damages))];
 
 	geometry(u, rng, c);
+	if (chance(rng, 6))
+		again(u, rng, c);
 	while (n-- > 0)
 		damage(u, rng, c);
 }

@@ -100,7 +100,8 @@ static bool pass_through_width(const struct oracle_diff *d)
 /* The write after a read hits the IOTLB. */
 static bool hit_without_fault(const struct oracle_diff *d)
 {
-	return d->step == 1 && d->ours->outcome == ORACLE_FAULT && d->theirs->outcome == ORACLE_NOTHING &&
+	return d->c->f[F_DEV] == DEV_READ_WRITE && d->step == 1 && d->ours->outcome == ORACLE_FAULT &&
+	       d->theirs->outcome == ORACLE_NOTHING &&
 	       (d->ours->reason == VTD_FR_NO_WRITE || d->ours->reason == VTD_FR_SNO_WRITE);
 }
 
@@ -192,7 +193,7 @@ static bool order_of_checks(const struct oracle_diff *d)
 		return false;
 	}
 	for (l = 1; l <= 5; l++) {
-		uint64_t e = vtd_word(d->b, W_LEVEL + l), want = fs ? VTD_FSPTE_US | (write ? VTD_FSPTE_RW : 0) :
+		uint64_t e = vtd_path_word(d, l), want = fs ? VTD_FSPTE_US | (write ? VTD_FSPTE_RW : 0) :
 							    write ? VTD_SSPTE_W : VTD_SSPTE_R;
 
 		if (e && (want & ~e))
@@ -207,7 +208,7 @@ static bool on_path(const struct oracle_diff *d, unsigned int from, unsigned int
 	unsigned int l;
 
 	for (l = from; l <= to; l++)
-		if (vtd_word(d->b, W_LEVEL + l) & bit)
+		if (vtd_path_word(d, l) & bit)
 			return true;
 	return false;
 }
