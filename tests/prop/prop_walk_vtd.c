@@ -552,6 +552,8 @@ static void random_caps(struct world *w)
 	do {
 		vtd_caps_all(c);
 		c->exec_request = false;
+		/* they stand on device-TLBs */
+		c->page_requests = c->dev_tlb_throttle = c->no_write_flag = false;
 		c->mgaw = mgaws[rnd(w, 3)];
 		c->levels5 = chance(w, 2);
 		c->scalable = !chance(w, 6);
