@@ -291,6 +291,7 @@ static void drained(void **state)
 static void late_for_the_tail(void **state)
 {
 	struct drv_domain *d;
+	unsigned int left;
 	struct rig r;
 
 	(void)state;
@@ -302,6 +303,16 @@ static void late_for_the_tail(void **state)
 	ask_page(&r, 0, 9, X, 1, HW_READ, true);
 	assert_int_equal(r.fn[0].nreports, 4);
 	assert_int_equal(r.fn[0].nresponses, 4);
+	/* Others ask without end: this thread goes all the same, and what it leaves comes with the next request. */
+	r.ask_at_tail = 500;
+	ask_page(&r, 0, 9, X, 1, HW_READ, true);
+	assert_true(r.ask_at_tail > 0);
+	left = 500 - r.ask_at_tail;
+	r.ask_at_tail = 0;
+	assert_true(r.fn[0].nreports < 4 + 1 + left);
+	ask_page(&r, 0, 9, X, 1, HW_READ, true);
+	assert_int_equal(r.fn[0].nreports, 4 + 2 + left);
+	assert_int_equal(r.fn[0].nresponses, 4 + 2 + left);
 	block(&r, 0, 9);
 	d->ops->free(d);
 	rig_down(&r);
@@ -335,6 +346,7 @@ static void asks_unbidden(void **state)
 struct worker {
 	struct rig *r;
 	unsigned int dev, asked;
+	struct drv_domain *domain;
 	_Atomic bool *stop;
 	pthread_t thread;
 };
@@ -355,15 +367,11 @@ static void *mapper(void *p)
 {
 	struct worker *w = p;
 	struct rig *r = w->r;
-	struct drv_domain *d = paging(r, 1, 0);
 
-	OK(r, attach(r, 1, 3, d));
 	while (!atomic_load(w->stop)) {
-		OK(r, map(r, d, X, G1, K4, RW));
-		unmap(r, d, X, K4);
+		OK(r, map(r, w->domain, X, G1, K4, RW));
+		unmap(r, w->domain, X, K4);
 	}
-	block(r, 1, 3);
-	d->ops->free(d);
 	return NULL;
 }
 
@@ -372,17 +380,19 @@ static void threads(void **state)
 {
 	struct worker w[3];
 	_Atomic bool stop = false;
-	struct drv_domain *d;
+	struct drv_domain *d, *other;
 	unsigned int i, k;
 	struct rig r;
 
 	(void)state;
 	rig_up_fn(&r, NULL);
 	d = iopf_domain(&r, 0);
+	other = paging(&r, 1, 0);
+	OK(&r, attach(&r, 1, 3, other));
 	r.fn[0].answer = RIG_ANSWER;
 	r.fn[1].answer = RIG_REFUSE;
 	for (i = 0; i < 3; i++) {
-		w[i] = (struct worker){.r = &r, .dev = i, .stop = &stop};
+		w[i] = (struct worker){.r = &r, .dev = i, .domain = other, .stop = &stop};
 		assert_int_equal(pthread_create(&w[i].thread, NULL, i == 2 ? mapper : asker, &w[i]), 0);
 	}
 	for (i = 0; i < 150 || r.fn[0].nreports < 100 || r.fn[1].nreports < 100; i++) {
@@ -405,7 +415,9 @@ static void threads(void **state)
 	}
 	assert_true(r.drains >= 300);
 	assert_int_equal(nb_trace_count(r.tr, NB_EV_drv_queue_error), 0);
+	block(&r, 1, 3);
 	d->ops->free(d);
+	other->ops->free(other);
 	rig_down(&r);
 }
 

@@ -148,19 +148,25 @@ static bool read_ring(struct vtd_unit *u)
 	return true;
 }
 
-/* Read until nobody has left a mark, or the lock is somebody else's, who will see it. */
+/*
+ * Read until nobody has left a mark, or the lock is somebody else's, who will see it. Whoever has done MAX_ROUNDS leaves the rest
+ * to the next interrupt: for that the unit must not think that one is pending.
+ */
 static void serve_marks(struct vtd_unit *u)
 {
 	struct vtd_prq *q = &u->prq;
 	unsigned int rounds = MAX_ROUNDS;
 
-	while (rounds > 0 && atomic_load(&q->pending) && pthread_mutex_trylock(&q->lock) == 0) {
+	while (atomic_load(&q->pending) && pthread_mutex_trylock(&q->lock) == 0) {
+		if (rounds-- == 0) {
+			recover(u);
+			pthread_mutex_unlock(&q->lock);
+			return;
+		}
 		atomic_store(&q->pending, false);
-		while (read_ring(u) && --rounds > 0)
-			;
+		if (read_ring(u))
+			atomic_store(&q->pending, true);
 		pthread_mutex_unlock(&q->lock);
-		if (rounds > 0)
-			rounds--;
 	}
 }
 
@@ -179,6 +185,8 @@ static bool read_all(struct vtd_unit *u)
 
 	pthread_mutex_lock(&u->prq.lock);
 	over = read_ring(u);
+	if (over)
+		atomic_store(&u->prq.pending, true);
 	pthread_mutex_unlock(&u->prq.lock);
 	serve_marks(u);
 	return over;
