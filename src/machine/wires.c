@@ -182,18 +182,38 @@ static void fn_page_request(void *opaque, const struct dev_page_request *pr)
 	drain(f);
 }
 
+/* What moved past the unit's own count, which is of untranslated requests. */
+static void count_bytes(struct function *f, uint32_t pasid, uint64_t addr, size_t n, bool write)
+{
+	struct nb_trace *tr = f->unit->m->tr;
+
+	if (!n)
+		return;
+	if (write)
+		NB_TRACE_N(tr, hw_dma_write, n, (uint64_t)f->desc->rid, (uint64_t)pasid, addr, (uint64_t)n);
+	else
+		NB_TRACE_N(tr, hw_dma_read, n, (uint64_t)f->desc->rid, (uint64_t)pasid, addr, (uint64_t)n);
+}
+
 static int fn_dma_ats(void *opaque, uint32_t pasid, uint64_t addr, void *buf, size_t len, bool write, size_t *done)
 {
 	struct function *f = opaque;
 
-	return hw_atc_dma(f->atc, pasid, addr, buf, len, write, 0, done);
+	int err = hw_atc_dma(f->atc, pasid, addr, buf, len, write, 0, done);
+
+	count_bytes(f, pasid, addr, *done, write);
+	return err;
 }
 
 static int fn_dma_translated(void *opaque, uint32_t pasid, uint64_t pa, void *buf, size_t len, bool write)
 {
 	struct function *f = opaque;
 
-	return f->atc ? hw_atc_dma_translated(f->atc, pasid, pa, buf, len, write) : -EFAULT;
+	int err = f->atc ? hw_atc_dma_translated(f->atc, pasid, pa, buf, len, write) : -EFAULT;
+
+	if (!err)
+		count_bytes(f, pasid, pa, len, write);
+	return err;
 }
 
 static void fn_ats_translate(void *opaque, uint32_t pasid, uint64_t addr, unsigned int access, struct dev_ats *out)

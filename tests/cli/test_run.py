@@ -237,7 +237,8 @@ class Run(CliTest):
         self.assertEqual(s, {"host": "spr", "qemu_version": None, "guest_kernel": None, "boot_seconds": None,
                              "checksum_ok": None, "nested_hwpt_allocs": 0, "nested_hwpt_destroys": 0, "s1_invalidations": 0,
                              "translations": 0, "tlb_hits": 0, "tlb_misses": 0, "dma_faults": 0, "dma_read_bytes": 0,
-                             "dma_write_bytes": 0, "nesting_dropped": False, "exit_status": 3})
+                             "dma_write_bytes": 0, "interrupts": 0, "ats_requests": 0, "page_requests": 0,
+                             "nesting_dropped": False, "exit_status": 3})
 
     def test_summary_counts(self):
         # What a process of the run would have written: one event each, in two blocks.
@@ -246,7 +247,8 @@ class Run(CliTest):
                 "head -c 100 /dev/zero >> $f")
         got, s = self.summary(command=("sh", "-c", fill))
         each = 2 * 64 * 0x0101010101010101 % 2**64
-        for key in ("nested_hwpt_allocs", "s1_invalidations", "tlb_hits", "dma_faults", "dma_read_bytes"):
+        for key in ("nested_hwpt_allocs", "s1_invalidations", "tlb_hits", "dma_faults", "dma_read_bytes", "interrupts",
+                    "page_requests"):
             self.assertEqual(s[key], each, key)
         self.assertEqual(s["translations"], (s["tlb_hits"] + s["tlb_misses"]) % 2**64)
         self.assertFalse(s["nesting_dropped"], "nobody asked for nesting")

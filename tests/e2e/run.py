@@ -78,6 +78,14 @@ def nested_strict():
     expect_strict(guest, 64)
 
 
+@case("incoherent")
+def incoherent():
+    """Table walks that do not snoop: what the host's driver forgets to write back, the unit does not see."""
+    guest = run_disk(mib=16, host="incoherent")
+    expect_nested(guest)
+    guest.expect_summary("interrupts", lambda n: n > 100, "a disk under load interrupts, through the unit")
+
+
 @case("nested-lazy")
 def nested_lazy():
     guest = run_disk(group="DMA-FQ", iommu="intel_iommu=on,sm_on")
@@ -170,7 +178,10 @@ def dmatest():
     with Guest("dmatest", [*iommufd(), "-device", NESTED, *vfio(DMATEST0)]) as guest:
         guest.finish()
         guest.expect_summary("nested_hwpt_allocs", lambda n: n > 0, "the guest's tables were not nested")
+        # What a device-TLB asks in vain for is no fault.
         guest.expect_summary("dma_faults", lambda n: n == 5, "five requests are meant to fault")
+        guest.expect_summary("ats_requests", lambda n: 64 <= n < 200, "once for each page and each time that it changed")
+        guest.expect_summary("interrupts", lambda n: n == 1, "the guest asked for one")
         check(MAP_REFUSED not in guest.output(), "QEMU's mappings were refused")
 
 

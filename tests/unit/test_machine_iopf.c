@@ -288,6 +288,7 @@ static void messages(void **state)
 				}
 			}
 			assert_int_equal(count(&w, "hw.intr"), 4);
+			assert_true(count(&w, "drv.irq-map") > 0);
 			assert_int_equal(count(&w, "vfio.irq"), 4);
 			assert_int_equal(count(&w, "hw.intr-blocked"), 0);
 			for (unsigned int v = 0; v < 4; v++)

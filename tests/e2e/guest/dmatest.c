@@ -129,6 +129,25 @@ static void read_only(struct stage *s)
 	vfio_unmap(&s->vfio, IOVA_B, SIZE);
 }
 
+/*
+ * Through the device's own TLB: what it has learnt it keeps until the guest's invalidation has gone all the way to it. The
+ * guest does not see the capability; the host has switched it on for the nested table.
+ */
+static void device_tlb(struct stage *s)
+{
+	if (!(engine_read32(&s->engine, DMATEST_FEATURES) & DMATEST_FEATURE_ATS_ON))
+		fail("device_tlb: ATS is off");
+	engine_write32(&s->engine, DMATEST_CONTROL, DMATEST_CONTROL_ATS);
+	copy(s, "device_tlb");
+	copy(s, "device_tlb_again");
+	vfio_unmap(&s->vfio, IOVA_B, SIZE);
+	refused(s, "device_tlb_after_unmap", DMATEST_ERROR_DST_DMA, IOVA_A, IOVA_B, IOVA_B, 0);
+	remap(s);
+	vfio_map(&s->vfio, s->b, IOVA_B, SIZE, 1);
+	copy(s, "device_tlb_at_end");
+	engine_write32(&s->engine, DMATEST_CONTROL, 0);
+}
+
 void scenario_dmatest(void)
 {
 	struct stage s = {.a = pages(), .b = pages(), .other = pages()};
@@ -159,5 +178,6 @@ void scenario_dmatest(void)
 	read_only(&s);
 	vfio_map(&s.vfio, s.b, IOVA_B, SIZE, 1);
 	copy(&s, "copy_at_end");
+	device_tlb(&s);
 	vfio_close(&s.vfio);
 }
