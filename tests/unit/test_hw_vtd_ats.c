@@ -480,6 +480,8 @@ static void test_execute(void **state)
 	GRANTS(r, 1, VA, RW, RW, w.page, 12); /* not asked for */
 	GRANTS(r, 1, VA + 0x1000, RW | HW_EXEC, RW, w.page, 12);
 	GRANTS(r, NOP, w.page + RIG_GPA, RW | HW_EXEC, RW, w.page, 12);
+	assert_int_equal(asked(r, 0, VA, RW | HW_EXEC, HW_PRIV).status, UR);
+	assert_int_equal(record(r), BIT(63) | BIT(62) | BIT(60) | UINT64_C(0x48) << 32 | BIT(31) | BIT(30) | BIT(29) | RIG_RID);
 	rig_free(r);
 }
 

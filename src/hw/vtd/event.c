@@ -60,7 +60,7 @@ void vtd_fault(struct vtd *v, const struct hw_request *req, struct hw_result *re
 	if (req->pasid != NB_NO_PASID && v->caps.pasid_bits) {
 		hi |= VTD_FRCD_1_PP | FIELD(VTD_FRCD_1_PV, req->pasid & NB_PASID_MAX);
 		hi |= req->flags & HW_PRIV ? VTD_FRCD_1_PRIV : 0;
-		hi |= (req->access & HW_EXEC) && !(req->access & HW_WRITE) ? VTD_FRCD_1_EXE : 0;
+		hi |= (req->access & HW_EXEC) && (hi & (VTD_FRCD_1_T1 | VTD_FRCD_1_T2)) == VTD_FRCD_1_T1 ? VTD_FRCD_1_EXE : 0;
 	}
 	f->record[0] = req->addr & VTD_FRCD_0_FI & nb_low_mask(vtd_caps_widest(&v->caps));
 	f->record[1] = hi | VTD_FRCD_1_F;
