@@ -57,7 +57,8 @@ static bool send_locked(struct dmatest *d, const struct dev_page_request *pr)
 {
 	uint64_t number = d->number;
 
-	set_out(d, pr->prgi, pr->pasid);
+	if (pr->access & (DEV_READ | DEV_WRITE | DEV_EXEC)) /* else a stop marker, which nobody answers */
+		set_out(d, pr->prgi, pr->pasid);
 	d->requests++;
 	pthread_mutex_unlock(&d->lock);
 	d->fn.bus.page_request(d->fn.bus.opaque, pr);

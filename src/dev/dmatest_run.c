@@ -155,6 +155,8 @@ uint32_t dmatest_advance_locked(struct dmatest *d)
 	switch (op) {
 	case DMATEST_CMD_NOP:
 		return DMATEST_ERROR_NONE;
+	case DMATEST_CMD_PAGE_REQUEST: /* without flags it does not come here */
+		return DMATEST_ERROR_COMMAND;
 	case DMATEST_CMD_TRANSLATE:
 		return dmatest_translate_locked(d);
 	case DMATEST_CMD_FORGET:

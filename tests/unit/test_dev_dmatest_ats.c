@@ -378,6 +378,17 @@ static void test_raw_requests(void **state)
 	assert_int_equal(w.nreq, 3);
 	assert_true(!w.req[0].last && !w.req[1].last && w.req[2].last);
 	assert_true(w.req[0].prgi == 3 && w.req[2].prgi == 3);
+	answer(b, 2, 0);
+	w.nreq = 0;
+	w32(b, DMATEST_REQUEST, 7 | DMATEST_REQUEST_LAST); /* a stop marker: an answer to it is a surprise */
+	run(b, DMATEST_CMD_PAGE_REQUEST, A, 0, 1);
+	assert_true(w.nreq == 1 && w.req[0].last && w.req[0].access == 0);
+	assert_int_equal(r64(b, DMATEST_UNEXPECTED), 0);
+	answer(b, 0, 0);
+	assert_int_equal(r64(b, DMATEST_UNEXPECTED), 1);
+	run(b, DMATEST_CMD_PAGE_REQUEST | DMATEST_CMD_DST_LOCAL, A, 0, 1);
+	assert_int_equal(r32(b, DMATEST_ERROR), DMATEST_ERROR_COMMAND);
+	w.nreq = 3;
 	run(b, DMATEST_CMD_PAGE_REQUEST, A, 0, DMATEST_MAX_REQUESTS + 1);
 	assert_int_equal(r32(b, DMATEST_ERROR), DMATEST_ERROR_LENGTH);
 	assert_int_equal(w.nreq, 3);
