@@ -201,14 +201,16 @@ int fault_report(struct drv_dev *dev, const struct drv_page_request *pr)
 	struct host_function *f = dev->core;
 	struct host *h = host_of(f);
 	struct fault_group *fresh = pr->last ? nb_zalloc(sizeof(*fresh)) : NULL;
+	uint32_t dev_id;
 	int err;
 
 	pthread_mutex_lock(&h->fault_lock);
+	dev_id = f->fault.dev_id;
 	err = pr->last ? deliver_locked(f, pr, &fresh) : park_locked(f, pr);
 	pthread_mutex_unlock(&h->fault_lock);
 	nb_free(fresh);
 	if (err)
-		NB_TRACE(h->cfg.tr, host_fault_dropped, f->number, pr->pasid, pr->addr);
+		NB_TRACE(h->cfg.tr, host_fault_dropped, dev_id, pr->pasid, pr->addr);
 	return err;
 }
 
@@ -235,6 +237,7 @@ static void collect_locked(struct fault_route *r, struct nb_list *from, struct n
 			fault_drop_cookie_locked(g);
 		fault_unlink_locked(g);
 		nb_list_add_tail(out, &g->link);
+		NB_TRACE(host_of(g->fn)->cfg.tr, host_fault_dropped, g->fn->fault.dev_id, g->pasid, g->last.addr);
 	}
 }
 
@@ -265,10 +268,8 @@ void fault_route_set(struct host_group *g, struct fault_route *r, struct fault_f
 		nb_list_del(&r->link);
 	r->queue = queue;
 	pthread_mutex_unlock(&h->fault_lock);
-	nb_list_for_each_safe(left, next, &out, link) {
-		NB_TRACE(h->cfg.tr, host_fault_dropped, left->fn->number, left->pasid, left->last.addr);
+	nb_list_for_each_safe(left, next, &out, link)
 		fault_answer(left, DRV_PAGE_INVALID);
-	}
 }
 
 void fault_route_set_dev(struct host_group *g, struct fault_route *r, uint32_t dev_id)
