@@ -7,12 +7,27 @@
  */
 #include "oracle_vtd.h"
 
-/* QEMU's FI is the page of the address as the device sent it. */
+static unsigned int host_width(const struct oracle_diff *d)
+{
+	return d->unit->flags & U_AW39 ? 39 : 48;
+}
+
+/* QEMU's FI is the page of the address as the device sent it; of step 1 as well, which is in the same page. */
 static bool fault_info_ok(const struct oracle_diff *d)
 {
+	uint64_t page = d->b->iova & VTD_FRCD_0_FI;
+
 	return d->theirs->record[0] == d->ours->record[0] ||
-	       (d->theirs->record[0] == (d->b->iova & VTD_FRCD_0_FI) &&
-		(d->theirs->record[0] & d->ours->record[0]) == d->ours->record[0]);
+	       (d->theirs->record[0] == page && d->ours->record[0] == (page & nb_low_mask(host_width(d))));
+}
+
+/*
+ * Filters read what the case put at its place. Does damage lead ours to other places for its context, directory or PASID entry, so that
+ * they cannot know what was read there?
+ */
+static bool astray(const struct oracle_diff *d)
+{
+	return ((d->c->f[F_RTA_X] | d->c->f[F_ROOT_X] | (vtd_scalable(d->c) ? d->c->f[F_CTX0_X] | d->c->f[F_PDIR_X] : 0)) & BITS(63, 12));
 }
 
 /* Is the record the same but for its reason? */
@@ -37,7 +52,9 @@ static bool ours_refuses(const struct oracle_diff *d, unsigned int reason)
 
 static bool ttm_undecoded(const struct oracle_diff *d)
 {
-	return ours_refuses(d, VTD_FR_RTADDR_INV) || ours_refuses(d, VTD_FR_ABORT_MODE);
+	unsigned int most = d->unit->flags & (U_SM | U_FS) ? VTD_TTM_SCALABLE : VTD_TTM_LEGACY;
+
+	return d->c->f[F_TTM] > most && (ours_refuses(d, VTD_FR_RTADDR_INV) || ours_refuses(d, VTD_FR_ABORT_MODE));
 }
 
 /* ---- fault recording ---- */
@@ -93,7 +110,7 @@ static bool interrupt_range_read(const struct oracle_diff *d)
 
 static bool pass_through_width(const struct oracle_diff *d)
 {
-	return vtd_stage(d->c, d->b) == 0 && d->theirs->outcome != ORACLE_FAULT &&
+	return vtd_stage(d->c, d->b) == 0 && d->theirs->outcome != ORACLE_FAULT && d->b->iova >> 39 != 0 &&
 	       (ours_refuses(d, VTD_FR_ADDR_WIDE) || ours_refuses(d, VTD_FR_HPA_WIDE));
 }
 
@@ -109,7 +126,9 @@ static bool hit_without_fault(const struct oracle_diff *d)
 
 static bool root_other_half(const struct oracle_diff *d)
 {
-	return vtd_scalable(d->c) && vtd_word(d->b, W_ROOT_OTHER) && d->theirs->outcome == ORACLE_FAULT &&
+	uint64_t rsvd = BITS(11, 1) | ~nb_low_mask(host_width(d));
+
+	return vtd_scalable(d->c) && (vtd_word(d->b, W_ROOT_OTHER) & rsvd) && d->theirs->outcome == ORACLE_FAULT &&
 	       d->theirs->reason == VTD_FR_ROOT_RSVD;
 }
 
@@ -142,21 +161,28 @@ static bool context_features(const struct oracle_diff *d)
 
 static bool context_fpd(const struct oracle_diff *d)
 {
-	return d->ours->silent && d->theirs->outcome == ORACLE_FAULT && d->theirs->reason == VTD_FR_CTX_RSVD &&
-	       (d->ours->reason == VTD_FR_CTX_RSVD || d->ours->reason == VTD_FR_SCTX_RSVD);
+	uint64_t fpd = (vtd_word(d->b, W_CTX) | vtd_word(d->b, W_PDIR) | vtd_word(d->b, W_PASID)) & VTD_PASID_0_FPD;
+
+	return d->ours->silent && (fpd || astray(d)) && d->theirs->outcome == ORACLE_FAULT && d->theirs->reason == VTD_FR_CTX_RSVD &&
+	       (d->ours->reason == VTD_FR_CTX_RSVD || d->ours->reason == VTD_FR_SCTX_RSVD) &&
+	       ((vtd_word(d->b, W_CTX) & VTD_CTX_0_FPD) || astray(d));
 }
 
 /* FPD of the PASID directory and table entries is read only where the entries are good. */
 static bool pasid_fpd(const struct oracle_diff *d)
 {
-	return d->ours->silent && d->theirs->outcome == ORACLE_FAULT &&
+	uint64_t fpd = (vtd_word(d->b, W_CTX) | vtd_word(d->b, W_PDIR) | vtd_word(d->b, W_PASID)) & VTD_PASID_0_FPD;
+
+	return d->ours->silent && (fpd || astray(d)) && d->theirs->outcome == ORACLE_FAULT &&
 	       (d->theirs->reason == VTD_FR_PDIR_NP || d->theirs->reason == VTD_FR_PASID_NP ||
 		d->theirs->reason == VTD_FR_PASID_INV);
 }
 
 static bool directory_reserved(const struct oracle_diff *d)
 {
-	return ours_refuses(d, VTD_FR_PDIR_RSVD);
+	uint64_t rsvd = BITS(11, 2) | ~nb_low_mask(host_width(d));
+
+	return ours_refuses(d, VTD_FR_PDIR_RSVD) && ((vtd_word(d->b, W_PDIR) & rsvd) || astray(d));
 }
 
 static bool pasid_present_late(const struct oracle_diff *d)
@@ -164,10 +190,22 @@ static bool pasid_present_late(const struct oracle_diff *d)
 	return reasons(d, VTD_FR_PASID_NP, VTD_FR_PASID_INV);
 }
 
-/* Reserved bits of the PASID entry that ours faults on: anything may happen in QEMU, which goes on. */
+/* What 9.6 leaves reserved in these units: no SSADS, MTS, EAFS, ERS; SC, SRS, and one stage or the other. */
 static bool pasid_reserved(const struct oracle_diff *d)
 {
-	return ours_refuses(d, VTD_FR_PASID_RSVD);
+	bool fs = d->unit->flags & U_FS;
+	uint64_t addr = BITS(host_width(d) - 1, 12), bad;
+	unsigned int i;
+
+	bad = vtd_word(d->b, W_PASID) & ~(addr | VTD_PASID_0_P | VTD_PASID_0_FPD | VTD_PASID_0_AW | VTD_PASID_0_PGTT);
+	bad |= vtd_word(d->b, W_PASID + 1) & ~(VTD_PASID_1_DID | (d->unit->flags & U_SC ? VTD_PASID_1_PGSNP : 0) |
+					       (fs ? VTD_PASID_1_PWSNP : 0));
+	/* Ignored in revision 5 and here: NXE and SMEP, which belong to execute requests. */
+	bad |= vtd_word(d->b, W_PASID + 2) & ~(VTD_PASID_2_NXE | VTD_PASID_2_SMEP |
+					       (fs ? addr | VTD_PASID_2_FSPM | VTD_PASID_2_WPE : VTD_PASID_2_SRE));
+	for (i = 3; i < 8; i++)
+		bad |= vtd_word(d->b, W_PASID + i);
+	return ours_refuses(d, VTD_FR_PASID_RSVD) && (bad || astray(d));
 }
 
 /* ---- walks ---- */
