@@ -184,11 +184,23 @@ static int resolve_iommufd(void *opaque, int fd, struct iommufd_file **out)
 	return 0;
 }
 
+/* What a node is made of here (a memfd, a socket) is nobody's memory to map. */
+static bool is_node(void *opaque, int fd)
+{
+	enum node_kind kind;
+	unsigned int index;
+	struct stat st;
+
+	(void)opaque;
+	return sys_fstat(fd, &st) == 0 && file_identify(fd, &st, &kind, &index);
+}
+
 static int make_machine(struct machine **out)
 {
 	struct nb_diag diag = {""};
 	struct machine_cfg cfg = {
 		.resolve_iommufd = resolve_iommufd,
+		.is_node = is_node,
 		.log = host_log,
 		.fault_fd = fault_fd_open,
 		.fault_fd_abort = fault_fd_abort,

@@ -370,12 +370,35 @@ static void own_numbers(void)
 	CHECK(read(ev, &n, sizeof(n)) == sizeof(n) && n == 1);
 }
 
+/* What our device nodes are made of is no memory: IOMMU_IOAS_MAP_FILE refuses them as Linux refuses any device. */
+static void nodes_are_no_memory(void)
+{
+	struct setup s = start();
+	struct iommu_ioas_map_file m = {.size = sizeof(m),
+					.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE |
+						 IOMMU_IOAS_MAP_READABLE,
+					.ioas_id = s.ioas,
+					.length = PAGE,
+					.iova = IOVA};
+	const int fds[] = {s.iommu, s.dev, open("/dev/iommu", O_RDWR | O_CLOEXEC), dup(s.dev)};
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		m.fd = fds[i];
+		CHECK_ERR(ioctl(s.iommu, IOMMU_IOAS_MAP_FILE, &m), EINVAL);
+	}
+	m.fd = memfd_create("memory", MFD_CLOEXEC);
+	CHECK(m.fd >= 0 && ftruncate(m.fd, PAGE) == 0);
+	CHECK(ioctl(s.iommu, IOMMU_IOAS_MAP_FILE, &m) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct prog_case cases[] = {
 		{"taken-away", taken_away}, {"cut-short", cut_short},	  {"peer", peer},	    {"handlers", handlers},
 		{"background", background}, {"all-at-once", all_at_once}, {"give-back", give_back},
 		{"own-numbers", own_numbers}, {"faults", faults}, {"fault-thread", fault_thread}, {"fault-exit", fault_exit},
+		{"nodes", nodes_are_no_memory},
 		{0},
 	};
 	const struct prog_case *c;
