@@ -14,7 +14,8 @@ struct walk {
 	unsigned int ss_levels;
 	bool ss_ad, pwsnp;
 	/* first stage */
-	bool nested, priv, wpe, eafe;
+	bool nested, priv, wpe, eafe, exec, nxe, smep;
+	bool fpd; /* of the entries that were read so far and count */
 };
 
 static bool load(struct walk *w, u64 pa, u64 *v)
@@ -105,7 +106,7 @@ static int ss_steps(struct walk *w, u64 addr, char want, struct leaf *out)
 		}
 		if (bits(e, 11, 11) && (!(large || level == 1) || !w->n->sc))
 			return w->scalable ? 0x7a : 0x0c;
-		if (beyond_haw(w, e, 51))
+		if (bits(e, 62, 62) || beyond_haw(w, e, 51))
 			return w->scalable ? 0x7a : 0x0c;
 		r = r && (e & 1);
 		wr = wr && (e & 2);
@@ -163,7 +164,7 @@ static int fs_steps(struct walk *w, u64 addr, u64 root, unsigned int levels, boo
 		u64 gpa, pa, was;
 		struct leaf ss;
 	} seen[5];
-	bool rw = true, us = true;
+	bool rw = true, us = true, x = true;
 	int err;
 
 	if (top != 0 && top != UINT64_MAX >> (width - 1))
@@ -206,6 +207,7 @@ static int fs_steps(struct walk *w, u64 addr, u64 root, unsigned int levels, boo
 		}
 		rw = rw && (e & 2);
 		us = us && (e & 4);
+		x = x && !(w->nxe && bits(e, 63, 63));
 		if (!bits(e, 5, 5) || (w->eafe && !bits(e, 10, 10))) {
 			if (!w->pwsnp)
 				maybe(w, 0x90);
@@ -222,6 +224,8 @@ static int fs_steps(struct walk *w, u64 addr, u64 root, unsigned int levels, boo
 	out->w = rw || (w->priv && !w->wpe);
 	if (write && !out->w)
 		return 0x85;
+	if (w->exec && (!x || (w->priv && w->smep && us)))
+		return 0x82;
 	out->lg2 = 12 + 9 * (level - 1);
 	out->pa = (e & 0x000ffffffffff000 & ~((UINT64_C(1) << out->lg2) - 1)) |
 		  (addr & ((UINT64_C(1) << out->lg2) - 1));
@@ -280,6 +284,7 @@ static int legacy(struct walk *w, const struct naive_req *q, struct leaf *out)
 	root = lo & ~UINT64_C(0xfff);
 	if (!load(w, root + 16 * (q->rid & 0xff), &lo) || !load(w, root + 16 * (q->rid & 0xff) + 8, &hi))
 		return 0x09;
+	w->fpd = lo >> 1 & 1;
 	if (!(lo & 1))
 		return 0x02;
 	tt = lo >> 2 & 3;
@@ -307,6 +312,7 @@ static int scalable(struct walk *w, const struct naive_req *q, struct leaf *out)
 	unsigned int i, pgtt, aw, fspm, fslevels;
 	struct leaf fs, ss;
 	u64 pasid, pdts;
+	bool fpd;
 	int err;
 
 	if (q->with_pasid && q->pasid >> w->n->pasid_bits)
@@ -321,10 +327,14 @@ static int scalable(struct walk *w, const struct naive_req *q, struct leaf *out)
 	for (i = 0; i < 4; i++)
 		if (!load(w, at + 8 * i, &c[i]))
 			return 0x40;
+	w->fpd = c[0] >> 1 & 1;
 	if (!(c[0] & 1))
 		return 0x41;
-	if (bits(c[0], 8, 5) || (!w->n->pasid_bits && bits(c[0], 3, 3)) || bits(c[1], 63, 21) || c[2] || c[3] || beyond_haw(w, c[0], 63))
+	if (bits(c[0], 8, 5) || (!w->n->pasid_bits && bits(c[0], 3, 3)) || (!w->n->dt && bits(c[0], 2, 2)) ||
+	    (!w->n->prs && bits(c[0], 4, 4)) || (!w->n->rps && bits(c[1], 19, 0)) || (!w->n->rprivs && bits(c[1], 20, 20)) || bits(c[1], 63, 21) || c[2] || c[3] || beyond_haw(w, c[0], 63))
 		return 0x42;
+	if (bits(c[0], 4, 4) && !bits(c[0], 2, 2))
+		return 0x43;
 	pdts = c[0] >> 9 & 7;
 	if ((c[1] & 0xfffff) >> (pdts + 13))
 		return 0x43;
@@ -339,22 +349,30 @@ static int scalable(struct walk *w, const struct naive_req *q, struct leaf *out)
 	} else {
 		pasid = w->n->rps ? (c[1] & 0xfffff) : 0;
 	}
+	fpd = w->fpd;
+	w->fpd = false; /* 50h and 58h are not qualified */
 	if (!load(w, (c[0] & ~UINT64_C(0xfff)) + 8 * (pasid >> 6), &e))
 		return 0x50;
+	w->fpd = fpd = fpd || bits(e, 1, 1);
 	if (!(e & 1))
 		return 0x51;
 	if (bits(e, 11, 2) || beyond_haw(w, e, 63))
 		return 0x52;
 	at = (e & ~UINT64_C(0xfff)) + 64 * (pasid & 63);
+	w->fpd = false;
 	for (i = 0; i < 8; i++)
 		if (!load(w, at + 8 * i, &p[i]))
 			return 0x58;
+	w->fpd = fpd || bits(p[0], 1, 1);
 	if (!(p[0] & 1))
 		return 0x59;
 	pgtt = p[0] >> 6 & 7;
 	aw = p[0] >> 2 & 7;
 	fspm = p[2] >> 2 & 3;
-	if (bits(p[0], 11, 10) || bits(p[1], 22, 16) || bits(p[2], 11, 8) || p[3] || p[4] || p[5] || p[6] || p[7])
+	/* CD, EMTE, EMT, PWT, PCD and PAT are for units with memory types */
+	if (bits(p[0], 11, 10) || bits(p[0], 5, 5) || bits(p[1], 22, 16) || bits(p[1], 63, 25) || (!w->n->sc && bits(p[1], 24, 24)) ||
+	    (!w->n->ssad && bits(p[0], 9, 9)) || (!w->n->ers && bits(p[2], 1, 1)) || (!w->n->srs && bits(p[2], 0, 0)) ||
+	    (!w->n->eaf && bits(p[2], 7, 7)) || bits(p[2], 11, 8) || p[3] || p[4] || p[5] || p[6] || p[7])
 		return 0x5a;
 	if (beyond_haw(w, p[0], 63) || beyond_haw(w, p[2], 63))
 		return 0x5a;
@@ -371,14 +389,19 @@ static int scalable(struct walk *w, const struct naive_req *q, struct leaf *out)
 		return 0x5b;
 	if (pgtt == 3 && (p[2] & ~UINT64_C(0xfff)) >> (30 + 9 * aw < w->n->mgaw ? 30 + 9 * aw : w->n->mgaw))
 		return 0x5b;
-	if (q->priv && pgtt != 2 && pgtt != 4 && !(p[2] & 1))
+	if (q->exec && pgtt != 2 && pgtt != 4 && !bits(p[2], 1, 1))
+		return 0x5c;
+	w->priv = q->priv || (!q->with_pasid && bits(c[1], 20, 20));
+	if (w->priv && pgtt != 2 && pgtt != 4 && !(p[2] & 1))
 		return 0x5d;
+	w->exec = q->exec;
+	w->nxe = w->n->ers && bits(p[2], 5, 5);
+	w->smep = w->n->ers && bits(p[2], 6, 6);
 	w->pwsnp = p[1] >> 23 & 1;
 	fslevels = 4 + fspm;
 	w->ss_root = p[0] & ~UINT64_C(0xfff);
 	w->ss_levels = aw + 2;
 	w->ss_ad = p[0] >> 9 & 1;
-	w->priv = q->priv;
 	w->wpe = p[2] >> 4 & 1;
 	w->eafe = p[2] >> 7 & 1;
 	switch (pgtt) {
@@ -412,6 +435,7 @@ void naive_translate(struct naive_vtd *n, const struct naive_req *q, struct naiv
 	w.scalable = ttm == 1;
 	res->maybe = 0;
 	res->fault = ttm == 0 ? legacy(&w, q, &leaf) : ttm == 1 ? scalable(&w, q, &leaf) : 0x30;
+	res->silent = res->fault && w.fpd;
 	if (res->fault)
 		return;
 	res->pa = leaf.pa;

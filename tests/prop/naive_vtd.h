@@ -18,11 +18,14 @@ struct naive_vtd {
 	/* capabilities that decide about walks */
 	unsigned int haw, mgaw, pasid_bits;
 	bool has5, fs, ss, nest, pt, fs1g, ss2m, ss1g, sc, ssad, eaf, srs, ers, dt, rps;
+	bool prs;		/* page requests: else SCTX.PRE is reserved */
+	bool rprivs;		/* RID_PRIV */
 };
 
 struct naive_req {
 	uint64_t addr;
 	bool with_pasid, priv, write; /* else a read */
+	bool exec;		/* a read that wants to execute; only with a PASID */
 	uint32_t pasid;
 	uint16_t rid;
 };
@@ -35,6 +38,7 @@ struct naive_res {
 	uint64_t pa;
 	unsigned int lg2;	/* 0: nobody says */
 	bool r, w;		/* what the requester may do there */
+	bool silent;		/* the fault is not recorded (FPD) */
 	unsigned int nwords;	/* addresses of the words that the walk read, in order */
 	uint64_t word[64];
 };

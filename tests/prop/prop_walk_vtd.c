@@ -5,12 +5,11 @@
  *	prop_walk_vtd [--seed N] [--cases N] [--survey]
  *
  * A case builds structures for one request out of random levels, sizes, rights and widths, damages at most one word on the
- * path in one place, and asks model and naive walker for a read, a write and a read again: same verdict, same fault
- * reason, same address, size and rights, and bit for bit the same memory (A and D bits). After a fault A and D bits may
- * differ, since hardware may set some before it finds out.
+ * path in one place, and asks model and naive walker for a read (perhaps to execute), a write and a read again: same verdict, same
+ * fault reason, recorded or not (FPD), same address, size and rights, and bit for bit the same memory (A and D bits). After a fault A and D
+ * bits may differ, since hardware may set some before it finds out.
  *
- * Left out, because the manual leaves them open or the model has its own opinion in writing: FPD, device-TLB and page
- * request enables, memory types, execute requests, bits 62:61 of second-stage entries.
+ * Left out, because the manual leaves it open: privileged and execute requests where there is no first stage.
  *
  * --survey goes on after a difference and lists each kind once. A case is its seed: `--seed N --cases 1` repeats it.
  */
@@ -39,7 +38,7 @@ struct world {
 	uint64_t base;
 	unsigned int used;
 	uint8_t cls[NPAGES];
-	bool legacy, nested;
+	bool legacy, nested, first; /* first: there is a first stage */
 	uint64_t ss_root, fs_root, rtaddr;
 	unsigned int ss_levels, fs_levels;
 	struct naive_req req;
@@ -166,6 +165,8 @@ static uint64_t fs_flags(struct world *w)
 		f = 1 | (rnd(w, 4) << 1);
 	if (chance(w, 3))
 		f |= 0x20;
+	if (w->caps.exec_request && chance(w, 12))
+		f |= UINT64_C(1) << 63;
 	return f | fs_noise(w);
 }
 
@@ -222,6 +223,11 @@ static uint64_t canonical(uint64_t addr, unsigned int width)
 	return addr >> (width - 1) & 1 ? addr | ~low(width) : addr & low(width);
 }
 
+static unsigned int fpd(struct world *w)
+{
+	return chance(w, 8) ? 2 : 0;
+}
+
 static bool build_legacy(struct world *w, uint64_t root)
 {
 	uint64_t ctx = new_page(w, CTX), at = ctx + 16u * (w->req.rid & 0xff);
@@ -234,7 +240,7 @@ static bool build_legacy(struct world *w, uint64_t root)
 		aw = vtd_caps_widest(&w->caps) == 57 ? 3 : vtd_caps_widest(&w->caps) == 48 ? 2 : 1;
 	w->ss_root = new_page(w, SS);
 	put(w, root + 16u * (w->req.rid >> 8), ctx | 1);
-	put(w, at, w->ss_root | (pt ? 2u << 2 : 0) | 1);
+	put(w, at, w->ss_root | (pt ? 2u << 2 : w->caps.device_tlb && chance(w, 2) ? 1u << 2 : 0) | fpd(w) | 1);
 	put(w, at + 8, aw | rnd(w, 16) << 3 | (2 + rnd(w, 14)) << 8);
 	w->req.addr = rnd64(w) & low(ss_width(w));
 	if (pt)
@@ -248,6 +254,7 @@ static bool build_scalable(struct world *w, uint64_t root)
 	unsigned int kinds[4], nkinds = 0, kind;
 	uint64_t rid_pasid = 0, pasid, q0 = 1, q2 = 0, pdts;
 	unsigned int fswidth;
+	bool dte, rid_priv;
 
 	if (w->caps.first_stage)
 		kinds[nkinds++] = 1;
@@ -269,9 +276,13 @@ static bool build_scalable(struct world *w, uint64_t root)
 	w->req.pasid = (uint32_t)pasid;
 	put(w, root + 16u * (w->req.rid >> 8) + (w->req.rid & 0x80 ? 8 : 0), ctx | 1);
 	at = ctx + 32u * (w->req.rid & 0x7f);
-	put(w, at, dir | 1 | (w->caps.pasid_bits ? 8 : 0) | pdts << 9);
-	put(w, at + 8, rid_pasid);
-	put(w, dir + 8 * (pasid >> 6), tab | 1);
+	w->first = kind == 1 || kind == 3;
+	dte = w->caps.device_tlb && chance(w, 2);
+	rid_priv = w->caps.rid_priv && w->first && chance(w, 4);
+	put(w, at, dir | 1 | fpd(w) | (dte ? 4 : 0) | (w->caps.pasid_bits ? 8 : 0) | (dte && w->caps.page_requests && chance(w, 2) ? 16 : 0) |
+			   pdts << 9);
+	put(w, at + 8, rid_pasid | (rid_priv ? 1 << 20 : 0));
+	put(w, dir + 8 * (pasid >> 6), tab | 1 | fpd(w));
 	at = tab + 64 * (pasid & 63);
 	w->nested = kind == 3;
 	w->ss_levels = pick_ss_levels(w);
@@ -301,15 +312,16 @@ static bool build_scalable(struct world *w, uint64_t root)
 		target = (target & ~in) | (addr & in);
 		if (w->nested && !build_ss_leaf(w, target))
 			return false;
-		q2 = w->fs_root | (w->fs_levels == 5 ? 4 : 0) | (w->req.priv && !chance(w, 6) ? 1 : 0) |
+		q2 = w->fs_root | (w->fs_levels == 5 ? 4 : 0) | ((w->req.priv || rid_priv) && !chance(w, 6) ? 1 : 0) |
+		     (w->req.exec && !chance(w, 6) ? 2 : 0) | (w->caps.exec_request ? rnd(w, 4) << 5 : 0) |
 		     (chance(w, 2) ? 0x10 : 0) | (w->caps.ext_access && chance(w, 2) ? 0x80 : 0);
 	} else if (kind == 2 && !build_ss_leaf(w, addr)) {
 		return false;
 	}
-	put(w, at, q0);
-	if (kind == 2 || kind == 4)
-		w->req.priv = false;
-	put(w, at + 8, (2 + rnd(w, 14)) | (chance(w, 12) ? 0 : 1 << 23));
+	put(w, at, q0 | fpd(w));
+	if (!w->first)
+		w->req.priv = w->req.exec = false;
+	put(w, at + 8, (2 + rnd(w, 14)) | (chance(w, 12) ? 0 : 1 << 23) | (w->caps.snoop_control ? rnd(w, 2) << 24 : 0));
 	put(w, at + 16, q2);
 	return true;
 }
@@ -322,28 +334,19 @@ static bool may_flip(const struct world *w, enum cls cls, uint64_t pa, unsigned 
 	switch (cls) {
 	case ROOT:
 	case FS:
-		return true;
 	case SS:
-		return bit != 61 && bit != 62;
 	case PDIR:
-		return bit != 1;
+		return true;
 	case CTX:
-		if (w->legacy)
-			return pa & 8 ? bit < 3 || bit == 7 || bit >= 24 : bit != 1;
+		if (w->legacy) /* word 1: DID and ignored bits */
+			return pa & 8 ? bit < 3 || bit == 7 || bit >= 24 : true;
 		q = (unsigned int)(pa >> 3) & 3;
-		if (q == 0)
-			return bit != 1 && bit != 2 && bit != 4;
-		return q != 1 || bit > 20 || (bit < 20 && w->caps.rid_pasid);
+		return q != 1 || bit != 20 || w->first;
 	case PTAB:
 		q = (unsigned int)(pa >> 3) & 7;
-		if (q == 0)
-			return bit != 1 && bit != 5 && bit != 9 && (bit < 6 || bit > 8 || !w->req.priv);
-		if (q == 1)
-			return bit >= 16 && bit <= 22;
-		if (q == 2)
-			return bit != 1 && bit != 5 && bit != 6 && (bit != 7 || w->caps.ext_access) &&
-			       (bit != 0 || w->caps.supervisor);
-		return true;
+		if (q == 0) /* another PGTT may have no first stage */
+			return bit < 6 || bit > 8 || !(w->req.priv || w->req.exec || w->caps.rid_priv);
+		return q != 1 || (bit >= 16 && bit != 23);
 	default:
 		return false;
 	}
@@ -358,7 +361,7 @@ static void naive_of(const struct world *w, struct naive_vtd *n)
 		.pt = w->caps.pass_through, .fs1g = w->caps.fs_1g, .ss2m = w->caps.ss_2m, .ss1g = w->caps.ss_1g,
 		.sc = w->caps.snoop_control, .ssad = w->caps.ss_dirty, .eaf = w->caps.ext_access,
 		.srs = w->caps.supervisor, .ers = w->caps.exec_request, .dt = w->caps.device_tlb,
-		.rps = w->caps.rid_pasid,
+		.rps = w->caps.rid_pasid, .prs = w->caps.page_requests, .rprivs = w->caps.rid_priv,
 	};
 }
 
@@ -407,7 +410,7 @@ static bool build(struct world *w)
 	memset(w->image, 0, 4096u * w->used);
 	memset(w->cls, 0, sizeof(w->cls));
 	w->used = 0;
-	w->nested = false;
+	w->nested = w->first = false;
 	w->legacy = !w->caps.scalable || chance(w, 4);
 	if (w->legacy && !w->caps.second_stage)
 		return false;
@@ -415,6 +418,7 @@ static bool build(struct world *w)
 	w->req = (struct naive_req){.rid = (uint16_t)rnd(w, 65536)};
 	w->req.with_pasid = w->legacy ? chance(w, 20) : w->caps.pasid_bits && chance(w, 2);
 	w->req.priv = w->req.with_pasid && w->caps.supervisor && chance(w, 3);
+	w->req.exec = w->req.with_pasid && w->caps.exec_request && chance(w, 3);
 	w->rtaddr = root | (w->legacy ? 0 : UINT64_C(1) << 10);
 	if (!(w->legacy ? build_legacy(w, root) : build_scalable(w, root)))
 		return false;
@@ -464,7 +468,7 @@ static bool same_memory(const struct world *w, bool exact, bool *stray)
 	if (exact)
 		return false;
 	for (p = 0; p < w->used; p++) {
-		uint64_t may = w->cls[p] == FS ? 0x460 : w->cls[p] == SS ? 0x300 : 0x760;
+		const uint64_t own = w->cls[p] == FS ? 0x460 : w->cls[p] == SS ? 0x300 : 0, may = 0x760;
 
 		for (i = 0; i < 4096; i += 8) {
 			uint64_t a, b;
@@ -473,7 +477,7 @@ static bool same_memory(const struct world *w, bool exact, bool *stray)
 			memcpy(&b, w->image + 4096u * p + i, 8);
 			if ((a ^ b) & ~may)
 				return false;
-			*stray |= a != b && w->cls[p] != FS && w->cls[p] != SS;
+			*stray |= ((a ^ b) & ~own) != 0;
 		}
 	}
 	return true;
@@ -498,6 +502,7 @@ static void setup_unit(struct world *w)
 
 static void run_case(struct world *w, uint64_t seed, bool survey, uint64_t counts[2])
 {
+	const bool exec = w->req.exec;
 	unsigned int step;
 	bool stray = false;
 
@@ -507,13 +512,14 @@ static void run_case(struct world *w, uint64_t seed, bool survey, uint64_t count
 		struct hw_request hq = {.addr = w->req.addr,
 					.pasid = w->req.with_pasid ? w->req.pasid : NB_NO_PASID,
 					.rid = w->req.rid,
-					.access = step == 1 ? HW_WRITE : HW_READ,
+					.access = step == 1 ? HW_WRITE : exec ? HW_READ | HW_EXEC : HW_READ,
 					.flags = w->req.priv ? HW_PRIV : 0};
 		struct hw_result got = {0};
 		struct naive_res want;
 		struct naive_vtd n;
 
 		w->req.write = step == 1;
+		w->req.exec = exec && step != 1;
 		naive_of(w, &n);
 		naive_translate(&n, &w->req, &want);
 		if (!want.fault && (want.pa >> 20) == 0xfee)
@@ -525,6 +531,8 @@ static void run_case(struct world *w, uint64_t seed, bool survey, uint64_t count
 		if (want.fault) {
 			if (got.kind != HW_FAULT || (got.fault.reason != want.fault && got.fault.reason != want.maybe))
 				difference(w, seed, step, &want, &got, "verdict", survey);
+			else if (want.silent != (got.fault.record_len == 0))
+				difference(w, seed, step, &want, &got, want.silent ? "recorded" : "not recorded", survey);
 			else if (!same_memory(w, false, &stray))
 				difference(w, seed, step, &want, &got, "memory", survey);
 			memcpy(w->image, w->ram, 4096u * w->used);
@@ -551,9 +559,7 @@ static void random_caps(struct world *w)
 
 	do {
 		vtd_caps_all(c);
-		c->exec_request = false;
-		/* they stand on device-TLBs */
-		c->page_requests = c->dev_tlb_throttle = c->no_write_flag = false;
+		c->dev_tlb_throttle = c->no_write_flag = false;
 		c->mgaw = mgaws[rnd(w, 3)];
 		c->levels5 = chance(w, 2);
 		c->scalable = !chance(w, 6);
@@ -572,7 +578,10 @@ static void random_caps(struct world *w)
 		c->supervisor = c->scalable && chance(w, 2);
 		c->pasid_bits = c->scalable && !chance(w, 4) ? 20 : 0;
 		c->rid_pasid = c->scalable && chance(w, 2);
-		c->device_tlb = false;
+		c->rid_priv = c->supervisor && chance(w, 2);
+		c->exec_request = c->first_stage && c->pasid_bits && chance(w, 2);
+		c->device_tlb = chance(w, 2);
+		c->page_requests = c->device_tlb && c->scalable && chance(w, 2);
 		c->coherent = true;
 	} while (vtd_caps_check(c, NULL));
 }
