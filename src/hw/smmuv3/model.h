@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The inside of one SMMU, shared by the files of this folder only.
+ *
+ * Locks, in this order; a holder never waits for a grace period except where said:
+ *   mmio_lock   registers and the command queue; held across nb_rcu_synchronize(), so never taken by a requester
+ *   prq_lock    the PRI queue; a requester takes it in page_request()
+ *   event_lock  the event queue, stalled transactions, GERROR; a requester takes it in report()
+ *   tlb.lock    everything cached, configuration included (a spinlock)
+ * Interrupt messages are collected in struct smmu_msis and sent when all locks are gone.
+ */
+#ifndef NB_HW_SMMUV3_MODEL_H
+#define NB_HW_SMMUV3_MODEL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/rcu.h"
+#include "hw/smmuv3/smmu.h"
+#include "hw/smmuv3/tlb.h"
+#include "spec/smmuv3/cd.h"
+#include "spec/smmuv3/cmds.h"
+#include "spec/smmuv3/events.h"
+#include "spec/smmuv3/pte.h"
+#include "spec/smmuv3/regs.h"
+#include "spec/smmuv3/ste.h"
+
+/* ---- decoded configuration: everything was checked, nothing is illegal ---- */
+
+/* Stage 2 of an STE. */
+struct smmu_s2 {
+	uint64_t ttb;	 /* aligned for its start table */
+	uint8_t ia_bits; /* 64 - S2T0SZ */
+	uint8_t tg;	 /* granule: 12, 14, 16 */
+	uint8_t start;	 /* level of the walk's start: -1..3, as the manual counts */
+	uint8_t oa_bits; /* effective S2PS */
+	uint16_t vmid;
+	bool ds, big_endian, affd, ha, hd, ptw, fwb, r, s;
+};
+#define SMMU_LEVEL_M1 255 /* start: level -1 */
+
+/* Stage 1 of a CD. [0] and [1] belong to TTB0 and TTB1; with one range only [0] counts. */
+struct smmu_s1 {
+	uint64_t ttb[2];
+	uint8_t ia_bits[2]; /* 64 - TxSZ */
+	uint8_t tg[2];	    /* 12, 14, 16 */
+	bool epd[2], tbi[2], had[2], e0pd[2];
+	uint8_t oa_bits;    /* effective IPS */
+	bool two_ranges;    /* EL1 and EL2-E2H: TTB1 and unprivileged requests exist */
+	bool ds, big_endian, affd, ha, hd, wxn, uwxn, pan, epan, aset;
+	bool a, r, s;	    /* 5.5 */
+	uint16_t asid;	    /* EL2: 0 */
+	uint64_t mair;
+};
+
+enum smmu_kind { SMMU_K_BYPASS, SMMU_K_S1, SMMU_K_S2, SMMU_K_NESTED };
+
+/* A translation function, of a StreamID or of a (StreamID, SubstreamID). Immutable once published under RCU. */
+struct smmu_cfg {
+	/* An address may be looked up at once if ((address + in_bias) & in_mask) is 0; else smmu_walk() decides. */
+	uint64_t in_bias, in_mask;
+	struct smmu_tag *tag, *gtag, *s2tag; /* gtag: stage 1, else null. s2tag: stage 2, else null. Never null where they exist. */
+	uint8_t kind;
+	uint8_t regime;	       /* enum smmu_regime; of VMID only with SMMU_R_EL1 */
+	uint8_t privcfg, instcfg; /* SMMU_CFG_*; requests are overridden before they come to the walk */
+	bool hot;	       /* requests without SubstreamID need nothing but a translation: no override, not bypass */
+	bool mev;
+	uint16_t sid, vmid;
+	uint32_t ssid;	       /* NB_NO_PASID: of no CD */
+	struct smmu_s1 s1;
+	struct smmu_s2 s2;
+	uint8_t bad;	       /* a CD that is illegal, cached as such: the event; else 0 */
+	struct smmu_cfg *_Atomic next; /* chain of the CD cache */
+	struct smmu_cfg *dead;
+};
+
+/* A stream: its STE, in whatever state. Immutable once published. */
+struct smmu_dev {
+	uint8_t bad;	  /* illegal, and cached as such: the event; else 0 */
+	uint8_t config;	  /* SMMU_STE_CONFIG_* */
+	uint8_t s1fmt, s1cdmax, s1dss, eats;
+	uint8_t regime;
+	bool s1stalld, ppar, mev;
+	uint16_t sid, vmid;
+	uint64_t s1ctx;
+	uint8_t privcfg, instcfg;
+	struct smmu_cfg nos1; /* stage 1 off or bypassed: kind bypass or S2 */
+	struct smmu_dev *dead;
+};
+
+/* A level 1 descriptor of a CD table, as fetched. Immutable once published. */
+struct smmu_l1 {
+	uint64_t w;
+	uint16_t sid;
+	uint32_t index;
+	struct smmu_l1 *_Atomic next;
+	struct smmu_l1 *dead;
+};
+
+/* Configuration cache by StreamID. `fast` answers requests without SubstreamID: set only while both the STE and, where
+ * there is one, the CD behind it are cached. */
+struct smmu_slot {
+	struct smmu_dev *_Atomic dev;
+	struct smmu_cfg *_Atomic fast;
+};
+struct smmu_bus {
+	struct smmu_slot slot[256];
+};
+
+#define SMMU_CD_HASH 1024 /* CD cache: chains by StreamID and SubstreamID */
+#define SMMU_CD_MAX  16384
+#define SMMU_L1CD_HASH 256
+#define SMMU_L1STD_MAX 1024 /* 16-bit StreamIDs, SPLIT at least 6 */
+
+/* ---- the unit ---- */
+
+#define SMMU_MODE_EN	 1u /* CR0.SMMUEN */
+#define SMMU_MODE_ATSCHK 2u
+#define SMMU_MODE_E2H	 4u
+#define SMMU_MODE_RECINVSID 8u
+#define SMMU_MODE_REC_CFG_ATS 16u
+
+struct smmu_queue { /* a queue's registers; what protects it is said where it stands */
+	uint64_t base;
+	uint32_t prod, cons;
+};
+struct smmu_irq { /* *_IRQ_CFG0 to 2 */
+	uint64_t addr;
+	uint32_t data, attr;
+};
+
+/* A transaction that faulted with Stall and waits for CMD_RESUME: stall.c. */
+struct smmu_stall {
+	bool busy;
+	bool told;	/* its record is in the event queue */
+	uint16_t sid;
+	uint64_t rec[4];
+};
+
+struct smmu {
+	struct hw_iommu hw; /* first */
+	/* hot: read by every translation */
+	_Atomic uint32_t mode;
+	struct smmu_tlb tlb;
+	struct smmu_bus *_Atomic bus[256];
+
+	struct smmu_caps caps;
+	struct smmu_idregs id;
+	_Atomic uint64_t strtab;     /* STRTAB_BASE.ADDR, and */
+	_Atomic uint32_t strtab_cfg; /* STRTAB_BASE_CFG, as latched by SMMUEN */
+	_Atomic uint32_t gbpa;
+
+	/* configuration caches, read under RCU, written under tlb.lock */
+	struct smmu_cfg *_Atomic cds[SMMU_CD_HASH];
+	struct smmu_l1 *_Atomic l1cds[SMMU_L1CD_HASH];
+	_Atomic uint64_t l1std[SMMU_L1STD_MAX]; /* bit 63: cached */
+	uint32_t ncds, nl1cds;
+	/* unpublished, waiting for a grace period; under tlb.lock */
+	struct smmu_dev *dead_devs;
+	struct smmu_cfg *dead_cfgs;
+	struct smmu_l1 *dead_l1s;
+	uint32_t ndead;
+
+	/* registers; mmio_lock */
+	pthread_mutex_t mmio_lock;
+	uint32_t cr0, cr1, cr2, agbpa;
+	uint64_t strtab_base;
+	uint32_t strtab_base_cfg;
+	struct smmu_queue cmdq;
+	bool inv_pending; /* something was invalidated and no grace period has passed since */
+	bool atc_lost;	  /* an ATC invalidation went unanswered and no CMD_SYNC has said so */
+	int32_t lost_sid; /* injected: this device-TLB does not answer; -1: none */
+
+	/* PRI queue; prq_lock */
+	pthread_mutex_t prq_lock;
+	struct smmu_queue priq;
+	struct smmu_irq priq_irq;
+
+	/* events; event_lock */
+	pthread_mutex_t event_lock;
+	struct smmu_queue evtq;
+	struct smmu_irq evtq_irq, gerror_irq;
+	uint32_t gerror, gerrorn, irq_ctrl;
+	uint32_t queues_on; /* CR0's EVENTQEN and PRIQEN, as event_lock and prq_lock holders see them */
+	struct smmu_stall stalls[SMMU_STALLS];
+	uint64_t merged[4]; /* last record that others may be merged with; word 0 0: none */
+};
+
+static inline struct smmu *to_smmu(struct hw_iommu *hw)
+{
+	return (struct smmu *)(void *)hw;
+}
+
+/* ---- walks with a report of each entry: steps.c ---- */
+
+struct smmu_steps {
+	hw_step_fn *fn;
+	void *opaque;
+};
+void smmu_step_entry(const struct smmu_steps *st, const char *name, uint64_t pa, bool gpa_valid, uint64_t ipa, bool fetched,
+		     const uint64_t *w, unsigned int n, const char *fields);
+/* level as the manual counts: 0..3, or -1. */
+void smmu_step_pte(const struct smmu_steps *st, unsigned int stage, int level, uint64_t pa, bool gpa_valid, uint64_t ipa,
+		   bool fetched, uint64_t e, const char *fields);
+
+/* ---- faults: event.c ---- */
+
+/* Why a translation ended, in the words of 7.3. */
+struct smmu_why {
+	uint8_t type;	/* SMMU_EVT_* */
+	uint8_t class;	/* SMMU_CLASS_*; events that have one */
+	bool s2;	/* of stage 2 */
+	bool ttrnw;	/* F_PERMISSION with class TT: the descriptor access was a read */
+	uint64_t ipa;	/* with s2: what stage 2 refused */
+	uint64_t fetch;	/* F_*_FETCH, F_WALK_EABT: physical address of the descriptor */
+};
+
+/*
+ * Fill *res with a fault and its record; nothing is logged yet. cfg says whether it is recorded, aborted or stalled (A, R, S
+ * of the stage) and may be null for faults of configuration, which always abort. req is as the walk got it, with overrides.
+ */
+void smmu_fault(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *req, struct hw_result *res,
+		const struct smmu_why *why);
+
+/* ---- walk.c ---- */
+
+/*
+ * Translate, fill the TLB, log nothing. cfg is not bypass. req: access is not 0; PRIVCFG and INSTCFG were applied; HW_PRIV
+ * tells the privilege; HW_EXEC without HW_WRITE is an instruction read. seq is tlb.inv_seq as it was before anything was
+ * read, configuration included. Inside a read section.
+ */
+void smmu_walk(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *req, struct hw_result *res, uint64_t seq);
+/* The same from memory, not from caches, and changing nothing: HW_OBSERVE. st may be null. */
+void smmu_walk_observe(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *req, struct hw_result *res,
+		       const struct smmu_steps *st);
+/*
+ * Stage 2 for the fetch of a structure that lies in intermediate addresses: CD, L1CD (SMMU_CLASS_CD), and for the walk's own use
+ * stage 1 descriptors (SMMU_CLASS_TT; write: an update of one). s2tag null: no TLB. With st or observe nothing changes. True: *pa; false: *why.
+ */
+bool smmu_s2_fetch(struct smmu *v, const struct smmu_s2 *s2, struct smmu_tag *s2tag, uint64_t ipa, unsigned int class,
+		   bool write, bool observe, const struct smmu_steps *st, uint64_t seq, uint64_t *pa, struct smmu_why *why);
+/*
+ * A TLB value was found for the request: 0 done, *res filled (res->pa was set by the caller); > 0: the value does not
+ * do (a dirty bit to be set, a permission to be explained): walk.
+ */
+int smmu_hit(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *req, struct hw_result *res, uint64_t val);
+
+/* ---- tlb.c: what config.c, inval.c and queue.c call ---- */
+
+/*
+ * Give a translation function (kind, regime, vmid, s1.asid are set) its tags. With tlb.lock held, so memory that may be needed is
+ * allocated before: spares are used and set to null, or freed by smmu_spares_put(). Without room: tags that cache nothing.
+ */
+struct smmu_spares {
+	void *p[4];
+};
+void smmu_spares_get(struct smmu_spares *sp);
+void smmu_spares_put(struct smmu_spares *sp);
+void smmu_tags_locked(struct smmu_tlb *t, struct smmu_cfg *cfg, struct smmu_spares *sp);
+/* The same for functions that are not published: tags that cache nothing. */
+void smmu_tags_none(struct smmu_tlb *t, struct smmu_cfg *cfg);
+
+/* Invalidations of translations. Each takes the lock and moves inv_seq first and last; a grace period is the caller's. */
+void smmu_tlbi_all(struct smmu *v, bool el1, bool el2);	/* el1: NSNH_ALL, both stages, all VMIDs; el2: EL2_ALL */
+void smmu_tlbi_vmid(struct smmu *v, uint16_t vmid, bool s2); /* NH_ALL; with s2: S12_VMALL */
+void smmu_tlbi_asid(struct smmu *v, enum smmu_regime regime, uint16_t vmid, uint16_t asid); /* not global entries */
+void smmu_tlbi_va(struct smmu *v, enum smmu_regime regime, uint16_t vmid, uint16_t asid, const struct smmu_range *r);
+void smmu_tlbi_vaa(struct smmu *v, enum smmu_regime regime, uint16_t vmid, const struct smmu_range *r);
+void smmu_tlbi_ipa(struct smmu *v, uint16_t vmid, const struct smmu_range *r);
+
+/*
+ * Everything goes, tags included; the result is handed to smmu_tlb_dispose() after a grace period, and until
+ * smmu_tlb_restart_locked() every tag given out caches nothing. inv_seq was advanced under this lock before.
+ */
+void *smmu_tlb_forget_locked(struct smmu_tlb *t);
+void smmu_tlb_restart_locked(struct smmu_tlb *t);
+void smmu_tlb_dispose(void *forgotten);
+
+#endif

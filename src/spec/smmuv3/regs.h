@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * SMMUv3 registers: offsets and fields, Non-secure programming interface.
+ *
+ * Arm System Memory Management Unit Architecture Specification, SMMU architecture version 3, IHI 0070, issue G.b,
+ * chapter 6. Field names are the manual's. Secure, Realm and Root registers, ATOS, VATOS, MPAM and DPT are
+ * not used here.
+ */
+#ifndef NB_SPEC_SMMUV3_REGS_H
+#define NB_SPEC_SMMUV3_REGS_H
+
+#include "base/bits.h"
+
+/* Offsets. 64-bit registers may be accessed as two 32-bit halves, low at the offset. */
+enum {
+	SMMU_REG_IDR0 = 0x00,
+	SMMU_REG_IDR1 = 0x04,
+	SMMU_REG_IDR2 = 0x08,
+	SMMU_REG_IDR3 = 0x0c,
+	SMMU_REG_IDR4 = 0x10,
+	SMMU_REG_IDR5 = 0x14,
+	SMMU_REG_IIDR = 0x18,
+	SMMU_REG_AIDR = 0x1c,
+	SMMU_REG_CR0 = 0x20,
+	SMMU_REG_CR0ACK = 0x24,
+	SMMU_REG_CR1 = 0x28,
+	SMMU_REG_CR2 = 0x2c,
+	SMMU_REG_STATUSR = 0x40,
+	SMMU_REG_GBPA = 0x44,
+	SMMU_REG_AGBPA = 0x48,
+	SMMU_REG_IRQ_CTRL = 0x50,
+	SMMU_REG_IRQ_CTRLACK = 0x54,
+	SMMU_REG_GERROR = 0x60,
+	SMMU_REG_GERRORN = 0x64,
+	SMMU_REG_GERROR_IRQ_CFG0 = 0x68, /* 64 */
+	SMMU_REG_GERROR_IRQ_CFG1 = 0x70,
+	SMMU_REG_GERROR_IRQ_CFG2 = 0x74,
+	SMMU_REG_STRTAB_BASE = 0x80, /* 64 */
+	SMMU_REG_STRTAB_BASE_CFG = 0x88,
+	SMMU_REG_CMDQ_BASE = 0x90, /* 64 */
+	SMMU_REG_CMDQ_PROD = 0x98,
+	SMMU_REG_CMDQ_CONS = 0x9c,
+	SMMU_REG_EVENTQ_BASE = 0xa0, /* 64 */
+	SMMU_REG_EVENTQ_IRQ_CFG0 = 0xb0, /* 64 */
+	SMMU_REG_EVENTQ_IRQ_CFG1 = 0xb8,
+	SMMU_REG_EVENTQ_IRQ_CFG2 = 0xbc,
+	SMMU_REG_PRIQ_BASE = 0xc0, /* 64 */
+	SMMU_REG_PRIQ_IRQ_CFG0 = 0xd0, /* 64 */
+	SMMU_REG_PRIQ_IRQ_CFG1 = 0xd8,
+	SMMU_REG_PRIQ_IRQ_CFG2 = 0xdc,
+	/* Page 1 */
+	SMMU_REG_EVENTQ_PROD = 0x100a8,
+	SMMU_REG_EVENTQ_CONS = 0x100ac,
+	SMMU_REG_PRIQ_PROD = 0x100c8,
+	SMMU_REG_PRIQ_CONS = 0x100cc,
+};
+#define SMMU_PAGE1 0x10000
+#define SMMU_REGS_SIZE 0x20000
+
+/* 6.3.1 IDR0 */
+#define SMMU_IDR0_S2P	      BIT(0)
+#define SMMU_IDR0_S1P	      BIT(1)
+#define SMMU_IDR0_TTF	      BITS(3, 2)
+#define SMMU_IDR0_COHACC      BIT(4)
+#define SMMU_IDR0_BTM	      BIT(5)
+#define SMMU_IDR0_HTTU	      BITS(7, 6)
+#define SMMU_IDR0_DORMHINT    BIT(8)
+#define SMMU_IDR0_HYP	      BIT(9)
+#define SMMU_IDR0_ATS	      BIT(10)
+#define SMMU_IDR0_NS1ATS      BIT(11)
+#define SMMU_IDR0_ASID16      BIT(12)
+#define SMMU_IDR0_MSI	      BIT(13)
+#define SMMU_IDR0_SEV	      BIT(14)
+#define SMMU_IDR0_ATOS	      BIT(15)
+#define SMMU_IDR0_PRI	      BIT(16)
+#define SMMU_IDR0_VMW	      BIT(17)
+#define SMMU_IDR0_VMID16      BIT(18)
+#define SMMU_IDR0_CD2L	      BIT(19)
+#define SMMU_IDR0_VATOS	      BIT(20)
+#define SMMU_IDR0_TTENDIAN    BITS(22, 21)
+#define SMMU_IDR0_ATSRECERR   BIT(23)
+#define SMMU_IDR0_STALL_MODEL BITS(25, 24)
+#define SMMU_IDR0_TERM_MODEL  BIT(26)
+#define SMMU_IDR0_ST_LEVEL    BITS(28, 27)
+#define SMMU_IDR0_RME_IMPL    BIT(30)
+enum { SMMU_TTF_AA64 = 2 };
+enum { SMMU_HTTU_NONE = 0, SMMU_HTTU_A = 1, SMMU_HTTU_AD = 2, SMMU_HTTU_HAFT = 3 };
+enum { SMMU_TTENDIAN_MIXED = 0, SMMU_TTENDIAN_LITTLE = 2, SMMU_TTENDIAN_BIG = 3 };
+enum { SMMU_STALL_BOTH = 0, SMMU_STALL_NEVER = 1, SMMU_STALL_ALWAYS = 2 };
+enum { SMMU_ST_LINEAR = 0, SMMU_ST_2LEVEL = 1 };
+
+/* 6.3.2 IDR1 */
+#define SMMU_IDR1_SIDSIZE	 BITS(5, 0)
+#define SMMU_IDR1_SSIDSIZE	 BITS(10, 6)
+#define SMMU_IDR1_PRIQS		 BITS(15, 11)
+#define SMMU_IDR1_EVENTQS	 BITS(20, 16)
+#define SMMU_IDR1_CMDQS		 BITS(25, 21)
+#define SMMU_IDR1_ATTR_PERMS_OVR BIT(26)
+#define SMMU_IDR1_ATTR_TYPES_OVR BIT(27)
+#define SMMU_IDR1_REL		 BIT(28)
+#define SMMU_IDR1_QUEUES_PRESET	 BIT(29)
+#define SMMU_IDR1_TABLES_PRESET	 BIT(30)
+#define SMMU_IDR1_ECMDQ		 BIT(31)
+#define SMMU_QS_MAX 19 /* largest CMDQS, EVENTQS, PRIQS */
+
+/* 6.3.3 IDR2 */
+#define SMMU_IDR2_BA_VATOS BITS(9, 0)
+
+/* 6.3.4 IDR3 */
+#define SMMU_IDR3_HAD	  BIT(2)
+#define SMMU_IDR3_PBHA	  BIT(3)
+#define SMMU_IDR3_XNX	  BIT(4)
+#define SMMU_IDR3_PPS	  BIT(5)
+#define SMMU_IDR3_MPAM	  BIT(7)
+#define SMMU_IDR3_FWB	  BIT(8)
+#define SMMU_IDR3_STT	  BIT(9)
+#define SMMU_IDR3_RIL	  BIT(10)
+#define SMMU_IDR3_BBML	  BITS(12, 11)
+#define SMMU_IDR3_E0PD	  BIT(13)
+#define SMMU_IDR3_PTWNNC  BIT(14)
+#define SMMU_IDR3_DPT	  BIT(15)
+#define SMMU_IDR3_PASIDTT BIT(16)
+#define SMMU_IDR3_EPAN	  BIT(17)
+#define SMMU_IDR3_S1PI	  BIT(18)
+#define SMMU_IDR3_S2PI	  BIT(19)
+#define SMMU_IDR3_S2PO	  BIT(20)
+#define SMMU_IDR3_THE	  BIT(21)
+#define SMMU_IDR3_MTEPERM BIT(22)
+#define SMMU_IDR3_AIE	  BIT(23)
+
+/* 6.3.6 IDR5 */
+#define SMMU_IDR5_OAS	    BITS(2, 0)
+#define SMMU_IDR5_GRAN4K    BIT(4)
+#define SMMU_IDR5_GRAN16K   BIT(5)
+#define SMMU_IDR5_GRAN64K   BIT(6)
+#define SMMU_IDR5_DS	    BIT(7)
+#define SMMU_IDR5_D128	    BIT(8)
+#define SMMU_IDR5_VAX	    BITS(11, 10)
+#define SMMU_IDR5_STALL_MAX BITS(31, 16)
+/* OAS, and IPS and PS of CD and STE: 32, 36, 40, 42, 44, 48, 52 bits */
+enum { SMMU_OAS_32 = 0, SMMU_OAS_36 = 1, SMMU_OAS_40 = 2, SMMU_OAS_42 = 3, SMMU_OAS_44 = 4, SMMU_OAS_48 = 5, SMMU_OAS_52 = 6 };
+enum { SMMU_VAX_48 = 0, SMMU_VAX_52 = 1 };
+
+/* 6.3.7 IIDR, 6.3.8 AIDR */
+#define SMMU_IIDR_IMPLEMENTER BITS(11, 0)
+#define SMMU_IIDR_REVISION    BITS(15, 12)
+#define SMMU_IIDR_VARIANT     BITS(19, 16)
+#define SMMU_IIDR_PRODUCTID   BITS(31, 20)
+#define SMMU_AIDR_MINOR	      BITS(3, 0) /* ArchMinorRev: 1 is SMMUv3.1 */
+#define SMMU_AIDR_MAJOR	      BITS(7, 4)
+
+/* 6.3.9 CR0, CR0ACK */
+#define SMMU_CR0_SMMUEN	  BIT(0)
+#define SMMU_CR0_PRIQEN	  BIT(1)
+#define SMMU_CR0_EVENTQEN BIT(2)
+#define SMMU_CR0_CMDQEN	  BIT(3)
+#define SMMU_CR0_ATSCHK	  BIT(4)
+#define SMMU_CR0_VMW	  BITS(8, 6)
+
+/* 6.3.11 CR1 */
+#define SMMU_CR1_QUEUE_IC BITS(1, 0)
+#define SMMU_CR1_QUEUE_OC BITS(3, 2)
+#define SMMU_CR1_QUEUE_SH BITS(5, 4)
+#define SMMU_CR1_TABLE_IC BITS(7, 6)
+#define SMMU_CR1_TABLE_OC BITS(9, 8)
+#define SMMU_CR1_TABLE_SH BITS(11, 10)
+
+/* 6.3.12 CR2 */
+#define SMMU_CR2_E2H	     BIT(0)
+#define SMMU_CR2_RECINVSID   BIT(1)
+#define SMMU_CR2_PTM	     BIT(2)
+#define SMMU_CR2_REC_CFG_ATS BIT(3)
+
+/* 6.3.13 STATUSR */
+#define SMMU_STATUSR_DORMANT BIT(0)
+
+/* 6.3.14 GBPA */
+#define SMMU_GBPA_MEMATTR  BITS(3, 0)
+#define SMMU_GBPA_MTCFG	   BIT(4)
+#define SMMU_GBPA_ALLOCCFG BITS(11, 8)
+#define SMMU_GBPA_SHCFG	   BITS(13, 12)
+#define SMMU_GBPA_PRIVCFG  BITS(17, 16)
+#define SMMU_GBPA_INSTCFG  BITS(19, 18)
+#define SMMU_GBPA_ABORT	   BIT(20)
+#define SMMU_GBPA_UPDATE   BIT(31)
+
+/* 6.3.16 IRQ_CTRL, IRQ_CTRLACK */
+#define SMMU_IRQ_CTRL_GERROR BIT(0)
+#define SMMU_IRQ_CTRL_PRIQ   BIT(1)
+#define SMMU_IRQ_CTRL_EVENTQ BIT(2)
+
+/* 6.3.19 GERROR, GERRORN: an error is active where the two differ */
+#define SMMU_GERROR_CMDQ_ERR		BIT(0)
+#define SMMU_GERROR_EVENTQ_ABT_ERR	BIT(2)
+#define SMMU_GERROR_PRIQ_ABT_ERR	BIT(3)
+#define SMMU_GERROR_MSI_CMDQ_ABT_ERR	BIT(4)
+#define SMMU_GERROR_MSI_EVENTQ_ABT_ERR	BIT(5)
+#define SMMU_GERROR_MSI_PRIQ_ABT_ERR	BIT(6)
+#define SMMU_GERROR_MSI_GERROR_ABT_ERR	BIT(7)
+#define SMMU_GERROR_SFM_ERR		BIT(8)
+#define SMMU_GERROR_CMDQP_ERR		BIT(9)
+#define SMMU_GERROR_DPT_ERR		BIT(10)
+
+/* *_IRQ_CFG0 to 2: an MSI, none when the address is 0 */
+#define SMMU_IRQ_CFG0_ADDR    BITS(55, 2)
+#define SMMU_IRQ_CFG1_DATA    BITS(31, 0)
+#define SMMU_IRQ_CFG2_MEMATTR BITS(3, 0)
+#define SMMU_IRQ_CFG2_SH      BITS(5, 4)
+#define SMMU_PRIQ_IRQ_CFG2_LO BIT(31) /* interrupt on a page request with Last only */
+
+/* 6.3.24 STRTAB_BASE, 6.3.25 STRTAB_BASE_CFG */
+#define SMMU_STRTAB_BASE_ADDR BITS(55, 6)
+#define SMMU_STRTAB_BASE_RA   BIT(62)
+#define SMMU_STRTAB_BASE_CFG_LOG2SIZE BITS(5, 0)
+#define SMMU_STRTAB_BASE_CFG_SPLIT    BITS(10, 6)
+#define SMMU_STRTAB_BASE_CFG_FMT      BITS(17, 16)
+enum { SMMU_STRTAB_LINEAR = 0, SMMU_STRTAB_2LEVEL = 1 };
+
+/* CMDQ_BASE, EVENTQ_BASE, PRIQ_BASE */
+#define SMMU_Q_BASE_LOG2SIZE BITS(4, 0)
+#define SMMU_Q_BASE_ADDR     BITS(55, 5)
+#define SMMU_Q_BASE_RWA	     BIT(62) /* CMDQ: RA; EVENTQ, PRIQ: WA */
+
+/* PROD and CONS: an index of LOG2SIZE bits, above it the wrap bit */
+#define SMMU_Q_IDX	    BITS(19, 0)
+#define SMMU_CMDQ_CONS_ERR  BITS(30, 24)
+#define SMMU_Q_PROD_OVFLG   BIT(31) /* EVENTQ, PRIQ */
+#define SMMU_Q_CONS_OVACKFLG BIT(31)
+
+/* 7.1 CMDQ_CONS.ERR */
+enum {
+	SMMU_CERROR_NONE = 0,
+	SMMU_CERROR_ILL = 1,
+	SMMU_CERROR_ABT = 2,
+	SMMU_CERROR_ATC_INV_SYNC = 3,
+};
+
+#endif
