@@ -86,6 +86,13 @@ def incoherent():
     guest.expect_summary("interrupts", lambda n: n > 100, "a disk under load interrupts, through the unit")
 
 
+@case("caching")
+def caching():
+    """Units in caching mode: a host driver that does not invalidate after mapping leaves its own absences cached."""
+    guest = run_disk(mib=16, host=os.path.join(nbe2e.TREE, "examples", "caching.yaml"))
+    expect_nested(guest)
+
+
 @case("nested-lazy")
 def nested_lazy():
     guest = run_disk(group="DMA-FQ", iommu="intel_iommu=on,sm_on")
