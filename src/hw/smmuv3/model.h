@@ -32,12 +32,11 @@ struct smmu_s2 {
 	uint64_t ttb;	 /* aligned for its start table */
 	uint8_t ia_bits; /* 64 - S2T0SZ */
 	uint8_t tg;	 /* granule: 12, 14, 16 */
-	uint8_t start;	 /* level of the walk's start: -1..3, as the manual counts */
+	int8_t start;	 /* level of the walk's start: -1..3, as the manual counts */
 	uint8_t oa_bits; /* effective S2PS */
 	uint16_t vmid;
 	bool ds, big_endian, affd, ha, hd, ptw, fwb, r, s;
 };
-#define SMMU_LEVEL_M1 255 /* start: level -1 */
 
 /* Stage 1 of a CD. [0] and [1] belong to TTB0 and TTB1; with one range only [0] counts. */
 struct smmu_s1 {
