@@ -8,6 +8,10 @@
  * the domains attached now. A failed attach leaves the old attachment
  * in force, unless the vendor sheet says that Linux's driver cannot. Nothing here may block on a device.
  *
+ * Attaching a nested domain that was made from a vIOMMU gives the device the guest's name from its vDEVICE in the events that are
+ * reported; a domain that needs the name and finds no vDEVICE: -ENOENT. A device whose vDEVICE goes later keeps its attachment,
+ * its events are no longer reported.
+ *
  * Locking: the core serialises attach/block per device (its group lock) and map/unmap/dirty per paging domain (its
  * domain lock). Everything else may run concurrently; a driver locks its own structures.
  */
@@ -176,6 +180,76 @@ struct drv_gather {
 	struct pt_gather pages;
 };
 
+/* ---- vIOMMUs: a slice of a unit that a guest's own IOMMU stands on. Optional: a driver without leaves viommu_size null ---- */
+
+struct drv_viommu;
+struct drv_vdevice;
+struct drv_hw_queue;
+
+struct drv_viommu_ops {
+	/* No domain, vdevice or queue is left that was made from it, and report_event() is not running. */
+	void (*destroy)(struct drv_viommu *v);
+	/* A nested domain over v->parent: out->viommu is v. The core holds the vIOMMU while the domain lives. */
+	int (*domain_alloc_nested)(struct drv_viommu *v, uint32_t flags, const struct drv_user_data *data,
+				   struct drv_domain **out, struct nb_diag *diag);
+	/*
+	 * The guest's own commands, from any thread. Sets a->entry_num to the number handled, also on error. Null: -EOPNOTSUPP.
+	 */
+	int (*cache_invalidate)(struct drv_viommu *v, struct drv_user_array *a, struct nb_diag *diag);
+
+	/*
+	 * vDEVICEs. The core allocates vdevice_size bytes, zeroed (0: sizeof(struct drv_vdevice)), fills the upper half, has seen
+	 * to it that the virtual id is new in this vIOMMU and the device has none yet, and calls under the lock by which it
+	 * serialises both, without the device's group lock. Null: nothing to do.
+	 */
+	size_t vdevice_size;
+	int (*vdevice_init)(struct drv_vdevice *vd, struct nb_diag *diag);
+	/* May come while the device is attached to a nested domain of the vIOMMU. When it returns nobody looks at vd any more. */
+	void (*vdevice_destroy)(struct drv_vdevice *vd);
+
+	/* Hardware queues of the guest. Size 0 or null: this vIOMMU has none of the type, -EOPNOTSUPP. */
+	size_t (*hw_queue_size)(struct drv_viommu *v, uint32_t type);
+	int (*hw_queue_init)(struct drv_hw_queue *q, struct nb_diag *diag);
+	void (*hw_queue_destroy)(struct drv_hw_queue *q); /* when it returns hardware does not touch the queue's memory */
+};
+
+/* First member of the driver's structure. The core allocates viommu_size() bytes, zeroed, and fills all but ops before viommu_init(). */
+struct drv_viommu {
+	const struct drv_viommu_ops *ops; /* set by viommu_init() */
+	struct drv_iommu *iommu;	  /* of the device it was made for */
+	struct drv_domain *parent;	  /* a nesting parent; the core keeps it alive */
+	uint32_t type;			  /* IOMMU_VIOMMU_TYPE_* */
+	/*
+	 * An event of a device for the guest, ids already the guest's: type is IOMMU_VEVENTQ_TYPE_*, data the payload. Null:
+	 * nobody listens. Comes in interrupts, on any thread and under the driver's lock that orders events, from viommu_init()
+	 * until destroy() returns: takes a leaf lock of the core and does not call back. 0, or -EOPNOTSUPP: no queue of this type.
+	 */
+	int (*report_event)(struct drv_viommu *v, uint32_t type, const void *data, size_t len);
+	/*
+	 * Offer [reg, reg + len) of the unit's registers (pages) to user space, as long as the vIOMMU lives; *offset is what
+	 * the user passes to mmap(). For viommu_init() only. Null: the core cannot.
+	 */
+	int (*offer_mmap)(struct drv_viommu *v, uint64_t reg, uint64_t len, uint64_t *offset);
+	void *core;
+};
+
+struct drv_vdevice { /* first member of the driver's structure */
+	struct drv_viommu *viommu;
+	struct drv_dev *dev;	/* behind viommu->iommu; probed as long as this lives */
+	uint64_t virt_id;	/* the guest's name of the device */
+};
+
+struct drv_hw_queue { /* first member of the driver's structure; the core fills it, but for `after` */
+	struct drv_viommu *viommu;
+	uint32_t type;		/* IOMMU_HW_QUEUE_TYPE_* */
+	uint32_t index;
+	uint64_t iova;		/* of viommu->parent: what the guest calls base */
+	hpa_t base;		/* pinned and contiguous for length bytes */
+	uint64_t length;
+	/* Set by hw_queue_init(): a queue that has to live until this one is destroyed (the core refuses, -EBUSY). Null: none. */
+	struct drv_hw_queue *after;
+};
+
 struct drv_domain_ops {
 	void (*free)(struct drv_domain *d);
 	/* Paging domains. ia and len are multiples of the smallest page. Errors map nothing. */
@@ -203,6 +277,7 @@ struct drv_domain {
 	uint64_t aperture_first, aperture_last;
 	uint64_t pgsizes;
 	struct drv_domain *parent;	/* nested: the stage-2 */
+	struct drv_viommu *viommu;	/* nested and made from a vIOMMU: that; else null */
 	/* Set by the core before the first attach: page requests of what it is attached to go to report_fault(). */
 	bool iopf;
 };
@@ -225,6 +300,17 @@ struct drv_ops {
 	int (*domain_alloc_paging)(struct drv_dev *dev, uint32_t flags, struct drv_domain **out, struct nb_diag *diag);
 	int (*domain_alloc_nested)(struct drv_dev *dev, struct drv_domain *parent, uint32_t flags,
 				   const struct drv_user_data *data, struct drv_domain **out, struct nb_diag *diag);
+	/*
+	 * How large the driver's vIOMMU of a type is for this device's unit; 0: it has none such (-EOPNOTSUPP). Null: none at all.
+	 * data may be null or of length 0; what the type has to say to the user is written back there.
+	 */
+	size_t (*viommu_size)(struct drv_dev *dev, uint32_t type);
+	int (*viommu_init)(struct drv_viommu *v, const struct drv_user_data *data, struct nb_diag *diag);
+	/*
+	 * PASIDs of a device that is attached to a nested domain are the guest's: a page request with a PASID to which nothing
+	 * is attached belongs to the nested domain of the RID.
+	 */
+	bool user_pasid_table;
 	/* The unit's identity domain; owned by the driver. */
 	struct drv_domain *(*identity_domain)(struct drv_iommu *iommu);
 
@@ -268,6 +354,7 @@ struct drv_iommu { /* first member of the driver's structure */
 };
 
 extern const struct drv_ops drv_vtd_ops;
+extern const struct drv_ops drv_smmuv3_ops;
 
 static inline void drv_gather_add(struct drv_gather *g, uint64_t first, uint64_t last)
 {

@@ -359,6 +359,19 @@ struct iommu_vdevice_alloc {
 	uint64_t virt_id;
 };
 
+enum iommu_veventq_type {
+	IOMMU_VEVENTQ_TYPE_DEFAULT = 0,
+	IOMMU_VEVENTQ_TYPE_ARM_SMMUV3 = 1,
+	IOMMU_VEVENTQ_TYPE_TEGRA241_CMDQV = 2,
+};
+
+/* Payload of an event, behind its header. */
+struct iommu_vevent_arm_smmuv3 {
+	uint64_t evt[4]; /* little-endian */
+};
+
+enum iommu_hw_queue_type { IOMMU_HW_QUEUE_TYPE_DEFAULT = 0, IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV = 1 };
+
 struct iommu_ioas_change_process {
 	uint32_t size;
 	uint32_t __reserved;
