@@ -63,7 +63,13 @@ static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16
 		nb_rcu_read_unlock();
 		if (unlikely(res.kind == HW_FAULT)) {
 			hw->ops->report(hw, &req, &res);
-			return -EFAULT;
+			if (res.fault.stalled)
+				return -EAGAIN;
+			if (!res.fault.raz_wi)
+				return -EFAULT;
+			if (!write)
+				memset(buf + done, 0, n);
+			continue;
 		}
 		if (unlikely(write && res.kind == HW_INTERRUPT)) {
 			if (message(hw, rid, req.addr, buf + done, n))

@@ -59,6 +59,9 @@ struct hw_fault {
 	bool recorded;	   /* the hardware logged it */
 	bool gpa_valid;	   /* gpa is what stage-2 refused */
 	uint8_t record_len;/* bytes of record, 0 when the architecture logs nothing */
+	bool raz_wi;	   /* not an abort: reads give zero, writes go nowhere, and the requester is told nothing */
+	bool stalled;	   /* set by report(): no answer yet; see struct hw_client, stall_done */
+	uint8_t model;	   /* the model's own, from translate() to report() */
 	gpa_t gpa;
 	uint64_t record[4];/* as it lies in memory or registers, low first */
 };
@@ -116,6 +119,15 @@ struct hw_page_request {
 enum hw_page_response { HW_PAGE_SUCCESS = 0, HW_PAGE_INVALID = 1, HW_PAGE_FAILURE = 15 };
 
 /*
+ * What becomes of a stalled transaction (SMMUv3): a fault that software may mend while the requester waits. Transactions are
+ * calls here and a call cannot wait for software that may run in the same thread, so a stall is an answer of its own:
+ * hw_dma_*() returns -EAGAIN, nothing of the faulting page has moved, and later stall_done() says how the transaction ends. HW_STALL_RETRY:
+ * the requester issues it again, as though it had just arrived (it may stall again). HW_STALL_ABORT: it failed. HW_STALL_RAZ_WI: it is
+ * done, reads gave zero. A requester without stall_done cannot wait: its transactions fault at once wherever the architecture leaves the choice.
+ */
+enum hw_stall_end { HW_STALL_RETRY, HW_STALL_ABORT, HW_STALL_RAZ_WI };
+
+/*
  * The requester's end, by source-id. Both calls come with locks of the unit held, from any thread: they may not call back into
  * the unit, block, or do the work that a response allows; a response is put aside and acted on later.
  */
@@ -128,6 +140,11 @@ struct hw_client {
 	 */
 	bool (*ats_invalidate)(void *opaque, uint32_t pasid, bool all_pasids, uint64_t addr, unsigned int lg2);
 	void (*page_response)(void *opaque, uint32_t pasid, unsigned int prgi, unsigned int code);
+	/*
+	 * May be null. The transaction of pasid that faulted at addr ends; with all, every transaction of the function that waits
+	 * (pasid and addr mean nothing).
+	 */
+	void (*stall_done)(void *opaque, uint32_t pasid, uint64_t addr, bool all, enum hw_stall_end end);
 };
 
 /* What an interrupt message becomes after remapping. */
@@ -215,7 +232,7 @@ void hw_translate(struct hw_iommu *hw, const struct hw_request *req, struct hw_r
 
 /*
  * DMA: translate and access in one call, page by page. 0 or -EFAULT: the transaction was
- * aborted at some byte (fault logged by the hardware); bytes before it may have moved. Reads of an aborted
+ * aborted at some byte (fault logged by the hardware); bytes before it may have moved. -EAGAIN: it is stalled (enum hw_stall_end). Reads of an aborted
  * range leave what was not read untouched. The range may not be longer than 2^32 bytes.
  */
 int hw_dma_read(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr, void *buf, size_t len);
