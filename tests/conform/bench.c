@@ -108,6 +108,30 @@ void bench_interrupts(struct bench *b)
 	}
 }
 
+/* ---- functions with translation caches, which are always empty ---- */
+
+static bool ats_invalidate(void *opaque, uint32_t pasid, bool all_pasids, uint64_t addr, unsigned int lg2)
+{
+	const struct bench *b = opaque;
+
+	(void)pasid;
+	(void)all_pasids;
+	(void)addr;
+	(void)lg2;
+	return !b->silent;
+}
+
+static const struct hw_client *client(void *opaque, uint16_t rid)
+{
+	const struct bench *b = opaque;
+	unsigned int i;
+
+	for (i = 0; i < BENCH_DEVS; i++)
+		if (b->dev[i].rid == rid && b->dev[i].ats)
+			return &b->client;
+	return NULL;
+}
+
 /* ---- up and down ---- */
 
 static void *pages(size_t len)
@@ -137,6 +161,8 @@ static int unit_up(struct bench *b, unsigned int i)
 		return err;
 	u->hw->msi = msi;
 	u->hw->msi_opaque = u;
+	u->hw->client = client;
+	u->hw->client_opaque = b;
 	return b->vendor->drv->probe(&cfg, &u->drv, &b->diag);
 }
 
@@ -148,6 +174,7 @@ int bench_up(struct bench *b, const struct vendor *v, const struct vendor_conf *
 	memset(b, 0, sizeof(*b));
 	b->vendor = v;
 	b->conf = conf;
+	b->client = (struct hw_client){.opaque = b, .ats_invalidate = ats_invalidate};
 	conf->make(&b->desc);
 	b->pool_cpu = pages(BENCH_POOL_LEN);
 	b->pool_hw = b->pool_cpu;

@@ -54,6 +54,9 @@ struct bench {
 	 * processor would take them on another core.)
 	 */
 	bool hold;
+	/* Functions do not answer invalidations of their translation caches. */
+	bool silent;
+	struct hw_client client;
 	/* Around everything that leaves the driver for the model, and after each line that a flush brought to hardware. */
 	void (*leave)(void *opaque);
 	void (*enter)(void *opaque);

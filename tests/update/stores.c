@@ -61,7 +61,8 @@ static struct {
 	size_t len;
 	stores_fn *fn;
 	void *opaque;
-	int paused; /* > 0: the range is open */
+	int paused;  /* > 0: stores are somebody else's; the first of them opens the range */
+	bool opened; /* while paused */
 	bool on, stepping;
 	size_t off;	     /* of the line that is being stored to, and the next one, as they were */
 	char was[2 * LINE];
@@ -71,6 +72,15 @@ static struct {
 static void protect(int prot)
 {
 	if (mprotect(w.base, w.len, prot))
+		abort();
+}
+
+/* The pages that a store at w.off may touch: far cheaper than all. */
+static void protect_here(int prot)
+{
+	size_t first = w.off & ~(size_t)4095, end = (w.off + 2 * LINE + 4095) & ~(size_t)4095;
+
+	if (mprotect(w.base + first, (end < w.len ? end : w.len) - first, prot))
 		abort();
 }
 
@@ -84,14 +94,19 @@ static void on_segv(int sig, siginfo_t *info, void *uc_)
 	ucontext_t *uc = uc_;
 	size_t off = (size_t)((char *)info->si_addr - w.base);
 
-	if (!w.on || w.paused || w.stepping || off >= w.len || info->si_code != SEGV_ACCERR) {
+	if (!w.on || w.stepping || off >= w.len || info->si_code != SEGV_ACCERR || (w.paused && w.opened)) {
 		w.segv.sa_sigaction(sig, info, uc_); /* guarded access */
+		return;
+	}
+	if (w.paused) {
+		w.opened = true;
+		protect(PROT_READ | PROT_WRITE);
 		return;
 	}
 	w.off = off & ~(size_t)(LINE - 1);
 	memcpy(w.was, w.base + w.off, two_lines(w.off));
 	w.stepping = true;
-	protect(PROT_READ | PROT_WRITE);
+	protect_here(PROT_READ | PROT_WRITE);
 	uc->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
 }
 
@@ -106,13 +121,15 @@ static void on_trap(int sig, siginfo_t *info, void *uc_)
 		abort();
 	uc->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 	w.stepping = false;
-	w.paused = 1;
+	protect_here(PROT_READ);
 	n = two_lines(w.off);
-	for (i = 0; i < n; i += LINE)
-		if (memcmp(w.was + i, w.base + w.off + i, LINE) != 0)
-			w.fn(w.opaque, w.off + i);
-	w.paused = 0;
-	protect(PROT_READ);
+	for (i = 0; i < n; i += LINE) {
+		if (memcmp(w.was + i, w.base + w.off + i, LINE) == 0)
+			continue;
+		stores_pause();
+		w.fn(w.opaque, w.off + i);
+		stores_resume();
+	}
 }
 
 const char *stores_cannot(void)
@@ -148,6 +165,7 @@ void stores_on(void)
 {
 	assert(!w.on);
 	w.paused = 0;
+	w.opened = false;
 	w.on = true;
 	protect(PROT_READ);
 }
@@ -160,14 +178,15 @@ void stores_off(void)
 
 void stores_pause(void)
 {
-	if (w.on && w.paused++ == 0)
-		protect(PROT_READ | PROT_WRITE);
+	w.paused += w.on;
 }
 
 void stores_resume(void)
 {
-	if (w.on && --w.paused == 0)
-		protect(PROT_READ);
+	if (!w.on || --w.paused > 0 || !w.opened)
+		return;
+	w.opened = false;
+	protect(PROT_READ);
 }
 
 #endif

@@ -373,6 +373,9 @@ static void release(struct test *t, const struct subject *s)
 	got = bench_look(&t->b, 0, NB_NO_PASID, X, HW_READ);
 	if (got != stranger)
 		fail(t, "released, but not as if it had never been there", "by memory", got, &(struct asked){.new = stranger});
+	got = bench_go(&t->b, 0, NB_NO_PASID, X, HW_READ);
+	if (got != stranger)
+		fail(t, "released, but not as if it had never been there", "through caches", got, &(struct asked){.new = stranger});
 	asked(t, 0, NB_NO_PASID, X, BENCH_FAULT, BENCH_FAULT, true);
 	snprintf(t->what, sizeof(t->what), "%s: the function is plugged in, lines seen %s", s->name, lines_name[t->lines]);
 	begin(t);
@@ -381,6 +384,31 @@ static void release(struct test *t, const struct subject *s)
 		exit(1);
 	}
 	end(t, 0, NB_NO_PASID, Y, BENCH_FAULT);
+}
+
+/* ---- a function that does not answer ---- */
+
+/* It loses its translation cache at most: what hardware reads of its entries is what the driver wrote, and blocking it works. */
+static void silent(struct test *t, const struct subject *s)
+{
+	uint64_t at;
+
+	if (!t->b.dev[1].ats || !can_attach(t, 1, NB_NO_PASID, s))
+		return;
+	snprintf(t->what, sizeof(t->what), "%s: detached, and the function does not answer", s->name);
+	asked(t, 1, NB_NO_PASID, X, s->x, BENCH_FAULT, true);
+	begin(t);
+	t->b.silent = true;
+	bench_attach(&t->b, 1, NB_NO_PASID, NULL);
+	t->b.silent = false;
+	end(t, 1, NB_NO_PASID, Y, BENCH_FAULT);
+	if (!can_attach(t, 1, NB_NO_PASID, s) || !same(bench_go(&t->b, 1, NB_NO_PASID, X, HW_READ), s->x) ||
+	    !bench_agrees(&t->b, 1, NB_NO_PASID, X, &at))
+		fail(t, "attached again", "it does not get there", 0, &(struct asked){.dev = 1, .pasid = NB_NO_PASID, .new = s->x});
+	bench_attach(&t->b, 1, NB_NO_PASID, NULL);
+	t->b.vendor->drv->release_device(&t->b.dev[1]);
+	if (t->b.vendor->drv->probe_device(&t->b.dev[1], &t->b.diag))
+		exit(1);
 }
 
 /* ---- subjects ---- */
@@ -523,6 +551,9 @@ static bool run(const struct vendor *v, const struct vendor_conf *conf, const ch
 	for (i = 0; i < t.n; i++)
 		if (chosen(want_from, t.s[i].name) && !want_to)
 			enforce(&t, &t.s[i]);
+	for (i = 1; i < t.n; i++)
+		if (chosen(want_from, t.s[i].name) && !want_to)
+			silent(&t, &t.s[i]);
 	stores_fini();
 	free_domains(&t);
 	t.b.leave = t.b.enter = NULL;
