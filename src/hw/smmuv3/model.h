@@ -128,12 +128,46 @@ struct smmu_irq { /* *_IRQ_CFG0 to 2 */
 	uint32_t data, attr;
 };
 
-/* A transaction that faulted with Stall and waits for CMD_RESUME: stall.c. */
+/* Entries that a queue has at most `lg2` of; index plus wrap bit of PROD and CONS. */
+static inline unsigned int smmu_q_lg2(const struct smmu_queue *q, unsigned int most)
+{
+	unsigned int lg2 = (unsigned int)FIELD_GET(SMMU_Q_BASE_LOG2SIZE, q->base);
+
+	return lg2 < most ? lg2 : most;
+}
+static inline uint32_t smmu_q_lap(unsigned int lg2)
+{
+	return (uint32_t)(BIT(lg2 + 1) - 1);
+}
+static inline bool smmu_q_empty(const struct smmu_queue *q, unsigned int lg2)
+{
+	return ((q->prod ^ q->cons) & smmu_q_lap(lg2)) == 0;
+}
+static inline bool smmu_q_full(const struct smmu_queue *q, unsigned int lg2)
+{
+	return ((q->prod ^ q->cons) & smmu_q_lap(lg2)) == BIT(lg2);
+}
+
+/* A transaction that faulted with Stall, was reported and waits for CMD_RESUME: stall.c. Its STAG is index and generation. */
 struct smmu_stall {
 	bool busy;
-	bool told;	/* its record is in the event queue */
-	uint16_t sid;
-	uint64_t rec[4];
+	uint16_t sid, gen;
+	uint32_t ssid;
+	uint64_t addr;
+};
+
+/* ---- interrupt messages: event.c ---- */
+
+/* Sources in the order of the wires: smmu.h. */
+enum { SMMU_IRQ_EVENTQ, SMMU_IRQ_SYNC, SMMU_IRQ_GERROR, SMMU_IRQ_PRIQ };
+#define SMMU_MAX_MSIS 16
+struct smmu_msis {
+	unsigned int n;
+	struct {
+		uint64_t addr; /* 0: the wire */
+		uint32_t data;
+		uint8_t source;
+	} m[SMMU_MAX_MSIS];
 };
 
 struct smmu {
@@ -148,6 +182,7 @@ struct smmu {
 	_Atomic uint64_t strtab;     /* STRTAB_BASE.ADDR, and */
 	_Atomic uint32_t strtab_cfg; /* STRTAB_BASE_CFG, as latched by SMMUEN */
 	_Atomic uint32_t gbpa;
+	_Atomic uint32_t irq_ctrl; /* written under mmio_lock */
 
 	/* configuration caches, read under RCU, written under tlb.lock */
 	struct smmu_cfg *_Atomic cds[SMMU_CD_HASH];
@@ -174,15 +209,19 @@ struct smmu {
 	pthread_mutex_t prq_lock;
 	struct smmu_queue priq;
 	struct smmu_irq priq_irq;
+	bool priqen; /* CR0.PRIQEN, as it is; without SMMUEN it has no effect */
 
 	/* events; event_lock */
 	pthread_mutex_t event_lock;
 	struct smmu_queue evtq;
 	struct smmu_irq evtq_irq, gerror_irq;
-	uint32_t gerror, gerrorn, irq_ctrl;
-	uint32_t queues_on; /* CR0's EVENTQEN and PRIQEN, as event_lock and prq_lock holders see them */
+	uint32_t gerror, gerrorn;
+	bool eventqen;
+	uint64_t merged[4]; /* the last record, if others may be merged with it; word 0 is 0: none */
 	struct smmu_stall stalls[SMMU_STALLS];
-	uint64_t merged[4]; /* last record that others may be merged with; word 0 0: none */
+	/* StreamIDs of transactions that stalled when nothing could be reported: they are issued again when it can. */
+	uint64_t waiting[1024];
+	bool any_waiting;
 };
 
 static inline struct smmu *to_smmu(struct hw_iommu *hw)
@@ -216,10 +255,116 @@ struct smmu_why {
 
 /*
  * Fill *res with a fault and its record; nothing is logged yet. cfg says whether it is recorded, aborted or stalled (A, R, S
- * of the stage) and may be null for faults of configuration, which always abort. req is as the walk got it, with overrides.
+ * of the stage) and may be null for faults of configuration, which always abort. type 0: an abort that is not recorded.
+ * req is as the walk got it, with overrides.
  */
 void smmu_fault(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *req, struct hw_result *res,
 		const struct smmu_why *why);
+/* hw_fault.model */
+#define SMMU_F_STALL 1u /* may stall: CD.S, S2S */
+#define SMMU_F_MUST  2u /* and may not end otherwise: STALL_MODEL */
+#define SMMU_F_MERGE 4u /* STE.MEV */
+
+void smmu_report(struct hw_iommu *hw, const struct hw_request *req, struct hw_result *res);
+/* A record that belongs to no transaction under way. */
+void smmu_event(struct smmu *v, const uint64_t rec[4], struct smmu_msis *q);
+/* A GERROR bit becomes active, unless it is. Takes event_lock. */
+void smmu_gerror(struct smmu *v, uint32_t bit, struct smmu_msis *q);
+bool smmu_gerror_active(struct smmu *v, uint32_t bit);
+
+void smmu_msi_queue(struct smmu *v, struct smmu_msis *q, unsigned int source, uint64_t addr, uint32_t data);
+void smmu_msi_send(struct smmu *v, struct smmu_msis *q); /* no lock held */
+
+/* Registers of event queue, GERROR and their interrupts, in 32-bit pieces; page 1 included. */
+bool smmu_event_owns(uint64_t off);
+uint32_t smmu_event_read(struct smmu *v, uint64_t off);
+/* True: CMDQ_ERR was acknowledged. */
+bool smmu_event_write(struct smmu *v, uint64_t off, uint32_t val, struct smmu_msis *q);
+void smmu_event_enable(struct smmu *v, bool on); /* CR0.EVENTQEN */
+void smmu_event_reset(struct smmu *v);
+
+/* ---- stall.c: event_lock held where it says locked ---- */
+
+/* True: the transaction waits; *stag for its record, or no_record: there was nowhere to put one. */
+bool smmu_stall_locked(struct smmu *v, const struct hw_request *req, bool writable, uint16_t *stag, bool *no_record);
+/* Can this requester wait at all? */
+bool smmu_can_stall(struct smmu *v, uint16_t rid);
+/* Something can be reported again. */
+void smmu_stall_wake_locked(struct smmu *v);
+void smmu_stall_resume(struct smmu *v, uint16_t sid, uint16_t stag, enum hw_stall_end end);
+/* All of a StreamID, or all there are: they abort. */
+void smmu_stall_term(struct smmu *v, uint16_t sid, bool all);
+
+/* ---- config.c, ste.c, cd.c ---- */
+
+struct smmu_box { /* room for what cannot be cached */
+	struct smmu_dev dev;
+	struct smmu_cfg cfg;
+};
+/*
+ * The translation function for a request, from the caches or from memory. `seq` is tlb.inv_seq as it was before anything was
+ * read. With `observe` nothing is looked up in caches or put there. st may be null. Inside a read section unless observing.
+ * Null: *why says why (type 0: no event); *cfg_of, which may be null, is whose A, R and S then count.
+ */
+const struct smmu_cfg *smmu_config(struct smmu *v, const struct hw_request *req, uint64_t seq, struct smmu_box *box,
+				   const struct smmu_steps *st, bool observe, struct smmu_why *why, const struct smmu_cfg **of);
+/* The STE alone, for requests that need no translation function. It may be illegal (bad), or say abort. */
+const struct smmu_dev *smmu_config_dev(struct smmu *v, uint16_t sid, uint64_t seq, struct smmu_box *box,
+				       const struct smmu_steps *st, bool observe, struct smmu_why *why);
+/* From an STE that is legal and lets traffic pass on. As smmu_config(). */
+const struct smmu_cfg *smmu_config_proc(struct smmu *v, const struct smmu_dev *d, uint32_t ssid, uint64_t seq,
+					struct smmu_box *box, const struct smmu_steps *st, bool observe, struct smmu_why *why);
+/* For requests with SubstreamID: the cached function, if everything on the way is cached and lets the request through. */
+const struct smmu_cfg *smmu_config_cached(struct smmu *v, uint16_t sid, uint32_t ssid);
+struct smmu_slot *smmu_slot_of(struct smmu *v, uint16_t sid, bool create);
+
+/* What the words mean. d->bad and c->bad tell what is illegal. sid is set; the rest starts as zero. */
+void smmu_ste_decode(const struct smmu *v, const uint64_t q[8], struct smmu_dev *d);
+void smmu_cd_decode(const struct smmu *v, const uint64_t q[8], const struct smmu_dev *d, struct smmu_cfg *c);
+uint8_t smmu_ps_bits(const struct smmu *v, uint64_t ps); /* IPS, S2PS; at most OAS */
+void smmu_cfg_hot(struct smmu_cfg *c); /* in_bias, in_mask, hot */
+void smmu_text_ste(char out[200], const uint64_t q[8]);
+void smmu_text_cd(char out[200], const uint64_t q[8]);
+
+/* ---- inval.c: configuration; each a whole operation that takes the lock ---- */
+
+void smmu_cfgi_ste(struct smmu *v, uint32_t first, uint32_t last, bool leaf);
+void smmu_cfgi_cd(struct smmu *v, uint16_t sid, uint32_t ssid, bool leaf);
+void smmu_cfgi_cd_all(struct smmu *v, uint16_t sid);
+void smmu_invalidate_all(struct smmu *v);
+/* After a grace period: free what was unpublished before it began. Begin, synchronize, end. */
+void smmu_sync(struct smmu *v);
+void smmu_config_fini(struct smmu *v);
+
+/* ---- queue.c, regs.c ---- */
+
+/* Consume commands; mmio_lock held. True: the messages are to be sent before it goes on. */
+bool smmu_queue_run(struct smmu *v, struct smmu_msis *q);
+uint64_t smmu_mmio_read(struct hw_iommu *hw, uint64_t off, unsigned int size);
+void smmu_mmio_write(struct hw_iommu *hw, uint64_t off, unsigned int size, uint64_t val);
+void smmu_regs_reset(struct smmu *v);
+
+/* ---- prq.c ---- */
+
+bool smmu_prq_owns(uint64_t off);
+uint32_t smmu_prq_read(struct smmu *v, uint64_t off);
+void smmu_prq_write(struct smmu *v, uint64_t off, uint32_t val, struct smmu_msis *q);
+void smmu_prq_enable(struct smmu *v, bool on);
+void smmu_prq_reset(struct smmu *v);
+void smmu_page_request(struct hw_iommu *hw, const struct hw_page_request *pr);
+void smmu_page_respond(struct smmu *v, uint16_t sid, uint32_t pasid, unsigned int prgi, unsigned int code);
+
+/* ---- ats.c, smmu.c ---- */
+
+void smmu_ats_request(struct hw_iommu *hw, const struct hw_request *asked, struct hw_ats_completion *c);
+bool smmu_translated_ok(struct hw_iommu *hw, uint16_t rid, uint64_t addr);
+/* A request with HW_TRANSLATED. */
+void smmu_translated(struct smmu *v, const struct hw_request *req, struct hw_result *res, uint64_t seq, uint32_t mode);
+/* PRIVCFG and INSTCFG; an access of nothing is a read. */
+void smmu_override(const struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *in, struct hw_request *out);
+/* A request whose translation function is known, with overrides applied: address checks, TLB, walk. */
+void smmu_translate_cfg(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *req, struct hw_result *res,
+			uint64_t seq);
 
 /* ---- walk.c ---- */
 
