@@ -39,6 +39,8 @@ struct nb_desc_vtd {
 	uint8_t fault_records;	/* 1..64 */
 	bool erratum_772415;
 	bool page_requests;	/* PRS, PDS: needs device_tlb */
+	bool no_write_flag;	/* NWFS: needs device_tlb */
+	bool rid_pasid;		/* RPS */
 	bool intr_remap, x2apic; /* IR, EIM */
 	bool pmr_low, pmr_high;	/* protected memory regions */
 };

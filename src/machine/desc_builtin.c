@@ -15,7 +15,8 @@
 	.haw = 52, .mgaw = 57, .nd_lg2 = 16, .pasid_bits = 20, .levels5 = true, .scalable = true,             \
 	.first_stage = true, .second_stage = true, .nested = true, .pass_through = true, .fs_1g = true,       \
 	.ss_2m = true, .ss_1g = true, .supervisor = true, .device_tlb = true, .fault_records = 8,             \
-	.page_requests = true, .intr_remap = true, .x2apic = true, .pmr_low = true, .pmr_high = true
+	.no_write_flag = true, .rid_pasid = true, .page_requests = true, .intr_remap = true, .x2apic = true,  \
+	.pmr_low = true, .pmr_high = true
 #define SPR_UNIT SCALABLE_UNIT, .coherent = true, .snoop_control = true, .ss_dirty = true, .ext_access = true
 
 /* As the units of client parts whose walks go past the caches. */

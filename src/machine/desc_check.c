@@ -32,7 +32,7 @@ static bool bools_ok(const struct nb_desc_vtd *v)
 		&v->levels5, &v->scalable, &v->first_stage, &v->second_stage, &v->nested, &v->pass_through, &v->fs_1g,
 		&v->ss_2m, &v->ss_1g, &v->coherent, &v->snoop_control, &v->ss_dirty, &v->ext_access, &v->supervisor,
 		&v->exec_request, &v->device_tlb, &v->caching_mode, &v->write_buffer_flush, &v->erratum_772415,
-		&v->page_requests, &v->intr_remap, &v->x2apic, &v->pmr_low, &v->pmr_high,
+		&v->no_write_flag, &v->rid_pasid, &v->page_requests, &v->intr_remap, &v->x2apic, &v->pmr_low, &v->pmr_high,
 	};
 	size_t i;
 

@@ -20,9 +20,11 @@
 	X("snoop-control", BOOL, snoop_control, "snooping can be forced")                                     \
 	X("ss-dirty", BOOL, ss_dirty, "accessed and dirty bits in the second stage")                          \
 	X("ext-access", BOOL, ext_access, "extended-accessed bits in the first stage")                        \
+	X("rid-pasid", BOOL, rid_pasid, "requests without PASID may use any PASID's entry")                   \
 	X("supervisor", BOOL, supervisor, "supervisor requests")                                              \
 	X("exec-request", BOOL, exec_request, "execute requests")                                             \
 	X("device-tlb", BOOL, device_tlb, "device TLBs (ATS)")                                                \
+	X("no-write-flag", BOOL, no_write_flag, "translation requests can say that nothing will be written")   \
 	X("page-requests", BOOL, page_requests, "a queue of page requests (PRI)")                             \
 	X("interrupt-remapping", BOOL, intr_remap, "interrupt remapping")                                     \
 	X("x2apic", BOOL, x2apic, "interrupts to 32-bit APIC ids")                                            \

@@ -30,6 +30,9 @@ void desc_vtd_caps(const struct nb_desc_vtd *v, struct vtd_caps *out)
 		.write_buffer_flush = v->write_buffer_flush,
 		.fault_records = v->fault_records,
 		.page_requests = v->page_requests,
+		/* These two say nothing where what they refine is off. */
+		.no_write_flag = v->no_write_flag && v->device_tlb,
+		.rid_pasid = v->rid_pasid && v->scalable,
 		.intr_remap = v->intr_remap,
 		.x2apic = v->x2apic,
 		.pmr_low = v->pmr_low,
