@@ -192,6 +192,20 @@ static void legacy_mode(void **state)
 	rig_down(&r);
 }
 
+/* Without a second stage the width in a PASID entry is reserved: what is written there must be 0. */
+static void first_stage_only(void **state)
+{
+	struct vtd_caps c;
+	struct rig r;
+
+	(void)state;
+	vtd_caps_all(&c);
+	c.second_stage = c.nested = c.ss_dirty = false;
+	rig_up2(&r, &c, &c, 0);
+	life(&r, 0);
+	rig_down(&r);
+}
+
 /* The unit takes no page-selective invalidation, or only small ones. */
 static void coarse_invalidation(void **state)
 {
@@ -692,6 +706,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(device_tlb_is_told),
 		cmocka_unit_test(legacy_mode),
+		cmocka_unit_test(first_stage_only),
 		cmocka_unit_test(coarse_invalidation),
 		cmocka_unit_test(walks_that_do_not_snoop),
 		cmocka_unit_test(each_kind_of_snooping),

@@ -138,10 +138,10 @@ static int read_capabilities(struct vtd_unit *u, struct nb_diag *diag)
 	u->walk_coherent = u->scalable ? (u->ecap & VTD_ECAP_SMPWC) != 0 : u->coherent;
 
 	sagaw = u->cap & (VTD_CAP_SAGAW_3 | VTD_CAP_SAGAW_4 | VTD_CAP_SAGAW_5);
-	if (sagaw)
+	if (u->scalable && !(u->ecap & VTD_ECAP_SSTS))
+		u->agaw = 0; /* 9.6: without a second stage AW is reserved. Linux 7.2 writes a width all the same. */
+	else if (sagaw)
 		u->agaw = (uint8_t)(nb_ilog2(sagaw) - nb_ilog2(VTD_CAP_SAGAW_3) + VTD_AW_39);
-	else if (u->scalable && !(u->ecap & VTD_ECAP_SSTS))
-		u->agaw = VTD_AW_48; /* first stage only: the field is not looked at */
 	else
 		return nb_fail(diag, -ENODEV, "the unit supports no second-stage width (CAP.SAGAW)");
 

@@ -163,7 +163,7 @@ struct vtd_unit {
 	bool scalable;
 	bool coherent;		/* ECAP.C: fetches of root, context, PASID and interrupt entries snoop */
 	bool walk_coherent;	/* page walks do: ECAP.SMPWC in scalable mode, else C */
-	uint8_t agaw;		/* levels of the tallest second stage, minus 2 */
+	uint8_t agaw;		/* levels of the tallest second stage, minus 2; 0 without one */
 	_Atomic uint32_t next_id; /* drv_domain.id */
 
 	pthread_mutex_t lock;	/* gcmd, root and context tables, DIDs */
