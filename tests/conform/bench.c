@@ -35,6 +35,8 @@ static void mmio_write(void *opaque, uint64_t off, unsigned int size, uint64_t v
 {
 	struct bench_unit *u = opaque;
 
+	if (u->b->wrote)
+		u->b->wrote(u->b, (unsigned int)(u - u->b->unit), off, v);
 	leave(u->b);
 	u->hw->ops->mmio_write(u->hw, off, size, v);
 	enter(u->b);
@@ -168,10 +170,17 @@ static int unit_up(struct bench *b, unsigned int i)
 
 int bench_up(struct bench *b, const struct vendor *v, const struct vendor_conf *conf)
 {
+	return bench_up_watched(b, v, conf, NULL);
+}
+
+int bench_up_watched(struct bench *b, const struct vendor *v, const struct vendor_conf *conf,
+		     void (*wrote)(struct bench *b, unsigned int unit, uint64_t off, uint64_t v))
+{
 	unsigned int i;
 	int err = 0;
 
 	memset(b, 0, sizeof(*b));
+	b->wrote = wrote;
 	b->vendor = v;
 	b->conf = conf;
 	b->client = (struct hw_client){.opaque = b, .ats_invalidate = ats_invalidate};

@@ -62,10 +62,14 @@ struct bench {
 	void (*enter)(void *opaque);
 	void (*line)(void *opaque, size_t off);
 	void *opaque;
+	/* Every register write of a driver, before the unit gets it; set by bench_up_watched(). */
+	void (*wrote)(struct bench *b, unsigned int unit, uint64_t off, uint64_t v);
 };
 
 /* 0, or the errno of what refused, with the reason in b->diag. */
 int bench_up(struct bench *b, const struct vendor *v, const struct vendor_conf *conf);
+int bench_up_watched(struct bench *b, const struct vendor *v, const struct vendor_conf *conf,
+		     void (*wrote)(struct bench *b, unsigned int unit, uint64_t off, uint64_t v));
 void bench_down(struct bench *b); /* all domains freed */
 
 /* Line at off of the pool goes from CPU to hardware, if it differs. */

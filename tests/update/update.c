@@ -55,6 +55,8 @@ struct test {
 	struct drv_domain *parent[3], *by;
 	struct asked ask[4];
 	unsigned int nask;
+	struct asked irq;    /* a message of function 0, while its entry changes; addr 0: none */
+	struct drv_msi msg;
 	bool hot; /* ask through the caches too */
 	bool inside; /* a transition is under way */
 	enum lines lines;
@@ -99,6 +101,17 @@ static void judge(struct test *t, struct asked *a, unsigned int through, uint64_
 		t->refused++;
 }
 
+/* To whom does the message go? */
+static uint64_t interrupt(struct test *t)
+{
+	struct hw_iommu *hw = t->b.unit[0].hw;
+	struct hw_irq irq = {0};
+
+	if (hw->ops->interrupt(hw, t->b.dev[0].rid, t->msg.addr, t->msg.data, &irq))
+		return BENCH_FAULT;
+	return (uint64_t)irq.dest << 8 | irq.vector;
+}
+
 static void look(struct test *t)
 {
 	unsigned int i;
@@ -111,6 +124,8 @@ static void look(struct test *t)
 		if (t->hot)
 			judge(t, a, 1, bench_go(&t->b, a->dev, a->pasid, a->addr, HW_READ));
 	}
+	if (t->irq.addr)
+		judge(t, &t->irq, 1, interrupt(t));
 	t->b.hold = false;
 }
 
@@ -411,6 +426,51 @@ static void silent(struct test *t, const struct subject *s)
 		exit(1);
 }
 
+/* ---- interrupts ---- */
+
+static void interrupt_changes(struct test *t, const char *what, uint64_t old, uint64_t new, const struct drv_irq_target *to,
+			      uint32_t *handle)
+{
+	uint64_t got;
+	int err = 0;
+
+	snprintf(t->what, sizeof(t->what), "an interrupt %s, lines seen %s", what, lines_name[t->lines]);
+	t->irq = (struct asked){.pasid = NB_NO_PASID, .addr = t->msg.addr, .old = old, .new = new};
+	begin(t);
+	if (to)
+		err = t->b.vendor->drv->irq_map(&t->b.dev[0], 1, to, handle, &t->msg, &t->b.diag);
+	else
+		t->b.vendor->drv->irq_unmap(&t->b.dev[0], *handle, 1);
+	stores_off();
+	t->inside = false;
+	running = NULL;
+	bench_interrupts(&t->b);
+	got = interrupt(t);
+	if (err || !same(got, new))
+		fail(t, "after it", "the message", got, &t->irq);
+	t->irq.addr = 0;
+}
+
+/* Entries come and go one by one; the message of an entry is known once it has been there. */
+static void interrupts(struct test *t)
+{
+	const struct drv_irq_target a = {.dest = 3, .vector = 0x41}, b = {.dest = 7, .vector = 0x52};
+	const struct drv_ops *drv = t->b.vendor->drv;
+	uint32_t handle;
+	struct drv_msi msg;
+
+	if (!drv->irq_map || drv->irq_map(&t->b.dev[0], 1, &a, &handle, &t->msg, &t->b.diag))
+		return;
+	interrupt_changes(t, "goes", 3 << 8 | 0x41, BENCH_FAULT, NULL, &handle);
+	msg = t->msg;
+	interrupt_changes(t, "appears", BENCH_FAULT, 7 << 8 | 0x52, &b, &handle);
+	if (msg.addr != t->msg.addr || msg.data != t->msg.data) {
+		printf("%s: another entry was taken, so nothing was watched\n", t->what);
+		t->failures++;
+	}
+	interrupt_changes(t, "goes", 7 << 8 | 0x52, BENCH_FAULT, NULL, &handle);
+}
+
 /* ---- subjects ---- */
 
 static void add(struct test *t, const char *name, enum vendor_kind kind, struct drv_domain *d, uint64_t x, uint64_t y)
@@ -547,6 +607,8 @@ static bool run(const struct vendor *v, const struct vendor_conf *conf, const ch
 		for (i = 0; i < t.n; i++)
 			if (chosen(want_from, t.s[i].name) && !want_to)
 				release(&t, &t.s[i]);
+		if (!want_from && !want_to)
+			interrupts(&t);
 	}
 	for (i = 0; i < t.n; i++)
 		if (chosen(want_from, t.s[i].name) && !want_to)
