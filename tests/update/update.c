@@ -53,7 +53,7 @@ struct test {
 	struct subject s[NSUBJECTS];
 	unsigned int n;
 	struct drv_domain *parent[3], *by;
-	struct asked ask[4];
+	struct asked ask[8];
 	unsigned int nask;
 	struct asked irq;    /* a message of function 0, while its entry changes; addr 0: none */
 	struct drv_msi msg;
@@ -343,6 +343,20 @@ static void in_place(struct test *t, const struct subject *s)
 	STEP("a page appears where a large page was", bench_map(&t->b, d, big + 3 * K4, far, K4));
 	asked(t, 0, NB_NO_PASID, big + 3 * K4, far, none, false);
 	STEP("and goes", bench_unmap(d, big, M2));
+	if (d->pgsizes & G1) {
+		const uint64_t huge = 40 * G1, page = huge + 300 * M2 + 7 * K4;
+
+		asked(t, 0, NB_NO_PASID, page, none, far + (page - huge), false);
+		STEP("a page of 1 GiB appears", bench_map(&t->b, d, huge, far, G1));
+		same_for(t, huge, far);
+		same_for(t, huge + 300 * M2, far + 300 * M2);
+		same_for(t, huge + G1 - K4, far + G1 - K4);
+		asked(t, 0, NB_NO_PASID, page, far + (page - huge), none, false);
+		STEP("a page of 1 GiB is split", bench_unmap(d, page, K4));
+		asked(t, 0, NB_NO_PASID, huge, far, none, false);
+		asked(t, 0, NB_NO_PASID, huge + G1 - K4, far + G1 - K4, none, false);
+		STEP("what is left of it goes", bench_unmap(d, huge, G1));
+	}
 	if (d->ops->set_dirty_tracking && (d->flags & DRV_ALLOC_DIRTY)) {
 		bool on = strstr(s->name, "tracked") != NULL;
 
