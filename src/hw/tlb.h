@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the models' translation caches are made of: a spinlock, and hash tables of 64-byte buckets with three (key, value)
+ * pairs each. What a key and a value mean is the model's.
+ *
+ * Readers take no lock: a sequence count per bucket tells a reader that it looked at a half-written pair, which is
+ * then a miss. Writers hold the cache's lock, which nobody keeps while blocking. A key is never 0.
+ */
+#ifndef NB_HW_TLB_H
+#define NB_HW_TLB_H
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+#include "base/cpu.h"
+
+/* ---- lock: spins, then yields; held for microseconds, never across anything that blocks ---- */
+
+struct hw_spin {
+	atomic_flag held;
+};
+
+static inline bool hw_spin_try(struct hw_spin *s)
+{
+	return !atomic_flag_test_and_set_explicit(&s->held, memory_order_acquire);
+}
+static inline void hw_spin_lock(struct hw_spin *s)
+{
+	unsigned int n = 0;
+
+	while (!hw_spin_try(s)) {
+		if (++n < 100)
+			nb_cpu_relax();
+		else
+			sched_yield();
+	}
+}
+static inline void hw_spin_unlock(struct hw_spin *s)
+{
+	atomic_flag_clear_explicit(&s->held, memory_order_release);
+}
+
+/* ---- buckets ---- */
+
+#define HW_WAYS 3
+struct hw_bucket {
+	_Atomic uint32_t seq; /* odd: being written */
+	uint32_t hand;	      /* next victim; under the lock */
+	_Atomic uint64_t key[HW_WAYS], val[HW_WAYS];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct hw_bucket) == 64, "one cache line");
+
+/* `lg2` of the number of buckets. */
+static inline struct hw_bucket *hw_bucket(struct hw_bucket *b, unsigned int lg2, uint64_t key)
+{
+	return &b[(key * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - lg2)];
+}
+
+/*
+ * Acquire loads keep the order count, key, value, count without a fence; the writer's release stores are
+ * their pairs (hw_bucket_put()).
+ */
+static inline __attribute__((always_inline)) bool hw_probe(struct hw_bucket *table, unsigned int lg2, uint64_t key, uint64_t *val)
+{
+	struct hw_bucket *b = hw_bucket(table, lg2, key);
+	uint32_t s = atomic_load_explicit(&b->seq, memory_order_acquire);
+	uint64_t k0 = atomic_load_explicit(&b->key[0], memory_order_acquire);
+	uint64_t k1 = atomic_load_explicit(&b->key[1], memory_order_acquire);
+	uint64_t k2 = atomic_load_explicit(&b->key[2], memory_order_acquire);
+	unsigned int way = k0 == key ? 0 : k1 == key ? 1 : 2;
+	uint64_t v = atomic_load_explicit(&b->val[way], memory_order_acquire);
+
+	if ((k0 != key) & (k1 != key) & (k2 != key))
+		return false;
+	if (unlikely((s & 1) != 0 || atomic_load_explicit(&b->seq, memory_order_relaxed) != s))
+		return false;
+	*val = v;
+	return true;
+}
+
+/* Count odd before, even after; the pair's own stores are releases so that they cannot be seen before it is odd. */
+static inline void hw_bucket_put(struct hw_bucket *b, unsigned int way, uint64_t key, uint64_t val)
+{
+	uint32_t s = atomic_load_explicit(&b->seq, memory_order_relaxed);
+
+	atomic_store_explicit(&b->seq, s + 1, memory_order_relaxed);
+	atomic_store_explicit(&b->key[way], key, memory_order_release);
+	atomic_store_explicit(&b->val[way], val, memory_order_release);
+	atomic_store_explicit(&b->seq, s + 2, memory_order_release);
+}
+
+static inline void hw_bucket_erase(struct hw_bucket *b, unsigned int way)
+{
+	hw_bucket_put(b, way, 0, 0);
+}
+
+/* Where to put the key: its own place, a free one, or in turn. *victim: the key that goes for it, or 0. */
+static inline unsigned int hw_bucket_way(struct hw_bucket *b, uint64_t key, uint64_t *victim)
+{
+	uint64_t k[HW_WAYS];
+	unsigned int way;
+
+	*victim = 0;
+	for (way = 0; way < HW_WAYS; way++)
+		k[way] = atomic_load_explicit(&b->key[way], memory_order_relaxed);
+	way = k[0] == key ? 0 : k[1] == key ? 1 : k[2] == key ? 2 : HW_WAYS;
+	if (likely(way == HW_WAYS)) {
+		way = !k[0] ? 0 : !k[1] ? 1 : !k[2] ? 2 : HW_WAYS;
+		if (way == HW_WAYS) {
+			way = b->hand;
+			b->hand = way == HW_WAYS - 1 ? 0 : way + 1;
+			*victim = k[way];
+		}
+	}
+	return way;
+}
+
+#endif
