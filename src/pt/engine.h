@@ -49,7 +49,15 @@ static inline uint64_t *table_of(const struct pt *pt, uint64_t e)
 	return mem_page_ptr(pt->pool, hpa(fmt_table_pa(e)));
 }
 
+static void free_below(struct pt *pt, uint64_t *t, unsigned int level);
+
 static void free_tree(struct pt *pt, uint64_t *t, unsigned int level)
+{
+	free_below(pt, t, level);
+	pt_table_free(pt, t);
+}
+
+static void free_below(struct pt *pt, uint64_t *t, unsigned int level)
 {
 	unsigned int i;
 
@@ -59,7 +67,27 @@ static void free_tree(struct pt *pt, uint64_t *t, unsigned int level)
 		if (fmt_present(e) && !fmt_is_leaf(e, level))
 			free_tree(pt, table_of(pt, e), level - 1);
 	}
-	pt_table_free(pt, t);
+}
+
+/*
+ * A root of several tables side by side: the one for ia, and the last address up to `last` that it maps. The ordinary root is one
+ * table, and bits of ia above it repeat its top bit.
+ */
+static inline uint64_t *root_part(const struct pt *pt, uint64_t ia)
+{
+	uint64_t *root = pt->root;
+
+	return likely(pt->concat_lg2 == 0) ? root : root + (ia >> level_lg2(pt->levels) << FMT_INDEX_LG2);
+}
+
+static inline uint64_t root_part_end(const struct pt *pt, uint64_t ia, uint64_t last)
+{
+	uint64_t end;
+
+	if (likely(pt->concat_lg2 == 0))
+		return last;
+	end = ia | (level_size(pt->levels) - 1);
+	return end < last ? end : last;
 }
 
 typedef uint64_t pair __attribute__((vector_size(16), may_alias));
@@ -243,7 +271,14 @@ static int map_table(struct pt_op *op, uint64_t *t, unsigned int level, uint64_t
 
 static int op_map(struct pt_op *op, uint64_t first, uint64_t last)
 {
-	return map_table(op, op->pt->root, op->pt->levels - 1u, first, last, false);
+	for (;;) {
+		uint64_t end = root_part_end(op->pt, first, last);
+		int err = map_table(op, root_part(op->pt, first), op->pt->levels - 1u, first, end, false);
+
+		if (err || end == last)
+			return err;
+		first = end + 1;
+	}
 }
 
 /* ---- unmap ---- */
@@ -356,7 +391,14 @@ static int unmap_table(struct pt_op *op, uint64_t *t, unsigned int level, uint64
 
 static int op_unmap(struct pt_op *op, uint64_t first, uint64_t last)
 {
-	return unmap_table(op, op->pt->root, op->pt->levels - 1u, first, last);
+	for (;;) {
+		uint64_t end = root_part_end(op->pt, first, last);
+		int err = unmap_table(op, root_part(op->pt, first), op->pt->levels - 1u, first, end);
+
+		if (err || end == last)
+			return err;
+		first = end + 1;
+	}
 }
 
 /* ---- dirty ---- */
@@ -428,14 +470,21 @@ static void dirty_table(struct pt_op *op, uint64_t *t, unsigned int level, uint6
 
 static void op_dirty(struct pt_op *op, uint64_t first, uint64_t last)
 {
-	dirty_table(op, op->pt->root, op->pt->levels - 1u, first, last);
+	for (;;) {
+		uint64_t end = root_part_end(op->pt, first, last);
+
+		dirty_table(op, root_part(op->pt, first), op->pt->levels - 1u, first, end);
+		if (end == last)
+			return;
+		first = end + 1;
+	}
 }
 
 /* ---- lookup ---- */
 
 static int op_lookup(const struct pt *pt, uint64_t ia, struct pt_leaf *leaf)
 {
-	const uint64_t *t = pt->root;
+	const uint64_t *t = root_part(pt, ia);
 	unsigned int level = pt->levels - 1u;
 
 	for (;; level--) {
@@ -454,6 +503,11 @@ static int op_lookup(const struct pt *pt, uint64_t ia, struct pt_leaf *leaf)
 	}
 }
 
+/* A format whose entries are not linear in the output address everywhere has a function of its own that calls op_map(). */
+#ifndef FMT_MAP
+#define FMT_MAP op_map
+#endif
+
 #define PT_FMT_ENGINE                                                                                        \
 	.page_lg2 = FMT_PAGE_LG2, .index_lg2 = FMT_INDEX_LG2, .prot_ok = fmt_prot_ok, .attr = fmt_attr,      \
-	.map = op_map, .unmap = op_unmap, .dirty = op_dirty, .lookup = op_lookup, .free_tree = free_tree
+	.map = FMT_MAP, .unmap = op_unmap, .dirty = op_dirty, .lookup = op_lookup, .free_below = free_below

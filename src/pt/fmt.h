@@ -5,8 +5,7 @@
  * A format is one source file: it defines the constants and small inline
  * functions listed in pt/engine.h and includes that header, which turns them
  * into the operations below, specialised for the format. So the inner loop over
- * the entries of a table contains no call. AMD v1 and Arm LPAE are further files
- * of this kind.
+ * the entries of a table contains no call.
  *
  * What every format must guarantee: a word whose low 12 bits are 0 is a
  * non-present entry. pt.c links table pages that wait for an invalidation
@@ -40,6 +39,7 @@ struct pt_fmt {
 	uint8_t min_levels, max_levels;
 	uint8_t page_lg2;   /* size of the smallest leaf and of a table */
 	uint8_t index_lg2;  /* log2 of the entries in a table */
+	uint8_t max_concat_lg2; /* root tables side by side, at most */
 	uint8_t oa_lg2;	    /* width of output addresses */
 	bool sign_extended; /* input addresses repeat their top bit */
 	bool has_dirty;
@@ -53,8 +53,8 @@ struct pt_fmt {
 	int (*unmap)(struct pt_op *op, uint64_t first, uint64_t last);
 	void (*dirty)(struct pt_op *op, uint64_t first, uint64_t last);
 	int (*lookup)(const struct pt *pt, uint64_t ia, struct pt_leaf *leaf);
-	/* Give back a whole table and what hangs below it, at once: no hardware knows it. */
-	void (*free_tree)(struct pt *pt, uint64_t *table, unsigned int level);
+	/* Give back what hangs below a table, at once: no hardware knows it. */
+	void (*free_below)(struct pt *pt, uint64_t *table, unsigned int level);
 };
 
 /* Entries are little-endian words that hardware reads and, for A and D, writes at any time. */

@@ -62,29 +62,48 @@ void pt_gather_free(struct pt *pt, struct pt_gather *g)
 	*g = (struct pt_gather){0};
 }
 
+static unsigned int root_order(const struct pt *pt)
+{
+	return pt->fmt->page_lg2 - 12u + pt->concat_lg2;
+}
+
 int pt_init(struct pt *pt, const struct pt_fmt *fmt)
 {
+	unsigned int ia_lg2;
 	hpa_t pa;
 
 	if (pt->levels < fmt->min_levels || pt->levels > fmt->max_levels)
 		return -EINVAL;
 	if ((pt->pgsizes & ~fmt->pgsizes) || !(pt->pgsizes & BIT(fmt->page_lg2)))
 		return -EINVAL;
+	ia_lg2 = fmt->page_lg2 + (unsigned int)pt->levels * fmt->index_lg2 + pt->concat_lg2;
+	if (pt->concat_lg2 > fmt->max_concat_lg2 || pt->ia_lg2 > ia_lg2 || pt->oa_lg2 > fmt->oa_lg2)
+		return -EINVAL;
+	if (pt->ia_lg2 == 0)
+		pt->ia_lg2 = (uint8_t)ia_lg2;
+	if (pt->oa_lg2 == 0)
+		pt->oa_lg2 = fmt->oa_lg2;
 	pt->fmt = fmt;
 	pt->npages = 0;
-	pt->root = pt_table_new(pt, &pa);
+	pt->root = mem_page_alloc(pt->pool, root_order(pt), &pa);
 	if (!pt->root)
 		return -ENOMEM;
-	pt_flush(pt, pt->root, sizeof(uint64_t) << fmt->index_lg2);
+	pt->npages = 1;
+	pt_flush(pt, pt->root, sizeof(uint64_t) << (fmt->index_lg2 + pt->concat_lg2));
 	return 0;
 }
 
 void pt_fini(struct pt *pt)
 {
+	unsigned int i;
+
 	if (!pt->root)
 		return;
-	pt->fmt->free_tree(pt, pt->root, pt->levels - 1u);
-	assert(pt->npages == 0);
+	for (i = 0; i < 1u << pt->concat_lg2; i++)
+		pt->fmt->free_below(pt, (uint64_t *)pt->root + ((size_t)i << pt->fmt->index_lg2), pt->levels - 1u);
+	assert(pt->npages == 1);
+	mem_page_free(pt->pool, pt->root, root_order(pt));
+	pt->npages = 0;
 	pt->root = NULL;
 }
 
@@ -95,7 +114,7 @@ hpa_t pt_root(const struct pt *pt)
 
 unsigned int pt_ia_lg2(const struct pt *pt)
 {
-	return pt->fmt->page_lg2 + (unsigned int)pt->levels * pt->fmt->index_lg2;
+	return pt->ia_lg2;
 }
 
 /* first..last inside the table, and for canonical addresses inside one half. */
@@ -130,7 +149,7 @@ int pt_map(struct pt *pt, uint64_t ia, uint64_t oa, uint64_t len, unsigned int p
 		return err;
 	if (!nb_aligned(oa, BIT(pt->fmt->page_lg2)) || !pt->fmt->prot_ok(prot))
 		return -EINVAL;
-	if (oa_last < oa || oa_last >> pt->fmt->oa_lg2)
+	if (oa_last < oa || oa_last >> pt->oa_lg2)
 		return -ERANGE;
 	op.attr = pt->fmt->attr(prot);
 	err = pt->fmt->map(&op, ia, ia + (len - 1));

@@ -28,11 +28,16 @@ enum {
 	PT_WRITE = 2,
 	PT_EXEC = 4,
 	PT_SNOOP = 8, /* force snoop, where the format has it */
+	PT_DEVICE = 16, /* device memory, where the format has memory types */
+	PT_TRACK = 32, /* writes make the leaf dirty, where the format can leave that out; it starts dirty if writable */
 };
 
 struct pt_fmt; /* pt/fmt.h: entry encode and decode, sizes, canonical rules */
 extern const struct pt_fmt pt_fmt_vtdss;  /* VT-d second-stage, 3 to 5 levels */
 extern const struct pt_fmt pt_fmt_x86_64; /* x86-64, as VT-d first-stage and AMD v2: 4 or 5 levels */
+/* VMSAv8-64 stage 1 (lower range) and stage 2, by granule: 2 to 4 levels, stage 2 with up to 16 start tables. */
+extern const struct pt_fmt pt_fmt_arm64_s1_4k, pt_fmt_arm64_s1_16k, pt_fmt_arm64_s1_64k;
+extern const struct pt_fmt pt_fmt_arm64_s2_4k, pt_fmt_arm64_s2_16k, pt_fmt_arm64_s2_64k;
 
 struct pt {
 	const struct pt_fmt *fmt;
@@ -42,6 +47,9 @@ struct pt {
 	void *flush_opaque;
 	uint64_t pgsizes;    /* bitmap of leaf sizes, subset of the format's */
 	uint8_t levels;
+	uint8_t concat_lg2;  /* log2 of the root tables side by side, where the format has that; else 0 */
+	uint8_t ia_lg2;	     /* width of input addresses; 0: all that the levels give. pt_init() sets it */
+	uint8_t oa_lg2;	     /* width of output addresses; 0: the format's. pt_init() sets it */
 	void *root;
 	uint64_t npages;     /* table pages in use, root included */
 };
@@ -52,7 +60,7 @@ struct pt_gather {
 	uint64_t npages;
 };
 
-/* 0, -EINVAL (levels or sizes the format has not), -ENOMEM. Set pool, flush, pgsizes, levels before. */
+/* 0, -EINVAL (levels, widths or sizes the format has not), -ENOMEM. Set what is above the root before, the rest to 0. */
 int pt_init(struct pt *pt, const struct pt_fmt *fmt);
 void pt_fini(struct pt *pt); /* no hardware may walk it any more */
 hpa_t pt_root(const struct pt *pt);

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* VMSAv8-64 stage 2, 4 KiB granule. */
+#define FMT_PAGE_LG2 12
+#define ARM64_STAGE  2
+#define ARM64_FMT    pt_fmt_arm64_s2_4k
+#define ARM64_NAME   "arm64-s2-4k"
+#include "pt/fmt_arm64.h"
