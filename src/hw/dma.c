@@ -30,16 +30,21 @@ static size_t piece(uint64_t addr, size_t left)
 	return n < left ? n : left;
 }
 
-/* A write into the interrupt range. Whatever is not one aligned 32-bit word is no interrupt message and is blocked. */
-static __attribute__((cold, noinline)) int message(struct hw_iommu *hw, uint16_t rid, uint64_t addr, const char *buf, size_t n)
+/* A write into the interrupt range. Whatever is not one aligned 32-bit word is no interrupt message: the unit says what it thinks of it. */
+static __attribute__((cold, noinline)) int message(struct hw_iommu *hw, const struct hw_request *req, const char *buf, size_t n)
 {
+	struct hw_request bad = *req;
+	struct hw_result res;
 	le32_t data;
 
-	NB_TRACE(hw->tr, hw_dma_irq, rid, addr, n);
-	if (n != sizeof(data) || addr % sizeof(data) != 0)
+	NB_TRACE(hw->tr, hw_dma_irq, req->rid, req->addr, n);
+	if (n != sizeof(data) || req->addr % sizeof(data) != 0) {
+		bad.flags |= HW_NO_MSG;
+		hw_translate(hw, &bad, &res);
 		return -EFAULT;
+	}
 	memcpy(&data, buf, sizeof(data));
-	return hw_interrupt(hw, rid, addr, cpu32(data));
+	return hw_interrupt(hw, req->rid, req->addr, cpu32(data));
 }
 
 /* `write` is constant where this is called from. */
@@ -72,7 +77,7 @@ static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16
 			continue;
 		}
 		if (unlikely(write && res.kind == HW_INTERRUPT)) {
-			if (message(hw, rid, req.addr, buf + done, n))
+			if (message(hw, &req, buf + done, n))
 				return -EFAULT;
 			continue;
 		}

@@ -37,13 +37,14 @@ enum { /* request flags */
 	HW_PRIV = 1,	  /* asks for supervisor privilege */
 	HW_OBSERVE = 2, /* change nothing: no A/D update, no cache fill, no fault record */
 	HW_TRANSLATED = 4, /* PCIe AT = 10b: addr came out of an ATS completion */
+	HW_NO_MSG = 8, /* a write that is not one aligned 32-bit word: in an interrupt range it is no message */
 };
 
 struct hw_request {
 	uint64_t addr;	/* iova_t of the device, raw */
 	uint32_t pasid; /* or NB_NO_PASID */
 	uint16_t rid;	/* bus << 8 | device << 3 | function */
-	uint8_t access; /* HW_READ | HW_WRITE | HW_EXEC */
+	uint8_t access; /* HW_READ | HW_WRITE | HW_EXEC; 0: a read of no bytes, by which devices flush their writes */
 	uint8_t flags;
 };
 

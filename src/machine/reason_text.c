@@ -23,6 +23,7 @@ static const char *const vtd[] = {
 	[VTD_FR_SS_RSVD] = "a second-stage entry has reserved bits set",
 	[VTD_FR_ATS_BLOCKED] = "the context entry blocks translated and translation requests",
 	[VTD_FR_INTR_OUT] = "the translation leads into the interrupt address range",
+	[VTD_FR_IR_NO_MSG] = "a request to the interrupt address range that is no interrupt message",
 	[VTD_FR_RTADDR_INV] = "the root table address register holds a mode that the unit does not have",
 	[VTD_FR_PASID_LEGACY] = "a request with PASID in legacy mode",
 	[VTD_FR_PREQ_LEGACY] = "a page request in legacy mode",

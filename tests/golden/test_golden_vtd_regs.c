@@ -169,6 +169,7 @@ static void faults_and_interrupts(void **state)
 		G(VTD_ECTL_IM, "00 00 00 80"),
 		G(VTD_ECTL_IP, "00 00 00 40"),
 		G(VTD_EADDR_MA, "fc ff ff ff"),
+		G(VTD_EDATA_IMD, "ff ff 00 00"),
 		G(VTD_PMEN_EPM, "00 00 00 80"),
 		G(VTD_PMEN_PRS, "01 00 00 00"),
 	};

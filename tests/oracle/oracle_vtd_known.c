@@ -104,8 +104,7 @@ static bool scalable_reasons(const struct oracle_diff *d)
 
 static bool interrupt_range_read(const struct oracle_diff *d)
 {
-	return d->c->f[F_DEV] >= DEV_READ && d->step == 0 && d->b->iova >> 20 == 0xfee &&
-	       (ours_refuses(d, VTD_FR_INTR_OUT) || ours_refuses(d, VTD_FR_SINTR_OUT));
+	return d->c->f[F_DEV] >= DEV_READ && d->step == 0 && d->b->iova >> 20 == 0xfee && ours_refuses(d, VTD_FR_IR_NO_MSG);
 }
 
 static bool pass_through_width(const struct oracle_diff *d)

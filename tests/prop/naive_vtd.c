@@ -315,8 +315,6 @@ static int scalable(struct walk *w, const struct naive_req *q, struct leaf *out)
 	bool fpd;
 	int err;
 
-	if (q->with_pasid && q->pasid >> w->n->pasid_bits)
-		return 0x89;
 	if (!load(w, at + 16 * (q->rid >> 8) + (q->rid & 0x80 ? 8 : 0), &e))
 		return 0x38;
 	if (!(e & 1))
@@ -339,6 +337,8 @@ static int scalable(struct walk *w, const struct naive_req *q, struct leaf *out)
 	if ((c[1] & 0xfffff) >> (pdts + 13))
 		return 0x43;
 	if (q->with_pasid) {
+		if (q->pasid >> w->n->pasid_bits)
+			return 0x89;
 		if (!(c[0] >> 3 & 1))
 			return 0x45;
 		if (q->pasid >= UINT64_C(1) << (pdts + 7 + 6))
@@ -389,10 +389,10 @@ static int scalable(struct walk *w, const struct naive_req *q, struct leaf *out)
 		return 0x5b;
 	if (pgtt == 3 && (p[2] & ~UINT64_C(0xfff)) >> (30 + 9 * aw < w->n->mgaw ? 30 + 9 * aw : w->n->mgaw))
 		return 0x5b;
-	if (q->exec && pgtt != 2 && pgtt != 4 && !bits(p[2], 1, 1))
+	if (q->exec && !bits(p[2], 1, 1))
 		return 0x5c;
 	w->priv = q->priv || (!q->with_pasid && bits(c[1], 20, 20));
-	if (w->priv && pgtt != 2 && pgtt != 4 && !(p[2] & 1))
+	if (w->priv && !(p[2] & 1))
 		return 0x5d;
 	w->exec = q->exec;
 	w->nxe = w->n->ers && bits(p[2], 5, 5);

@@ -330,10 +330,13 @@ static void test_first_stage(void **state)
 	fs_map(r, w.fs, 4, 3, UINT64_C(0x1000000000), UINT64_C(0x40000000) | FS_U_RW | VTD_FSPTE_PS, 0);
 	GRANTS(r, 1, UINT64_C(0x1000000000) + 0x12345678, RW, RW, 0x40000000, 30);
 	fs_map(r, w.fs, 4, 3, UINT64_C(0x1040000000), UINT64_C(0xc0000000) | FS_U_RW | VTD_FSPTE_PS, 0);
-	GRANTS(r, 1, UINT64_C(0x1040000000) + 0x3ef00000, RW, RW, 0xfef00000, 20);
-	fresh(r);
-	GRANTS(r, 1, UINT64_C(0x1040000000), RW, RW, 0xc0000000, 29);
+	ENDS(r, 1, UINT64_C(0x1040000000) + 0x3ef00000, CA, 0x87, true);
+	ENDS(r, 1, UINT64_C(0x1040000000), CA, 0x87, true);
 	ENDS(r, 1, UINT64_C(0x1040000000) + 0x3ee45000, CA, 0x87, true);
+	/* whatever untranslated requests, which may pass, have cached of it */
+	assert_int_equal(ask(r, RIG_RID, 1, UINT64_C(0x1040000000), HW_READ, 0).kind, HW_OK);
+	assert_int_equal(ask(r, RIG_RID, 1, UINT64_C(0x1040000000), HW_READ, 0).kind, HW_OK);
+	ENDS(r, 1, UINT64_C(0x1040000000), CA, 0x87, true);
 	/* no table: not the unit's error but a page fault, by the manual */
 	sm_pasid(r, 3, PGTT(VTD_PGTT_FS), 6 | VTD_PASID_1_PWSNP, GONE);
 	ENDS(r, 3, VA, OK, 0x73, false);
@@ -424,6 +427,12 @@ static void test_interrupt_range_nw(void **state)
 	assert_int_equal(c.status, OK);
 	assert_int_equal(c.perm, 0);
 	assert_false(c.untranslated_only);
+	/* supervisor by RID_PRIV, and the PASID entry does not allow it */
+	w64(r, w.ctx + 8, VTD_SCTX_1_RID_PRIV);
+	fresh(r);
+	ENDS(r, NOP, 0xfee01004, OK, 0x5d, false);
+	w64(r, w.ctx + 8, 0);
+	fresh(r);
 	c = asked(r, 4, 0xfee01004, RW, 0); /* pass-through */
 	assert_int_equal(c.perm, HW_WRITE);
 	assert_true(c.untranslated_only);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every fault condition of the manual's table (7.1.3, D51397 revision 4.1) that a unit without posted interrupts can meet, provoked
+ * Every fault condition of the manual's tables (7.1.3 and 5.1.4.1, D51397 revision 5.10, and what 4.1 has for execute requests)
+ * that a unit without posted interrupts, host permission tables and PASIDs in translated requests can meet, provoked
  * on its own: with FPD clear it is recorded; with FPD set in every entry that has the bit it is recorded only when the table calls it
  * unqualified.
  */
@@ -88,7 +89,7 @@ static const struct cond {
 	{"SGN.6", 0x85, true, SM_SS, "write, W = 0"},
 	{"SGN.7", 0x86, true, SM_SS, "read, R = 0"},
 	{"SGN.8", 0x87, true, SM_FS, "output in the interrupt range"},
-	{"SGN.10", 0x89, false, SM_FS, "PASID beyond PSS"},
+	{"SGN.10", 0x89, true, SM_FS, "PASID beyond PSS"},
 	{"IR 20h", 0x20, false, INTR, "reserved bits of the message"},
 	{"IR 21h", 0x21, false, INTR, "index beyond the table"},
 	{"IR 22h", 0x22, true, INTR, "entry not present"},
@@ -96,6 +97,7 @@ static const struct cond {
 	{"IR 24h", 0x24, true, INTR, "reserved bit in an entry"},
 	{"IR 25h", 0x25, false, INTR, "compatibility format blocked"},
 	{"IR 26h", 0x26, true, INTR, "source-id"},
+	{"IR 29h", 0x29, false, LEGACY, "read in the interrupt range"},
 };
 
 struct scene {
@@ -207,6 +209,7 @@ static unsigned int spoil(struct scene *s, unsigned int code)
 	case 0x0e: w64(r, s->ss[1], UINT64_C(0xfee00000) | SS_RW); break;
 	case 0x07: case 0x78: w64(r, s->ss[2], NOWHERE | SS_RW); break;
 	case 0x0c: case 0x7a: w64(r, s->ss[1], e1 | BIT(46)); break;
+	case 0x29: s->req.addr = 0xfee00000; break;
 	case 0x30: return VTD_TTM_RESERVED;
 	case 0x31: s->req.pasid = 1; break;
 	case 0x32: s->page_request = true; break;

@@ -69,22 +69,21 @@ static int send(struct ir *t, uint16_t rid, uint64_t addr, uint32_t data)
 
 static void check_record(struct ir *t, uint16_t rid, unsigned int reason, uint64_t index)
 {
+	uint64_t at = VTD_FRCD_AT + 16ul * (get32(&t->r, VTD_REG_FSTS) >> 8 & 0xff);
+
 	assert_int_equal(get32(&t->r, VTD_REG_FSTS) & 2, 2);
-	assert_int_equal(get64(&t->r, VTD_FRCD_AT), index << 48);
-	assert_int_equal(get64(&t->r, VTD_FRCD_AT + 8), BIT(63) | (uint64_t)reason << 32 | rid);
+	assert_int_equal(get64(&t->r, at), index << 48);
+	assert_int_equal(get64(&t->r, at + 8), BIT(63) | (uint64_t)reason << 32 | rid);
 }
 
 static void blocked(struct ir *t, uint16_t rid, uint64_t addr, uint32_t data, unsigned int reason, uint64_t index, bool recorded)
 {
-	/* The index of the next record starts over when translation is switched off. */
 	faults_clear(&t->r);
-	gcmd(&t->r, VTD_GCMD_TE, 0);
-	gcmd(&t->r, 0, VTD_GCMD_TE);
 	assert_int_equal(send(t, rid, addr, data), -14);
 	if (recorded)
 		check_record(t, rid, reason, index);
 	else
-		assert_int_equal(get32(&t->r, VTD_REG_FSTS), 0);
+		assert_int_equal(get32(&t->r, VTD_REG_FSTS) & 0xff, 0);
 	faults_clear(&t->r);
 }
 
@@ -307,16 +306,29 @@ static void test_source(void **state)
 			SENT(&t, cases[i].rid, msg(1), 0, 0, i);
 			SENT(&t, cases[i].rid, msg(1), 0, 0, i); /* cached */
 		} else {
-			/* twice: from memory, and from the cache that is filled by now */
 			blocked(&t, cases[i].rid, msg(1), 0, 0x26, 1, true);
-			blocked(&t, cases[i].rid, msg(1), 0, 0x26, 1, true);
+			/* a message with a fault caches nothing (6.4) */
 			put(&t, 1, P | FPD, cases[i].hi);
-			blocked(&t, cases[i].rid, msg(1), 0, 0x26, 1, true); /* the cached entry has no FPD */
-			iec(&t, true, 1, 0);
 			blocked(&t, cases[i].rid, msg(1), 0, 0x26, 1, false);
-			blocked(&t, cases[i].rid, msg(1), 0, 0x26, 1, false);
+			put(&t, 1, P | V(i), 0);
+			SENT(&t, cases[i].rid, msg(1), 0, 0, i);
 		}
 	}
+	/* what a good message has cached, the source is compared with all the same */
+	put(&t, 2, P | V(9), 0x40110);
+	SENT(&t, 0x0110, msg(2), 0, 0, 9);
+	put(&t, 2, P | FPD | V(9), 0);
+	blocked(&t, 0x0111, msg(2), 0, 0x26, 2, true);
+	iec(&t, true, 2, 0);
+	SENT(&t, 0x0111, msg(2), 0, 0, 9);
+	/* the source is looked at before the rest of the entry (5.1.4) */
+	put(&t, 3, P | BIT(12), 0x40110);
+	blocked(&t, 0x0111, msg(3), 0, 0x26, 3, true);
+	blocked(&t, 0x0110, msg(3), 0, 0x24, 3, true);
+	put(&t, 3, P | FPD | BIT(12), 0x40110);
+	blocked(&t, 0x0111, msg(3), 0, 0x26, 3, false);
+	put(&t, 3, P, 0xc0110); /* reserved SVT: nothing to compare */
+	blocked(&t, 0x0111, msg(3), 0, 0x24, 3, true);
 	rig_free(&t.r);
 }
 
@@ -415,6 +427,39 @@ static void test_cache(void **state)
 	put(&t, 9, P | V(2), 0);
 	gcmd(&t.r, VTD_GCMD_SIRTP, 0);
 	SENT(&t, 0, msg(9), 0, 0, 2);
+	/* and so does switching remapping off, but not CFI or switching it on */
+	put(&t, 9, P | V(3), 0);
+	gcmd(&t.r, VTD_GCMD_CFI, 0);
+	gcmd(&t.r, 0, VTD_GCMD_CFI);
+	SENT(&t, 0, msg(9), 0, 0, 2);
+	gcmd(&t.r, 0, VTD_GCMD_IRE);
+	gcmd(&t.r, VTD_GCMD_IRE, 0);
+	SENT(&t, 0, msg(9), 0, 0, 3);
+	rig_free(&t.r);
+}
+
+/* 7.2.1: the next record is the first one again when both DMA and interrupts are left alone, not before. */
+static void test_record_index(void **state)
+{
+	struct ir t;
+	unsigned int i;
+
+	(void)state;
+	ir_new(&t, 3, false);
+	for (i = 0; i < 2; i++) {
+		gcmd(&t.r, VTD_GCMD_TE, 0);
+		assert_int_equal(send(&t, 1, msg(2), 0), -14);
+		assert_int_equal(get32(&t.r, VTD_REG_FSTS), 2);
+		faults_clear(&t.r);
+		gcmd(&t.r, 0, i ? VTD_GCMD_IRE : VTD_GCMD_TE);
+		gcmd(&t.r, i ? VTD_GCMD_IRE : VTD_GCMD_TE, 0);
+		assert_int_equal(send(&t, 1, msg(2), 0), -14);
+		assert_int_equal(get32(&t.r, VTD_REG_FSTS), 0x102);
+		faults_clear(&t.r);
+		gcmd(&t.r, 0, i ? VTD_GCMD_IRE : VTD_GCMD_TE);
+		gcmd(&t.r, 0, i ? VTD_GCMD_TE : VTD_GCMD_IRE);
+		gcmd(&t.r, VTD_GCMD_IRE, 0);
+	}
 	rig_free(&t.r);
 }
 
@@ -659,6 +704,15 @@ static void test_by_dma(void **state)
 	assert_int_equal(hw_dma_write(t.r.hw, 0x111, NB_NO_PASID, msg(4) | 8, sub, 4), -14);
 	assert_int_equal(sum, 0x33);
 	assert_int_equal(get64(&t.r, VTD_FRCD_AT + 8) >> 32 & 0xff, 0x26);
+	/* other writes there are no messages: 29h, whatever the entries say */
+	faults_clear(&t.r);
+	assert_int_equal(hw_dma_write(t.r.hw, 0x110, NB_NO_PASID, msg(4) | 8, "\2\0\0\0\0\0\0", 8), -14);
+	assert_int_equal(get64(&t.r, VTD_FRCD_AT + 24) >> 32, BIT(31) | 0x29);
+	assert_int_equal(hw_dma_write(t.r.hw, 0x110, NB_NO_PASID, msg(4) | 10, sub, 4), -14);
+	assert_int_equal(get64(&t.r, VTD_FRCD_AT + 40) >> 32, BIT(31) | 0x29);
+	assert_int_equal(hw_dma_read(t.r.hw, 0x110, NB_NO_PASID, msg(4), &(uint32_t){0}, 4), -14);
+	assert_int_equal(get64(&t.r, VTD_FRCD_AT + 56) >> 32, BIT(31) | BIT(30) | 0x29);
+	assert_int_equal(sum, 0x33);
 	rig_free(&t.r);
 }
 
@@ -671,6 +725,7 @@ int main(void)
 		cmocka_unit_test(test_cache),	      cmocka_unit_test(test_modes_and_own),
 		cmocka_unit_test(test_race),	      cmocka_unit_test(test_delivery_drains),
 		cmocka_unit_test(test_by_dma),	      cmocka_unit_test(test_overtaken),
+		cmocka_unit_test(test_record_index),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -149,7 +149,7 @@ static void legacy_device(struct rig *r, uint16_t rid, unsigned int tt, uint64_t
 	w64(r, (r64(r, re) & BITS(51, 12)) + (rid & 0xffu) * 16u, root | (uint64_t)tt << 2 | 1);
 }
 
-/* Translation on: pass-through and translated requests are stopped; what is remapped is software's business. */
+/* Translation on: whatever ends there is stopped (major version 2 and higher), remapped, passed through or translated. */
 static void test_translation_on(void **state)
 {
 	const uint64_t at = RIG_BASE + 16 * MIB, iova = UINT64_C(0x7000000000);
@@ -171,8 +171,9 @@ static void test_translation_on(void **state)
 	assert_int_equal(ask(&r, 0x0118, NOP, at, HW_READ, 0).kind, HW_OK);
 	assert_int_equal(ask(&r, RIG_RID, NOP, at, HW_READ, HW_TRANSLATED).kind, HW_OK);
 	protect(&r, true);
-	GOES(&r, NOP, iova, HW_WRITE, at);
-	GOES(&r, NOP, iova, HW_WRITE, at); /* from the IOTLB */
+	stops(&r, RIG_RID, NOP, iova, HW_WRITE, 0);
+	stops(&r, RIG_RID, NOP, iova, HW_WRITE, 0); /* from the IOTLB */
+	stops(&r, RIG_RID, NOP, iova + 4, HW_READ, HW_OBSERVE);
 	stops(&r, 0x0118, NOP, at, HW_READ, 0);
 	stops(&r, 0x0118, NOP, at + 2 * MIB - 1, HW_WRITE, 0);
 	assert_int_equal(ask(&r, 0x0118, NOP, at + 2 * MIB, HW_READ, 0).kind, HW_OK);
@@ -184,10 +185,11 @@ static void test_translation_on(void **state)
 	nb_rcu_read_unlock();
 	/* the unit's own accesses are not: its tables may lie there */
 	legacy_device(&r, 0x0120, VTD_TT_UNTRANSLATED, at);
-	ss_map(&r, at, 4, 1, iova, RIG_BASE | SS_RW);
-	assert_int_equal(ask(&r, 0x0120, NOP, iova, HW_READ, 0).kind, HW_OK);
+	ss_map(&r, at, 4, 1, iova / 2, RIG_BASE | SS_RW);
+	assert_int_equal(ask(&r, 0x0120, NOP, iova / 2, HW_READ, 0).kind, HW_OK);
 	protect(&r, false);
 	assert_int_equal(ask(&r, 0x0118, NOP, at, HW_READ, 0).kind, HW_OK);
+	GOES(&r, NOP, iova, HW_WRITE, at);
 	rig_free(&r);
 
 	/* scalable pass-through, with PASID and without */
@@ -207,12 +209,79 @@ static void test_translation_on(void **state)
 	rig_free(&r);
 }
 
+/* Remapped requests by every way to an address: walks, the IOTLB by small and large pages, with PASID and without. */
+static void test_remapped(void **state)
+{
+	const uint64_t at = RIG_BASE + 16 * MIB, iova = UINT64_C(0x7000000000);
+	struct hw_ats_completion a;
+	struct hw_request q;
+	struct hw_result res;
+	struct vtd_caps c;
+	uint64_t ss, fs;
+	unsigned int i;
+	struct rig r;
+
+	(void)state;
+	vtd_caps_all(&c);
+	rig_new_caps(&r, &c);
+	rig_queue(&r, true);
+	ss = rig_page(&r);
+	fs = rig_page(&r);
+	sm_device(&r, RIG_RID, VTD_SCTX_0_PASIDE | VTD_SCTX_0_DTE, 0);
+	sm_pasid(&r, 0, ss | PGTT(VTD_PGTT_SS) | AW(VTD_AW_48), 5, 0);
+	sm_pasid(&r, 1, PGTT(VTD_PGTT_FS), 6 | VTD_PASID_1_PWSNP, fs);
+	ss_map(&r, ss, 4, 1, iova, at | SS_RW);
+	ss_map(&r, ss, 4, 1, iova + 4096, (at - 4096) | SS_RW);
+	fs_map(&r, fs, 4, 3, iova, RIG_BASE | FS_U_RW | VTD_FSPTE_PS, 0); /* 1 GiB, most of it free */
+	reg32(&r, 0x68, (uint32_t)at);
+	reg32(&r, 0x6c, (uint32_t)at);
+	rig_on(&r, VTD_TTM_SCALABLE);
+	for (i = 0; i < 4; i++) { /* off, on, off and on: nothing of it is cached */
+		if (i % 2 == 0) {
+			GOES(&r, NOP, iova, HW_READ, at);
+			GOES(&r, 1, iova + 16 * MIB, HW_WRITE, at);
+		} else {
+			stops(&r, RIG_RID, NOP, iova, HW_READ, 0);
+			stops(&r, RIG_RID, 1, iova + 16 * MIB, HW_WRITE, 0);
+			stops(&r, RIG_RID, 1, iova + 18 * MIB - 1, HW_READ, 0);
+			/* what goes through says no more than it knows */
+			assert_int_equal(ask(&r, RIG_RID, 1, iova + 18 * MIB, HW_READ, 0).lg2, 21);
+		}
+		GOES(&r, NOP, iova + 4096, HW_READ, at - 4096);
+		GOES(&r, 1, iova + 18 * MIB, HW_READ, at + 2 * MIB);
+		GOES(&r, 1, iova + 16 * MIB - 1, HW_READ, at - 1);
+		protect(&r, i % 2 == 0);
+	}
+	protect(&r, true);
+	q = (struct hw_request){.addr = iova, .pasid = NOP, .rid = RIG_RID, .access = HW_READ};
+	r.hw->ops->walk(r.hw, &q, NULL, NULL, &res);
+	assert_int_equal(res.kind, HW_FAULT);
+	assert_int_equal(res.fault.record_len, 0);
+	assert_int_equal(hw_dma_write(r.hw, RIG_RID, 1, iova + 16 * MIB - 4, &(uint64_t){0}, 8), -14);
+	/* a translation request accesses nothing */
+	nb_rcu_read_lock();
+	r.hw->ops->ats_request(r.hw, &q, &a);
+	nb_rcu_read_unlock();
+	assert_int_equal(a.status, HW_ATS_OK);
+	assert_int_equal(a.pa.v, at);
+	sm_pasid(&r, 2, PGTT(VTD_PGTT_PT), 7, 0);
+	q.pasid = 2;
+	q.addr = at;
+	nb_rcu_read_lock();
+	r.hw->ops->ats_request(r.hw, &q, &a);
+	nb_rcu_read_unlock();
+	assert_int_equal(a.status, HW_ATS_OK);
+	assert_int_equal(a.perm, HW_READ);
+	rig_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_registers),
 		cmocka_unit_test(test_translation_off),
 		cmocka_unit_test(test_translation_on),
+		cmocka_unit_test(test_remapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,54 @@ static void test_access_sizes(void **state)
 	rig_free(&r);
 }
 
+/* 11.4 as a table: what each 32 bits hold after reset and after all ones are written (commands: all but their go). The rest is 0. */
+static void test_bits(void **state)
+{
+	static const struct {
+		uint16_t off;
+		uint32_t reset, ones;
+	} regs_[] = {
+		{0x000, 0x50, 0x50},		   {0x020, 0, 0xfffffc00}, {0x024, 0, 0xffffffff},	   {0x028, 0, 0xffffffff},
+		{0x02c, 0, 0x60000003},		   {0x038, 0x80000000, 0x80000000}, {0x03c, 0, 0x0000ffff}, {0x040, 0, 0xfffffffc},
+		{0x044, 0, 0xffffffff},		   {0x064, 0, 0x80000001}, {0x068, 0, 0xffe00000},	   {0x06c, 0, 0xffe00000},
+		{0x070, 0, 0xffe00000},		   {0x074, 0, 0xffffffff}, {0x078, 0, 0xffe00000},	   {0x07c, 0, 0xffffffff},
+		{0x088, 0, 0x0007fff0},		   {0x090, 0, 0xfffff807}, {0x094, 0, 0xffffffff},
+		{0x0a0, 0x80000000, 0x80000000},   {0x0a4, 0, 0x0000ffff}, {0x0a8, 0, 0xfffffffc},	   {0x0ac, 0, 0xffffffff},
+		{0x0b8, 0, 0xfffff80f},		   {0x0bc, 0, 0xffffffff}, {0x0c0, 0, 0x0007ffe0},	   {0x0c8, 0, 0x0007ffe0},
+		{0x0d0, 0, 0xfffff007},		   {0x0d4, 0, 0xffffffff}, {0x0e0, 0x80000000, 0x80000000},
+		{0x0e4, 0, 0x0000ffff},		   {0x0e8, 0, 0xfffffffc}, {0x0ec, 0, 0xffffffff},
+		{0x500, 0, 0xfffff07f},		   {0x504, 0, 0xffffffff}, {0x50c, 0, 0x3003ffff},
+	};
+	unsigned int off, i, round;
+	struct vtd_caps c;
+	struct rig r;
+
+	(void)state;
+	vtd_caps_all(&c);
+	rig_new_caps(&r, &c);
+	for (round = 0; round < 2; round++) {
+		for (off = 0; off < 0x1000; off += 4) {
+			uint32_t reset = 0, ones = 0;
+
+			if ((off >= 8 && off < 0x1c)) /* capabilities are elsewhere; GCMD */
+				continue;
+			for (i = 0; i < ARRAY_SIZE(regs_); i++) {
+				if (regs_[i].off == off) {
+					reset = regs_[i].reset;
+					ones = regs_[i].ones;
+				}
+			}
+			if (get32(&r, off) != reset)
+				fail_msg("%#x after reset: %#x", off, get32(&r, off));
+			reg32(&r, off, off == 0x2c || off == 0x50c ? 0x7fffffff : ~0u);
+			if (get32(&r, off) != ones)
+				fail_msg("%#x after ones: %#x instead of %#x", off, get32(&r, off), ones);
+		}
+		r.hw->ops->reset(r.hw);
+	}
+	rig_free(&r);
+}
+
 /* The queue stopped at its last descriptor for this reason; then let it go on with a good one. */
 static void stopped(struct rig *r, unsigned int iqei)
 {
@@ -225,6 +273,12 @@ static void test_queue_errors(void **state)
 	assert_int_equal(get64(&r, VTD_REG_IQER) & 15, 5);
 	rig_free(&r);
 	start(&r, NULL, true, VTD_TTM_RESERVED);
+	assert_false(inv(&r, VTD_INV_WAIT, 0));
+	assert_int_equal(get64(&r, VTD_REG_IQER) & 15, 7);
+	rig_free(&r);
+	/* modes that this unit does not have are no modes */
+	c.abort_mode = false;
+	start(&r, &c, true, VTD_TTM_ABORT);
 	assert_false(inv(&r, VTD_INV_WAIT, 0));
 	assert_int_equal(get64(&r, VTD_REG_IQER) & 15, 7);
 	rig_free(&r);
@@ -457,6 +511,7 @@ int main(void)
 		cmocka_unit_test(test_access_sizes),	   cmocka_unit_test(test_queue_errors),
 		cmocka_unit_test(test_device_tlb_errors),  cmocka_unit_test(test_completion_interrupt),
 		cmocka_unit_test(test_fault_records),	   cmocka_unit_test(test_random_registers),
+		cmocka_unit_test(test_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

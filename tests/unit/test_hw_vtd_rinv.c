@@ -89,6 +89,15 @@ static void test_context_command(void **state)
 	assert_int_equal(CAIG(&w.r), 2); /* performed: there was nothing */
 	assert_int_equal(ccmd(&w, CCMD(3, 5, 0x0110, 0)), 0x001);
 	assert_int_equal(CAIG(&w.r), 3);
+	/* bits of the domain-id that the unit does not have are not looked at */
+	c.nd_lg2 = 8;
+	rig_free(&w.r);
+	world_new(&w, &c);
+	assert_int_equal(ccmd(&w, CCMD(2, 0x305, 0, 0)), 0x155);
+	assert_int_equal(ccmd(&w, CCMD(3, 0x305, 0x0110, 0)), 0x001);
+	c.nd_lg2 = 16;
+	rig_free(&w.r);
+	world_new(&w, &c);
 	assert_int_equal(ccmd(&w, CCMD(3, 6, 0x0110, 0)), 0); /* another domain's */
 	/* the function mask leaves bits of the function number out, from the third down */
 	assert_int_equal(ccmd(&w, CCMD(3, 5, 0x0110, 1)), 0x011);

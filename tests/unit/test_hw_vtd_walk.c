@@ -58,7 +58,7 @@ static void test_modes(void **state)
 	gcmd(&r, 0, VTD_GCMD_TE);
 	rig_on(&r, VTD_TTM_LEGACY);
 	FAULTS(&r, 5, VA, HW_READ, 0x31);
-	FAULTS(&r, NOP, 0xfee00000, HW_READ, 0x0e);
+	FAULTS(&r, NOP, 0xfee00000, HW_READ, 0x29);
 	rig_free(&r);
 	c.abort_mode = false;
 	rig_new_caps(&r, &c);

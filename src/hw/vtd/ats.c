@@ -10,7 +10,8 @@
  * With translation off, or without device-TLB support, everything but untranslated requests is an unsupported request
  * of which no fault tells (4.2.1). So is a translated request with PASID: the unit does not support them.
  *
- * A page whose output overlaps the interrupt range is granted in the largest piece around the address that does not.
+ * In scalable mode a page whose output overlaps the interrupt range is an error (SGN.8.2); in legacy mode, where the table says no
+ * such thing, and of a pass-through the largest piece around the address that does not overlap is granted.
  * The global bit is never given: revision 5 has it 0, and earlier ones let a unit leave it out.
  */
 #include "hw/vtd/model.h"
@@ -133,6 +134,11 @@ static void grant(struct vtd *v, const struct vtd_proc *p, const struct hw_reque
 		}
 	}
 	lg2 = res.lg2;
+	if (p->kind != VTD_K_PT && !p->legacy && clear_of_interrupts(res.pa.v, lg2) != lg2) {
+		vtd_fault(v, &r, &res, VTD_FR_SINTR_OUT, p->kind == VTD_K_FS ? 1 : 2, p->fpd);
+		refuse(c, &res);
+		return;
+	}
 	if (p->kind == VTD_K_PT) { /* the largest page that the unit has */
 		unsigned int most = v->caps.ss_1g || v->caps.fs_1g ? 30 : v->caps.ss_2m || v->caps.first_stage ? 21 : 12;
 
@@ -173,7 +179,8 @@ void vtd_ats_request(struct hw_iommu *hw, const struct hw_request *asked, struct
 	if (!p) {
 		vtd_fault(v, &r, &res, bad.reason, 0, bad.silent);
 		refuse(c, &res);
-	} else if (r.addr >> 20 == VTD_INTR_RANGE && (r.pasid == NB_NO_PASID || p->kind == VTD_K_PT)) {
+	} else if (r.addr >> 20 == VTD_INTR_RANGE && (r.pasid == NB_NO_PASID || p->kind == VTD_K_PT) &&
+		   (p->sre || !vtd_req_priv(p, &r))) {
 		interrupt_range(c, &r);
 	} else {
 		grant(v, p, &r, seq, c);

@@ -425,7 +425,7 @@ static void fast_publish(struct vtd *v, struct vtd_slot *slot, const struct vtd_
 	vtd_spin_unlock(&v->tlb.lock);
 }
 
-/* Faults of a request before its entries are looked at: the mode, RTA and SGN.10 in 7.1.3. Page requests do not meet SGN.10. */
+/* Faults of a request before its entries are looked at: the mode, RTA in 7.1.3. */
 static bool mode_ok(struct vtd *v, const struct hw_request *req, unsigned int ttm, struct vtd_bad *bad)
 {
 	bool pasid = req->pasid != NB_NO_PASID;
@@ -438,8 +438,6 @@ static bool mode_ok(struct vtd *v, const struct hw_request *req, unsigned int tt
 		return bad_is(bad, VTD_FR_PREQ_LEGACY, false);
 	if (ttm == VTD_TTM_LEGACY && pasid)
 		return bad_is(bad, VTD_FR_PASID_LEGACY, false);
-	if (pasid && !(req->flags & VTD_REQ_PAGE) && req->pasid >> (v->caps.pasid_bits ? v->caps.pasid_bits : 1) != 0)
-		return bad_is(bad, VTD_FR_PSS, false);
 	return true;
 }
 
@@ -472,6 +470,15 @@ static const struct vtd_dev *device(struct vtd *v, uint16_t rid, unsigned int tt
 		no_tags(v, &box->dev.legacy);
 	}
 	return d;
+}
+
+/* SGN.10: qualified, so it waits for the context entry. Page requests do not meet it. */
+static bool pss_ok(const struct vtd *v, const struct vtd_dev *d, const struct hw_request *req, struct vtd_bad *bad)
+{
+	if (req->pasid != NB_NO_PASID && !(req->flags & VTD_REQ_PAGE) &&
+	    req->pasid >> (v->caps.pasid_bits ? v->caps.pasid_bits : 1) != 0)
+		return bad_is(bad, VTD_FR_PSS, d->fpd);
+	return true;
 }
 
 /* SCT.6, SCT.7, SCT.9 */
@@ -522,7 +529,7 @@ const struct vtd_proc *vtd_config(struct vtd *v, const struct hw_request *req, u
 	if (!mode_ok(v, req, ttm, bad))
 		return NULL;
 	d = device(v, req->rid, ttm, slot, seq, box, st, &missed, bad);
-	if (!d || !kind_allowed(d, req, bad))
+	if (!d || !pss_ok(v, d, req, bad) || !kind_allowed(d, req, bad))
 		return NULL;
 	if (!d->scalable) {
 		p = &d->legacy;

@@ -238,8 +238,8 @@ bool vtd_event_write(struct vtd *v, uint64_t off, uint32_t val, uint32_t mask, s
 			vtd_msi_queue(q, (uint64_t)v->feuaddr << 32 | v->feaddr, v->fedata);
 		}
 		break;
-	case VTD_REG_FEDATA: /* 32 bits are kept: older revisions have them with EIMD */
-		v->fedata = (v->fedata & ~mask) | val;
+	case VTD_REG_FEDATA:
+		v->fedata = ((v->fedata & ~mask) | val) & (uint32_t)VTD_EDATA_IMD;
 		break;
 	case VTD_REG_FEADDR:
 		v->feaddr = ((v->feaddr & ~mask) | val) & (uint32_t)VTD_EADDR_MA;

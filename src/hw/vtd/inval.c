@@ -45,6 +45,7 @@ void vtd_cc_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint16_t sid
 	static const uint16_t masked[4] = {0, 4, 6, 7};
 	unsigned int bus, fn;
 
+	did &= (uint16_t)nb_low_mask(v->caps.nd_lg2);
 	vtd_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	for (bus = 0; bus < 256; bus++) {

@@ -3,8 +3,9 @@
  * Interrupt remapping (chapter 5): from an interrupt message to the interrupt that the entry describes, or to a fault.
  *
  * The interrupt entry cache has one slot per index (modulo its size) and holds decoded entries: what was checked when the entry
- * was read is not checked again, as on hardware. Only entries without fault are kept, with caching mode too. It is emptied by
- * interrupt entry cache descriptors, and by SIRTP with ESIRTPS, and by nothing else: not by switching remapping off and on.
+ * was read is not checked again, as on hardware, but for the source. Only entries of messages without fault are kept, with caching
+ * mode too. It is emptied by interrupt entry cache descriptors, with ESIRTPS by SIRTP and by switching remapping off, and by
+ * nothing else.
  * Readers take no lock: a count per slot tells that it was being written. A fill loses to an invalidation as in tlb.h:
  * seq moves when one begins and when it ends.
  *
@@ -119,28 +120,35 @@ void vtd_iec_invalidate(struct vtd *v, uint32_t first, uint32_t last)
 
 /* ---- entries, 9.9 ---- */
 
-/* 0, or the fault; then FPD counts as it stands in the entry. */
-static unsigned int decode(uint64_t lo, uint64_t hi, bool eime, uint64_t e[2])
+/* Who may use the entry. A reserved SVT lets everybody through: what() has more to say. */
+static uint64_t who(uint64_t hi)
 {
 	static const uint16_t mask[4] = {0xffff, 0xfffb, 0xfff9, 0xfff8};
-	uint64_t svt = FIELD_GET(VTD_IRTE_1_SVT, hi), sid = FIELD_GET(VTD_IRTE_1_SID, hi), dest;
-	uint64_t rsvd = BITS(14, 12) | BITS(31, 24) | VTD_IRTE_0_IM | (eime ? 0 : VTD_IRTE_0_DST & ~VTD_IRTE_0_DST8);
+	uint64_t e1 = FIELD(E1_SID, FIELD_GET(VTD_IRTE_1_SID, hi));
 
-	if (!(lo & VTD_IRTE_0_P))
-		return VTD_FR_IRTE_NP;
-	if ((lo & rsvd) || (hi & BITS(63, 20)) || svt > VTD_SVT_BUS)
-		return VTD_FR_IRTE_RSVD;
+	switch (FIELD_GET(VTD_IRTE_1_SVT, hi)) {
+	case VTD_SVT_SID:
+		return e1 | FIELD(E1_MASK, mask[FIELD_GET(VTD_IRTE_1_SQ, hi)]);
+	case VTD_SVT_BUS:
+		return e1 | E1_BUS;
+	default:
+		return e1;
+	}
+}
+
+/* What it becomes. False: invalid programming. */
+static bool what(uint64_t lo, uint64_t hi, bool eime, uint64_t e[2])
+{
+	uint64_t rsvd = BITS(14, 12) | BITS(31, 24) | VTD_IRTE_0_IM | (eime ? 0 : VTD_IRTE_0_DST & ~VTD_IRTE_0_DST8), dest;
+
+	if ((lo & rsvd) || (hi & BITS(63, 20)) || FIELD_GET(VTD_IRTE_1_SVT, hi) > VTD_SVT_BUS)
+		return false;
 	dest = eime ? FIELD_GET(VTD_IRTE_0_DST, lo) : FIELD_GET(VTD_IRTE_0_DST8, lo);
 	e[0] = FIELD(E0_DEST, dest) | FIELD(E0_VECTOR, FIELD_GET(VTD_IRTE_0_V, lo)) |
 	       FIELD(E0_DELIVERY, FIELD_GET(VTD_IRTE_0_DLM, lo)) | (lo & VTD_IRTE_0_DM ? E0_LOGICAL : 0) |
 	       (lo & VTD_IRTE_0_RH ? E0_HINT : 0) | (lo & VTD_IRTE_0_TM ? E0_LEVEL : 0) |
 	       (lo & VTD_IRTE_0_FPD ? E0_FPD : 0);
-	e[1] = FIELD(E1_SID, sid);
-	if (svt == VTD_SVT_SID)
-		e[1] |= FIELD(E1_MASK, mask[FIELD_GET(VTD_IRTE_1_SQ, hi)]);
-	else if (svt == VTD_SVT_BUS)
-		e[1] |= E1_BUS;
-	return 0;
+	return true;
 }
 
 static inline bool source_ok(uint64_t e1, uint16_t rid)
@@ -190,7 +198,7 @@ static inline bool remap(struct vtd *v, uint16_t rid, uint64_t addr, uint32_t da
 {
 	uint64_t irta = atomic_load_explicit(&v->irta_now, memory_order_acquire), e[2], irte[2], pa, seq;
 	uint32_t index = (uint32_t)((addr & VTD_MSI_ADDR_HANDLE) >> 5 | (addr & VTD_MSI_ADDR_HANDLE15) << 13);
-	unsigned int reason;
+	bool silent;
 
 	if (addr & VTD_MSI_ADDR_SHV) {
 		if (unlikely(data & VTD_MSI_DATA_RSVD))
@@ -206,13 +214,19 @@ static inline bool remap(struct vtd *v, uint16_t rid, uint64_t addr, uint32_t da
 			return refuse(r, VTD_FR_IR_INDEX, index, false);
 		if (!fetch(v, pa, irte))
 			return refuse(r, VTD_FR_IRTE_FETCH, index, false);
-		reason = decode(irte[0], irte[1], irta & VTD_IRTA_EIME, e);
-		if (reason)
-			return refuse(r, reason, index, irte[0] & VTD_IRTE_0_FPD);
+		/* In this order: 5.1.4. */
+		silent = irte[0] & VTD_IRTE_0_FPD;
+		e[1] = who(irte[1]);
+		if (!(irte[0] & VTD_IRTE_0_P))
+			return refuse(r, VTD_FR_IRTE_NP, index, silent);
+		if (!source_ok(e[1], rid))
+			return refuse(r, VTD_FR_IR_SID, index, silent);
+		if (!what(irte[0], irte[1], irta & VTD_IRTA_EIME, e))
+			return refuse(r, VTD_FR_IRTE_RSVD, index, silent);
 		iec_fill(v->iec, index, e, seq);
-	}
-	if (unlikely(!source_ok(e[1], rid)))
+	} else if (unlikely(!source_ok(e[1], rid))) {
 		return refuse(r, VTD_FR_IR_SID, index, e[0] & E0_FPD);
+	}
 	*out = (struct hw_irq){.dest = (uint32_t)(e[0] >> 32),
 			       .vector = (uint8_t)(e[0] & E0_VECTOR),
 			       .delivery = (uint8_t)FIELD_GET(E0_DELIVERY, e[0]),

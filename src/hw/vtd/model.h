@@ -2,6 +2,11 @@
 /*
  * The inside of one VT-d unit, shared by the files of this folder only.
  *
+ * The unit follows revision 5.10 of the manual, as its VER register (5.0, regs.c) tells software: what 5.10 gives to units up to
+ * or from some major version is here as version 5 has it, register-based invalidation (up to 5) and execute requests (up to 7, as
+ * in revision 4.1) included. 5.10's options that no capability announces are absent and their bits reserved: host permission
+ * tables, PASIDs in translated requests, second-stage I/O permissions, mandatory interrupt remapping.
+ *
  * Locks, in this order; a holder never waits for a grace period except where said:
  *   mmio_lock   registers and queues; held across nb_rcu_synchronize(), so never taken by a requester
  *   prq_lock    the page request queue and its event; a requester takes it in page_request()
@@ -233,7 +238,7 @@ void vtd_iec_invalidate(struct vtd *v, uint32_t first, uint32_t last);
 
 /* PMEN was written: EPM may have changed. mmio_lock held; waits for a grace period. */
 void vtd_pmr_update(struct vtd *v);
-/* Whether a host-physical address lies in a protected region. Ask when VTD_MODE_PMR is set, and only of what is not subject to remapping: 11.4.8. */
+/* Whether a host-physical address lies in a protected region. Ask when VTD_MODE_PMR is set. */
 bool vtd_pmr_hit(struct vtd *v, uint64_t pa);
 #define VTD_PMR_LG2 21 /* granularity of base and limit */
 /* Refuse: such a request is not recorded. */

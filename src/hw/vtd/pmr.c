@@ -2,11 +2,9 @@
 /*
  * Protected memory regions (11.4.8).
  *
- * While EPM is set, hardware refuses requests to the two regions
- *   - when translation is off: all of them, with PASID or without, translated or not;
- *   - when it is on: those that pass through and those that come translated.
- * Requests subject to remapping may or may not be blocked, says the manual; here they are not, so that the hit path need not
- * know of this. The unit's own accesses are never blocked. Nothing is recorded or reported.
+ * While EPM is set, a unit of major version 2 or higher refuses all requests to the two regions, by the address that they
+ * have in the end: with translation off or on, remapped, passed through or translated. Translation requests access nothing and are
+ * answered. The unit's own accesses are never blocked. Nothing is recorded or reported.
  *
  * The regions are latched when EPM is set: software must not change them meanwhile. Base and limit have 2 MiB granularity, which
  * software finds out by writing ones.

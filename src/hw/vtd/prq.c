@@ -244,8 +244,8 @@ void vtd_prq_write(struct vtd *v, uint64_t off, uint32_t val, uint32_t mask, str
 			vtd_msi_queue(q, (uint64_t)v->peuaddr << 32 | v->peaddr, v->pedata);
 		}
 		break;
-	case VTD_REG_PEDATA: /* 32 bits, as FEDATA */
-		v->pedata = merge(v->pedata, val, mask, UINT32_MAX);
+	case VTD_REG_PEDATA:
+		v->pedata = merge(v->pedata, val, mask, VTD_EDATA_IMD);
 		break;
 	case VTD_REG_PEADDR:
 		v->peaddr = merge(v->peaddr, val, mask, VTD_EADDR_MA);

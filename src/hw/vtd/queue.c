@@ -221,7 +221,8 @@ static unsigned int check(const struct vtd *v)
 	unsigned int ttm = (atomic_load_explicit(&v->mode, memory_order_relaxed) & VTD_MODE_TTM) >> 1;
 	bool dw = v->iqa & VTD_IQA_DW;
 
-	if (ttm == VTD_TTM_RESERVED)
+	if (ttm == VTD_TTM_RESERVED || (ttm == VTD_TTM_SCALABLE && !v->caps.scalable) ||
+	    (ttm == VTD_TTM_ABORT && !v->caps.abort_mode))
 		return VTD_IQEI_TTM;
 	if (dw ? !v->caps.scalable && !v->caps.abort_mode : ttm != VTD_TTM_LEGACY)
 		return VTD_IQEI_WIDTH;

@@ -12,7 +12,10 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Register-based invalidation exists up to major version 5; execute requests up to 7. */
+/*
+ * Register-based invalidation exists up to major version 5, execute requests up to 7. From 2 on, protected memory is protected from
+ * remapped requests too, and draining needs no asking; 6 and 8 would take away what software of today may use.
+ */
 #define VERSION (FIELD_C(VTD_VER_MAX, 5) | FIELD_C(VTD_VER_MIN, 0))
 
 typedef void reg_fn(struct vtd *v, uint64_t old, struct vtd_msis *q);
@@ -61,6 +64,13 @@ static void set_root(struct vtd *v)
 		vtd_invalidate_all(v);
 }
 
+/* The next fault record is the first one again when neither DMA nor interrupts are remapped (7.2.1). */
+static void disabled(struct vtd *v)
+{
+	if (!(v->gsts & (VTD_GSTS_TES | VTD_GSTS_IRES)))
+		vtd_event_disabled(v);
+}
+
 static void set_te(struct vtd *v, bool on)
 {
 	uint32_t mode = atomic_load_explicit(&v->mode, memory_order_relaxed);
@@ -77,7 +87,7 @@ static void set_te(struct vtd *v, bool on)
 		v->gsts |= VTD_GSTS_TES;
 	} else {
 		v->gsts &= ~VTD_GSTS_TES;
-		vtd_event_disabled(v);
+		disabled(v);
 	}
 }
 
@@ -101,9 +111,12 @@ static void set_intr(struct vtd *v, uint64_t cmd, uint64_t bit, uint32_t mode_bi
 	if (((cmd ^ v->gsts) & bit) == 0)
 		return;
 	atomic_store_explicit(&v->mode, mode ^ mode_bit, memory_order_release);
+	if (bit == VTD_GCMD_IRE && !(cmd & bit) && v->caps.esirtps) /* 11.4.4.1: with ESIRTPS, disabling invalidates */
+		vtd_iec_invalidate(v, 0, VTD_IEC_LAST);
 	nb_rcu_synchronize();
 	hw_interrupt_drain(&v->hw);
 	v->gsts ^= bit;
+	disabled(v);
 }
 
 /*
@@ -254,7 +267,7 @@ static const struct reg regs[] = {
 	{VTD_REG_IQA, AT(iqa), 8, VTD_IQA_IQA | VTD_IQA_DW | VTD_IQA_QS, NULL, NULL, 0, NULL},
 	{VTD_REG_ICS, AT(ics), 4, VTD_ICS_IWC, NULL, write_ics, VTD_ICS_IWC, NULL},
 	{VTD_REG_IECTL, AT(iectl), 4, VTD_ECTL_IM, NULL, write_iectl, VTD_ECTL_IM, NULL},
-	{VTD_REG_IEDATA, AT(iedata), 4, BITS(31, 0), NULL, NULL, 0, NULL},
+	{VTD_REG_IEDATA, AT(iedata), 4, VTD_EDATA_IMD, NULL, NULL, 0, NULL},
 	{VTD_REG_IEADDR, AT(ieaddr), 4, VTD_EADDR_MA, NULL, NULL, 0, NULL},
 	{VTD_REG_IEUADDR, AT(ieuaddr), 4, BITS(31, 0), NULL, NULL, 0, NULL},
 	{VTD_IOTLB_AT + VTD_IVA_OFF, AT(iva), 8, VTD_IVA_ADDR | VTD_IVA_IH | VTD_IVA_AM, NULL, NULL, 0, NULL},

@@ -31,20 +31,25 @@ static void pass_off(struct vtd *v, const struct hw_request *req, struct hw_resu
 		pass(res, req->addr, lg2 < VTD_PMR_LG2 ? lg2 : VTD_PMR_LG2, perm);
 }
 
-/* Requests without PASID in the interrupt range are not remapped; only writes are interrupts. */
+/*
+ * Requests without PASID in the interrupt range are not remapped (3.15): writes are interrupt messages, zero-length reads pass by
+ * the unit, the rest is illegal (29h in 5.1.4.1, which FPD does not silence). With both kinds of remapping off nobody looks.
+ */
 static void interrupt_range(struct vtd *v, const struct hw_request *req, struct hw_result *res, uint32_t mode)
 {
-	if ((req->access & (HW_READ | HW_WRITE | HW_EXEC)) == HW_WRITE) {
+	unsigned int access = req->access & (HW_READ | HW_WRITE | HW_EXEC);
+
+	if (access == HW_WRITE && !(req->flags & HW_NO_MSG)) {
 		res->kind = HW_INTERRUPT;
 		res->lg2 = 20;
 		res->perm = HW_WRITE;
 		res->pa = hpa(req->addr);
-	} else if (!(mode & VTD_MODE_TE)) {
+	} else if (!access) {
+		pass(res, req->addr, 20, 0);
+	} else if (!(mode & (VTD_MODE_TE | VTD_MODE_IRE))) {
 		pass_off(v, req, res, mode, 20, HW_READ | HW_WRITE);
 	} else {
-		/* The manual names no code of its own; it is the one for a request that ends in this range. */
-		vtd_fault(v, req, res,
-			  (mode & VTD_MODE_TTM) >> 1 == VTD_TTM_LEGACY ? VTD_FR_INTR_OUT : VTD_FR_SINTR_OUT, 0, false);
+		vtd_fault(v, req, res, VTD_FR_IR_NO_MSG, 0, false);
 	}
 }
 
@@ -96,7 +101,8 @@ static void pass_through(struct vtd *v, const struct vtd_proc *p, const struct h
 		vtd_fault(v, req, res, p->legacy ? VTD_FR_INTR_OUT : VTD_FR_SINTR_OUT, 0, p->fpd);
 		return;
 	}
-	pass_off(v, req, res, atomic_load_explicit(&v->mode, memory_order_acquire), p->in_bits,
+	/* A translation request accesses nothing. */
+	pass_off(v, req, res, req->flags & VTD_REQ_ATS ? 0 : atomic_load_explicit(&v->mode, memory_order_acquire), p->in_bits,
 		 HW_READ | HW_WRITE | (p->ere && req->pasid != NB_NO_PASID ? HW_EXEC : 0u));
 }
 
@@ -138,6 +144,20 @@ static inline __attribute__((always_inline)) void translate_with(struct vtd *v, 
 	vtd_walk(v, p, req, res, seq);
 }
 
+/* CAP.ZLR (3.14): a zero-length read that lacks nothing but permission to read goes to a page that can be written. */
+static void zero_length(struct vtd *v, const struct vtd_proc *p, const struct hw_request *read, struct hw_result *res)
+{
+	struct hw_request req = *read;
+	struct hw_result again;
+
+	if (res->kind != HW_FAULT || (res->fault.reason != VTD_FR_NO_READ && res->fault.reason != VTD_FR_SNO_READ))
+		return;
+	req.access = HW_WRITE;
+	vtd_walk_observe(v, p, &req, &again, NULL); /* it writes nothing: no dirty bit */
+	if (again.kind == HW_OK)
+		*res = again;
+}
+
 /* Everything that is not the common case: other configurations, HW_OBSERVE. */
 static void translate_slow(struct vtd *v, const struct hw_request *asked, struct hw_result *res, uint64_t seq)
 {
@@ -152,7 +172,7 @@ static void translate_slow(struct vtd *v, const struct hw_request *asked, struct
 		return;
 	}
 	if (!(req.access & (HW_READ | HW_WRITE | HW_EXEC)))
-		req.access |= HW_READ; /* asks for nothing: looked up as a read */
+		req.access |= HW_READ; /* a zero-length read */
 	if (req.pasid != NB_NO_PASID && req.pasid > NB_PASID_MAX)
 		req.pasid &= NB_PASID_MAX; /* there are no more bits on the wire */
 	p = vtd_config(v, &req, seq, &box, NULL, observe, &bad);
@@ -161,6 +181,8 @@ static void translate_slow(struct vtd *v, const struct hw_request *asked, struct
 		return;
 	}
 	vtd_translate_proc(v, p, &req, res, seq);
+	if (unlikely(!(asked->access & (HW_READ | HW_WRITE | HW_EXEC))))
+		zero_length(v, p, &req, res);
 }
 
 void vtd_translate_proc(struct vtd *v, const struct vtd_proc *p, const struct hw_request *req, struct hw_result *res,
@@ -178,6 +200,17 @@ void vtd_translate_proc(struct vtd *v, const struct vtd_proc *p, const struct hw
 		vtd_walk_observe(v, p, req, res, NULL);
 }
 
+/* 11.4.8.1: with protected memory the final address decides, however it was found. */
+static void not_protected(struct vtd *v, struct hw_result *res)
+{
+	if (res->kind != HW_OK)
+		return;
+	if (vtd_pmr_hit(v, res->pa.v))
+		vtd_pmr_block(res);
+	else if (res->lg2 > VTD_PMR_LG2)
+		res->lg2 = VTD_PMR_LG2;
+}
+
 static __attribute__((noinline)) void translate_any(struct vtd *v, const struct hw_request *req,
 						    struct hw_result *res, uint64_t seq, uint32_t mode)
 {
@@ -191,11 +224,15 @@ static __attribute__((noinline)) void translate_any(struct vtd *v, const struct 
 			interrupt_range(v, req, res, mode);
 		return;
 	}
-	if (unlikely(!(mode & VTD_MODE_TE))) {
-		if (req->flags & HW_TRANSLATED)
+	if (unlikely((mode & (VTD_MODE_TE | VTD_MODE_PMR)) != VTD_MODE_TE)) {
+		if (req->flags & HW_TRANSLATED) {
 			vtd_translated(v, req, res, seq, mode);
-		else
+		} else if (mode & VTD_MODE_TE) {
+			translate_slow(v, req, res, seq);
+			not_protected(v, res);
+		} else {
 			pass_off(v, req, res, mode, 52, HW_READ | HW_WRITE | HW_EXEC);
+		}
 		return;
 	}
 	if (req->pasid == NB_NO_PASID) {
@@ -237,7 +274,7 @@ static inline uint64_t request_word(const struct hw_request *req)
 }
 
 /*
- * The common case here, without a call: translation on, no PASID, no flags, configuration and a 4 KiB translation
+ * The common case here, without a call: translation on, no protected memory, no PASID, no flags, configuration and a 4 KiB translation
  * cached, allowed.
  */
 static void translate(struct hw_iommu *hw, const struct hw_request *req, struct hw_result *res)
@@ -251,7 +288,7 @@ static void translate(struct hw_iommu *hw, const struct hw_request *req, struct 
 	unsigned int access = (unsigned int)(what >> 48 & 0xff);
 
 	if (likely(p && (what & (BITS(63, 56) | BITS(31, 0))) == NB_NO_PASID && access - 1 < 3 &&
-		   (mode & VTD_MODE_TE) && p->hot && req->addr >> 20 != VTD_INTR_RANGE && addr_ok(p, req->addr))) {
+		   (mode & (VTD_MODE_TE | VTD_MODE_PMR)) == VTD_MODE_TE && p->hot && req->addr >> 20 != VTD_INTR_RANGE && addr_ok(p, req->addr))) {
 		uint32_t word = atomic_load_explicit(&p->tag->leaf, memory_order_acquire);
 		uint64_t key = vtd_key(word >> 8, VTD_SZ_4K, vtd_vpn(req->addr));
 
@@ -285,27 +322,33 @@ static void walk(struct hw_iommu *hw, const struct hw_request *req, hw_step_fn *
 		vtd_translated(v, &r, res, 0, mode);
 		return;
 	}
-	if (!(r.access & (HW_READ | HW_WRITE | HW_EXEC)))
-		r.access |= HW_READ;
 	if (r.pasid == NB_NO_PASID && r.addr >> 20 == VTD_INTR_RANGE) {
 		interrupt_range(v, &r, res, mode);
 		return;
 	}
+	if (!(r.access & (HW_READ | HW_WRITE | HW_EXEC)))
+		r.access |= HW_READ;
 	if (!(mode & VTD_MODE_TE)) {
 		pass_off(v, &r, res, mode, 52, HW_READ | HW_WRITE | HW_EXEC);
 		return;
 	}
 	p = vtd_config(v, &r, 0, &box, &st, true, &bad);
-	if (!p)
+	if (!p) {
 		vtd_fault(v, &r, res, bad.reason, 0, bad.silent);
-	else if (!request_ok(v, p, &r, res))
 		return;
-	else if (!addr_ok(p, r.addr))
+	}
+	if (!request_ok(v, p, &r, res))
+		return;
+	if (!addr_ok(p, r.addr))
 		refuse_addr(v, p, &r, res);
 	else if (p->kind == VTD_K_PT)
 		pass_through(v, p, &r, res);
 	else
 		vtd_walk_observe(v, p, &r, res, &st);
+	if (!(req->access & (HW_READ | HW_WRITE | HW_EXEC)))
+		zero_length(v, p, &r, res);
+	if (mode & VTD_MODE_PMR)
+		not_protected(v, res);
 }
 
 /* ---- life ---- */

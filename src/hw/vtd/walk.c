@@ -83,16 +83,17 @@ INLINE void enter(struct walk *w, struct vtd_tag *tag, bool psc, uint32_t word, 
 	__builtin_prefetch(f->bucket, 1);
 }
 
-/* A translation of 2^lg2 bytes around addr. Output in the interrupt range faults, so it is never cached. */
+/*
+ * A translation of 2^lg2 bytes around addr. Output in the interrupt range faults, so it is never cached; nor is what overlaps the
+ * range, so that translation requests meet the page as a whole (SGN.8.2).
+ */
 INLINE void enter_leaf(struct walk *w, struct vtd_tag *tag, uint32_t word, uint64_t addr, uint64_t pa,
 		       unsigned int lg2, uint64_t facts)
 {
 	unsigned int size = (lg2 - 12) / 9;
 
-	if (unlikely(pa >> 20 == VTD_INTR_RANGE))
+	if (unlikely(pa >> 20 == VTD_INTR_RANGE || ((pa ^ (VTD_INTR_RANGE << 20)) & ~nb_low_mask(lg2)) == 0))
 		return;
-	if (unlikely(lg2 > 12 && ((pa ^ (VTD_INTR_RANGE << 20)) & ~nb_low_mask(lg2)) == 0))
-		size = VTD_SZ_4K;
 	enter(w, tag, false, word, size, vtd_vpn(addr) >> (9 * size),
 	      vtd_value(pa & ~nb_low_mask(12 + 9 * size), facts));
 }

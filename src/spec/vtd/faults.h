@@ -2,9 +2,9 @@
 /*
  * VT-d faults: reason codes and the fault recording register.
  *
- * Intel Virtualization Technology for Directed I/O, Architecture Specification, D51397, revision 4.1
- * (read beside 5.10), table "Fault Conditions and Remapping Hardware Behavior" in 7.1.3 (the
- * condition's own name stands beside each reason) and 11.4.7.6.
+ * Intel Virtualization Technology for Directed I/O, Architecture Specification, D51397, revision 5.10, table 15 in 5.1.4.1,
+ * table 30 "Fault Conditions and Remapping Hardware Behavior" in 7.1.3 (the condition's own name stands beside each reason) and
+ * 11.4.7.6. What a unit of major version 7 or less has for execute requests is revision 4.1's: SPT.5 and SGN.3.
  */
 #ifndef NB_SPEC_VTD_FAULTS_H
 #define NB_SPEC_VTD_FAULTS_H
@@ -36,6 +36,7 @@ enum {
 	VTD_FR_IRTE_RSVD = 0x24,
 	VTD_FR_IR_COMPAT = 0x25,
 	VTD_FR_IR_SID = 0x26,
+	VTD_FR_IR_NO_MSG = 0x29,      /* in the interrupt range, without PASID, and yet no interrupt message */
 
 	/* root table address register */
 	VTD_FR_RTADDR_INV = 0x30,     /* RTA.1: TTM reserved or not supported */
@@ -89,7 +90,7 @@ enum {
 	/* scalable mode: general */
 	VTD_FR_NOT_CANONICAL = 0x80,  /* SGN.1 */
 	VTD_FR_US = 0x81,	      /* SGN.2 */
-	VTD_FR_NO_EXEC = 0x82,	      /* SGN.3 */
+	VTD_FR_NO_EXEC = 0x82,	      /* SGN.3, gone in revision 5 */
 	VTD_FR_HPA_WIDE = 0x83,	      /* SGN.4: pass-through or translated address beyond HAW */
 	VTD_FR_SS_ADDR_WIDE = 0x84,   /* SGN.5 */
 	VTD_FR_SNO_WRITE = 0x85,      /* SGN.6 */

@@ -175,6 +175,7 @@ enum { VTD_TTM_LEGACY = 0, VTD_TTM_SCALABLE = 1, VTD_TTM_RESERVED = 2, VTD_TTM_A
 #define VTD_ECTL_IM BIT(31)
 #define VTD_ECTL_IP BIT(30)
 #define VTD_EADDR_MA BITS(31, 2)
+#define VTD_EDATA_IMD BITS(15, 0)
 
 /* 11.4.8 Protected Memory */
 #define VTD_PMEN_EPM BIT(31)
