@@ -80,10 +80,7 @@ void fault_answer(struct fault_group *g, enum drv_page_code code)
 
 void fault_tell_locked(struct fault_file *f)
 {
-	const struct host_cfg *cfg = &f->obj.ctx->host->cfg;
-
-	if (f->open && cfg->fault_ready)
-		cfg->fault_ready(cfg->opaque, f, !nb_list_empty(&f->pending));
+	queue_file_tell_locked(&f->q, !nb_list_empty(&f->pending));
 }
 
 void fault_drop_cookie_locked(struct fault_group *g)
@@ -192,7 +189,7 @@ static int deliver_locked(struct host_function *f, const struct drv_page_request
 	nb_list_add_tail(&route->queue->pending, &g->link);
 	if (route->queue->pending.next == &g->link)
 		fault_tell_locked(route->queue);
-	NB_TRACE(host_of(f)->cfg.tr, host_fault, route->queue->obj.id, f->fault.dev_id, pr->pasid, pr->addr);
+	NB_TRACE(host_of(f)->cfg.tr, host_fault, route->queue->q.obj.id, f->fault.dev_id, pr->pasid, pr->addr);
 	return 0;
 }
 

@@ -14,7 +14,7 @@
  * table's addresses in the other one's record.
  *
  * Locking: reports come on any thread, also beside a detach that waits for them in the driver, so they take host->fault_lock and nothing else.
- * It protects everything below but what says otherwise, is a leaf, and is not held while a driver or a user's memory is touched. fault_file.io
+ * It protects everything below but what says otherwise, is a leaf, and is not held while a driver or a user's memory is touched. queue_file.io
  * serialises readers and writers of one queue and is taken before it.
  */
 #ifndef NB_HOST_FAULT_H
@@ -27,7 +27,7 @@
 #include "base/bits.h"
 #include "base/list.h"
 #include "drv/drv.h"
-#include "host/object.h"
+#include "host/queue_file.h"
 
 struct host_function;
 struct host_group;
@@ -41,15 +41,11 @@ struct host_group;
 #define FAULT_BUCKETS 32u
 
 struct fault_file {
-	struct object obj;	/* OBJ_FAULT; the descriptor holds a reference, and one on the context */
-	int fd;			/* for fault_abort() */
-	_Atomic bool held;	/* by a descriptor; whoever makes this false drops its references */
-	pthread_mutex_t io;
+	struct queue_file q;	  /* OBJ_FAULT; q.open is under host->fault_lock */
 	struct nb_list pending;	  /* struct fault_group.link, in order of arrival */
 	struct nb_list delivered; /* read, not answered */
 	struct fault_group **cookie; /* delivered groups by cookie; 0 is none's */
 	uint32_t ncookies, lowest_free;
-	bool open;		/* somebody wants to know whether there is something to read */
 };
 
 struct fault_route {
@@ -79,7 +75,7 @@ struct fault_source {
 
 static inline struct fault_file *fault_of(struct object *obj)
 {
-	return container_of(obj, struct fault_file, obj);
+	return container_of(obj, struct fault_file, q.obj);
 }
 static inline unsigned int fault_bucket(uint32_t pasid, uint32_t grpid)
 {
@@ -112,8 +108,6 @@ void fault_tell_locked(struct fault_file *f);
 void fault_drop_cookie_locked(struct fault_group *g);
 void fault_unlink_locked(struct fault_group *g);
 
-/* The call that made the queue failed: the descriptor goes. Before object_abort(). */
-void fault_abort(struct fault_file *f);
 void fault_free(struct fault_file *f); /* object.c's */
 
 #endif

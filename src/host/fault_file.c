@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -24,95 +23,50 @@
 
 static struct host *host_of(const struct fault_file *f)
 {
-	return f->obj.ctx->host;
+	return f->q.obj.ctx->host;
 }
+
+static const struct queue_file_ops fault_queue_ops;
 
 int ioctl_fault_alloc(struct ucmd *u)
 {
 	struct iommu_fault_alloc *c = u->cmd;
-	const struct host_cfg *cfg = &u->ctx->host->cfg;
 	struct fault_file *f;
 	int err;
 
 	if (c->flags)
 		return nb_fail(&u->diag, -EOPNOTSUPP, "unknown flags %#" PRIx32, c->flags);
-	if (!cfg->fault_fd)
-		return nb_fail(&u->diag, -EOPNOTSUPP, "there are no descriptors for fault queues here");
 	f = nb_zalloc(sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	err = object_reserve(u->ctx, &f->obj, OBJ_FAULT);
-	if (err)
-		goto out_free;
-	pthread_mutex_init(&f->io, NULL);
 	nb_list_init(&f->pending);
 	nb_list_init(&f->delivered);
 	f->lowest_free = 1;
-	f->open = true;
-	/* The descriptor's, before it is there: it may be closed at once. */
-	object_ref(&f->obj);
-	ictx_ref(u->ctx);
-	atomic_init(&f->held, true);
-	f->fd = -1;
-	err = cfg->fault_fd(cfg->opaque, f, &f->fd);
+	err = queue_file_init(u->ctx, &f->q, OBJ_FAULT, &fault_queue_ops, &u->diag);
 	if (err) {
-		err = nb_fail(&u->diag, err, "there is no descriptor for the queue");
-		goto out_put;
+		nb_free(f);
+		return err;
 	}
-	u->made = &f->obj;
-	c->out_fault_id = f->obj.id;
-	c->out_fault_fd = (uint32_t)f->fd;
+	u->made = &f->q.obj;
+	c->out_fault_id = f->q.obj.id;
+	c->out_fault_fd = (uint32_t)f->q.fd;
 	return 0;
-
-out_put:
-	ictx_put(u->ctx);
-	pthread_mutex_destroy(&f->io);
-	object_unreserve(&f->obj);
-out_free:
-	nb_free(f);
-	return err;
 }
 
-static bool take_descriptor(struct fault_file *f)
+static void fault_shut(struct queue_file *q)
 {
-	return atomic_exchange_explicit(&f->held, false, memory_order_acq_rel);
-}
+	struct host *h = q->obj.ctx->host;
 
-void fault_abort(struct fault_file *f)
-{
-	const struct host_cfg *cfg = &host_of(f)->cfg;
-
-	if (!take_descriptor(f)) { /* somebody guessed the number and is closing it */
-		while (atomic_load_explicit(&f->obj.users, memory_order_acquire) != 1)
-			sched_yield();
-		return;
-	}
-	if (cfg->fault_fd_abort)
-		cfg->fault_fd_abort(cfg->opaque, f, f->fd);
-	object_put(&f->obj);
-	ictx_put(f->obj.ctx); /* not the last: the caller's file has one */
-}
-
-void host_fault_close(struct fault_file *f)
-{
-	struct ictx *c = f->obj.ctx;
-	struct host *h = c->host;
-
-	if (!take_descriptor(f))
-		return;
 	pthread_mutex_lock(&h->fault_lock);
-	f->open = false;
+	q->open = false;
 	pthread_mutex_unlock(&h->fault_lock);
-	object_put(&f->obj);
-	ictx_put(c);
-	host_settle(h);
 }
 
 void fault_free(struct fault_file *f)
 {
 	/* Routes hold HWPTs and those hold us. */
 	assert(nb_list_empty(&f->pending) && nb_list_empty(&f->delivered));
-	pthread_mutex_destroy(&f->io);
+	queue_file_fini(&f->q);
 	nb_free(f->cookie);
 	nb_free(f);
 }
@@ -239,20 +193,21 @@ static int read_one(struct fault_file *f, uint64_t uptr, size_t room, size_t *go
 	return err;
 }
 
-ssize_t host_fault_read(struct fault_file *f, void *ubuf, size_t len, uint64_t off)
+static ssize_t fault_read(struct queue_file *q, uint64_t uptr, size_t len, uint64_t off)
 {
+	struct fault_file *f = fault_of(&q->obj);
 	size_t done = 0, got = 1;
 	int err = 0;
 
 	if (off || len % RECORD)
 		return -ESPIPE;
-	pthread_mutex_lock(&f->io);
+	pthread_mutex_lock(&q->io);
 	while (!err && got) {
-		err = read_one(f, (uintptr_t)ubuf + done, (len - done) / RECORD, &got);
+		err = read_one(f, uptr + done, (len - done) / RECORD, &got);
 		if (!err)
 			done += got;
 	}
-	pthread_mutex_unlock(&f->io);
+	pthread_mutex_unlock(&q->io);
 	return done ? (ssize_t)done : err;
 }
 
@@ -278,26 +233,34 @@ static int answer_one(struct fault_file *f, uint64_t uptr)
 	pthread_mutex_unlock(&h->fault_lock);
 	if (!g)
 		return -EINVAL;
-	NB_TRACE(h->cfg.tr, host_fault_response, f->obj.id, resp.cookie, resp.code);
+	NB_TRACE(h->cfg.tr, host_fault_response, f->q.obj.id, resp.cookie, resp.code);
 	fault_answer(g, resp.code == IOMMUFD_PAGE_RESP_SUCCESS ? DRV_PAGE_SUCCESS : DRV_PAGE_INVALID);
 	return 0;
 }
 
-ssize_t host_fault_write(struct fault_file *f, const void *ubuf, size_t len, uint64_t off)
+static ssize_t fault_write(struct queue_file *q, uint64_t uptr, size_t len, uint64_t off)
 {
+	struct fault_file *f = fault_of(&q->obj);
 	const size_t each = sizeof(struct iommu_hwpt_page_response);
 	size_t done = 0;
 	int err = 0;
 
 	if (off || len % each)
 		return -ESPIPE;
-	pthread_mutex_lock(&f->io);
+	pthread_mutex_lock(&q->io);
 	while (!err && done < len) {
-		err = answer_one(f, (uintptr_t)ubuf + done);
+		err = answer_one(f, uptr + done);
 		if (!err)
 			done += each;
 	}
-	pthread_mutex_unlock(&f->io);
+	pthread_mutex_unlock(&q->io);
 	host_settle(host_of(f));
 	return done ? (ssize_t)done : err;
 }
+
+static const struct queue_file_ops fault_queue_ops = {
+	.kind = HOST_QUEUE_FAULT,
+	.read = fault_read,
+	.write = fault_write,
+	.shut = fault_shut,
+};

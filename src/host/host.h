@@ -27,7 +27,10 @@ struct host;	      /* one virtual machine room */
 struct iommufd_file;  /* an open /dev/iommu */
 struct vfio_file;     /* an open /dev/vfio/devices/vfioN */
 struct host_function; /* a PCI function bound to vfio-pci */
-struct fault_file;    /* an open fault queue */
+struct queue_file;    /* an open queue: of page requests, or of a vIOMMU's events */
+
+/* POLLOUT is always there on a queue of the first kind, and never on one of the second, which takes no writes. */
+enum host_queue_kind { HOST_QUEUE_FAULT, HOST_QUEUE_EVENT };
 
 struct host_cfg {
 	struct mem *mem; /* process space */
@@ -44,14 +47,14 @@ struct host_cfg {
 	bool (*is_node)(void *opaque, int fd);
 	void *opaque;
 	/*
-	 * A descriptor for a new fault queue: *fd >= 0, or -errno. The descriptor owns the file: host_fault_close() when its last copy is
-	 * gone. Null: IOMMU_FAULT_QUEUE_ALLOC is -EOPNOTSUPP. fault_fd_abort: the ioctl failed after all (its result could not be
-	 * copied out); the descriptor goes, host_fault_close() is not called. fault_ready: poll shall say POLLIN, or no longer; any thread,
-	 * with locks of the host held: may not call back.
+	 * A descriptor for a new queue: *fd >= 0, or -errno. The descriptor owns the file: host_queue_close() when its last copy is
+	 * gone. Null: IOMMU_FAULT_QUEUE_ALLOC and IOMMU_VEVENTQ_ALLOC are -EOPNOTSUPP. queue_fd_abort: the ioctl failed after all (its result
+	 * could not be copied out); the descriptor goes, host_queue_close() is not called. queue_ready: poll shall say POLLIN, or no
+	 * longer; any thread, with locks of the host and of drivers held: may not call back.
 	 */
-	int (*fault_fd)(void *opaque, struct fault_file *f, int *fd);
-	void (*fault_fd_abort)(void *opaque, struct fault_file *f, int fd);
-	void (*fault_ready)(void *opaque, struct fault_file *f, bool ready);
+	int (*queue_fd)(void *opaque, struct queue_file *f, enum host_queue_kind kind, int *fd);
+	void (*queue_fd_abort)(void *opaque, struct queue_file *f, int fd);
+	void (*queue_ready)(void *opaque, struct queue_file *f, bool ready);
 	/*
 	 * Called at the end of every call into the host that may have answered page requests, without any lock: functions go on
 	 * with what they waited for. May be null.
@@ -83,10 +86,10 @@ void host_function_irq(struct host_function *f, enum dev_irq kind, unsigned int 
  */
 void host_deliver(struct host *h, uint32_t dest, uint8_t vector);
 
-/* read(2) and write(2) of a fault queue; results as Linux's. Never block. */
-ssize_t host_fault_read(struct fault_file *f, void *ubuf, size_t len, uint64_t off);
-ssize_t host_fault_write(struct fault_file *f, const void *ubuf, size_t len, uint64_t off);
-void host_fault_close(struct fault_file *f);
+/* read(2) and write(2) of a queue; results as Linux's. Never block. */
+ssize_t host_queue_read(struct queue_file *f, void *ubuf, size_t len, uint64_t off);
+ssize_t host_queue_write(struct queue_file *f, const void *ubuf, size_t len, uint64_t off);
+void host_queue_close(struct queue_file *f);
 
 int iommufd_open(struct host *h, struct iommufd_file **out);
 void iommufd_close(struct iommufd_file *f); /* the context lives on while a bound device holds it */

@@ -131,7 +131,7 @@ void hwpt_free(struct hwpt *h)
 	}
 	h->dom->ops->free(h->dom);
 	if (h->fault)
-		object_put(&h->fault->obj);
+		object_put(&h->fault->q.obj);
 	object_put(hwpt_is_nested(h) ? &h->parent->obj : &h->ioas->obj);
 	nb_free(h);
 }

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "host/fault.h"
 #include "host/host_priv.h"
+#include "host/queue_file.h"
 #include "uapi/iommufd.h"
 
 static int ioctl_destroy(struct ucmd *u)
@@ -88,7 +88,7 @@ static int dispatch(struct ictx *ctx, const struct cmd *cmd, uint64_t uarg, uint
 	    user_write(uarg, &buf, user_size < cmd->size ? user_size : cmd->size))
 		err = -EFAULT;
 	if (u->made && err && u->made->type == OBJ_FAULT)
-		fault_abort(fault_of(u->made));
+		queue_file_abort(queue_file_of(u->made));
 	if (u->made && err)
 		object_abort(u->made);
 	else if (u->made)

@@ -27,7 +27,7 @@
 #define FD_BASE 0x100000
 #define MAX_OPEN 1024
 
-enum kind { FREE, IOMMUFD, VFIO, FAULT };
+enum kind { FREE, IOMMUFD, VFIO, QUEUE };
 
 struct open_file {
 	enum kind kind;	   /* under lock */
@@ -35,8 +35,8 @@ struct open_file {
 	unsigned int refs; /* under lock: calls inside */
 	struct iommufd_file *iommufd;
 	struct vfio_file *vfio;
-	struct fault_file *fault;
-	/* Fault queues; under lock: */
+	struct queue_file *queue;
+	/* Queues; under lock: */
 	struct open_file *next; /* of those that are open */
 	bool ready;		/* there is something to read */
 	int event_fd;		/* says so too; -1 until somebody asks for it */
@@ -48,7 +48,7 @@ struct nb_host {
 	pthread_rwlock_t bind_lock; /* outermost: readers bind, the writer closes an iommufd */
 	pthread_mutex_t lock;
 	pthread_cond_t idle; /* some refs went to 0, or a slot got free */
-	struct open_file *faults; /* under lock */
+	struct open_file *queues; /* under lock */
 	struct open_file file[MAX_OPEN];
 };
 
@@ -130,9 +130,9 @@ static int file_add(struct nb_host *h, const struct open_file *f)
 			break;
 	if (i < MAX_OPEN)
 		h->file[i] = *f;
-	if (i < MAX_OPEN && f->kind == FAULT) {
-		h->file[i].next = h->faults;
-		h->faults = &h->file[i];
+	if (i < MAX_OPEN && f->kind == QUEUE) {
+		h->file[i].next = h->queues;
+		h->queues = &h->file[i];
 	}
 	pthread_mutex_unlock(&h->lock);
 	return i < MAX_OPEN ? FD_BASE + i : -EMFILE;
@@ -161,11 +161,12 @@ int nb_host_open(struct nb_host *h, const char *path, int flags)
 	return fd;
 }
 
-/* ---- fault queues: host_cfg's callbacks, inside an ioctl ---- */
+/* ---- queues: host_cfg's callbacks, inside an ioctl ---- */
 
-static int fault_fd(void *opaque, struct fault_file *file, int *fd)
+static int queue_fd(void *opaque, struct queue_file *file, enum host_queue_kind kind, int *fd)
 {
-	int r = file_add(opaque, &(struct open_file){.kind = FAULT, .fault = file, .event_fd = -1});
+	(void)kind; /* nobody polls the number itself */
+	int r = file_add(opaque, &(struct open_file){.kind = QUEUE, .queue = file, .event_fd = -1});
 
 	if (r < 0)
 		return r;
@@ -180,9 +181,9 @@ static void slot_free(struct nb_host *h, struct open_file *f)
 	int event_fd = -1;
 
 	pthread_mutex_lock(&h->lock);
-	if (f->kind == FAULT) {
+	if (f->kind == QUEUE) {
 		event_fd = f->event_fd;
-		for (link = &h->faults; *link != f; link = &(*link)->next)
+		for (link = &h->queues; *link != f; link = &(*link)->next)
 			;
 		*link = f->next;
 	}
@@ -193,17 +194,17 @@ static void slot_free(struct nb_host *h, struct open_file *f)
 		close(event_fd);
 }
 
-static struct open_file *fault_find_locked(struct nb_host *h, const struct fault_file *file)
+static struct open_file *queue_find_locked(struct nb_host *h, const struct queue_file *file)
 {
-	struct open_file *f = h->faults;
+	struct open_file *f = h->queues;
 
-	while (f && f->fault != file)
+	while (f && f->queue != file)
 		f = f->next;
 	return f;
 }
 
 /* The number was never told, but may have been guessed: wait for whoever uses it, or is closing it. */
-static void fault_fd_abort(void *opaque, struct fault_file *file, int fd)
+static void queue_fd_abort(void *opaque, struct queue_file *file, int fd)
 {
 	struct nb_host *h = opaque;
 	struct open_file *f;
@@ -211,11 +212,11 @@ static void fault_fd_abort(void *opaque, struct fault_file *file, int fd)
 
 	(void)fd;
 	pthread_mutex_lock(&h->lock);
-	f = fault_find_locked(h, file);
+	f = queue_find_locked(h, file);
 	mine = f && !f->closing;
 	if (mine)
 		f->closing = true;
-	while (mine ? f->refs > 0 : fault_find_locked(h, file) != NULL)
+	while (mine ? f->refs > 0 : queue_find_locked(h, file) != NULL)
 		pthread_cond_wait(&h->idle, &h->lock);
 	pthread_mutex_unlock(&h->lock);
 	if (mine)
@@ -231,13 +232,13 @@ static void event_set(int event_fd, bool ready)
 	(void)r; /* it cannot block or overflow, and a program that meddles with it deceives itself */
 }
 
-static void fault_ready(void *opaque, struct fault_file *file, bool ready)
+static void queue_ready(void *opaque, struct queue_file *file, bool ready)
 {
 	struct nb_host *h = opaque;
 	struct open_file *f;
 
 	pthread_mutex_lock(&h->lock);
-	f = fault_find_locked(h, file);
+	f = queue_find_locked(h, file);
 	if (f && f->ready != ready) {
 		f->ready = ready;
 		if (f->event_fd >= 0)
@@ -253,7 +254,7 @@ int nb_host_poll_fd(struct nb_host *h, int fd)
 
 	if (!f)
 		return -EBADF;
-	if (f->kind == FAULT) {
+	if (f->kind == QUEUE) {
 		made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		r = made < 0 ? -errno : 0;
 		pthread_mutex_lock(&h->lock);
@@ -297,7 +298,7 @@ int nb_host_close(struct nb_host *h, int fd)
 	} else if (f->kind == VFIO) {
 		vfio_close(f->vfio);
 	} else {
-		host_fault_close(f->fault);
+		host_queue_close(f->queue);
 	}
 	slot_free(h, f);
 	return 0;
@@ -333,7 +334,7 @@ ssize_t nb_host_pread(struct nb_host *h, int fd, void *buf, size_t len, uint64_t
 
 	if (!f)
 		return -EBADF;
-	r = f->kind == VFIO ? vfio_pread(f->vfio, buf, len, off) : f->kind == FAULT ? -ESPIPE : -EINVAL;
+	r = f->kind == VFIO ? vfio_pread(f->vfio, buf, len, off) : f->kind == QUEUE ? -ESPIPE : -EINVAL;
 	file_put(h, f);
 	return r;
 }
@@ -345,7 +346,7 @@ ssize_t nb_host_pwrite(struct nb_host *h, int fd, const void *buf, size_t len, u
 
 	if (!f)
 		return -EBADF;
-	r = f->kind == VFIO ? vfio_pwrite(f->vfio, buf, len, off) : f->kind == FAULT ? -ESPIPE : -EINVAL;
+	r = f->kind == VFIO ? vfio_pwrite(f->vfio, buf, len, off) : f->kind == QUEUE ? -ESPIPE : -EINVAL;
 	file_put(h, f);
 	return r;
 }
@@ -358,7 +359,7 @@ ssize_t nb_host_read(struct nb_host *h, int fd, void *buf, size_t len)
 
 	if (!f)
 		return -EBADF;
-	r = f->kind == FAULT ? host_fault_read(f->fault, buf, len, 0) : -EINVAL;
+	r = f->kind == QUEUE ? host_queue_read(f->queue, buf, len, 0) : -EINVAL;
 	file_put(h, f);
 	return r;
 }
@@ -370,7 +371,7 @@ ssize_t nb_host_write(struct nb_host *h, int fd, const void *buf, size_t len)
 
 	if (!f)
 		return -EBADF;
-	r = f->kind == FAULT ? host_fault_write(f->fault, buf, len, 0) : -EINVAL;
+	r = f->kind == QUEUE ? host_queue_write(f->queue, buf, len, 0) : -EINVAL;
 	file_put(h, f);
 	return r;
 }
@@ -504,9 +505,9 @@ static int create(const char *name, const struct nb_host_opts *opts, struct nb_h
 	err = machine_create(&(struct machine_cfg){.desc = desc,
 						   .resolve_iommufd = resolve_iommufd,
 						   .opaque = h,
-						   .fault_fd = fault_fd,
-						   .fault_fd_abort = fault_fd_abort,
-						   .fault_ready = fault_ready},
+						   .queue_fd = queue_fd,
+						   .queue_fd_abort = queue_fd_abort,
+						   .queue_ready = queue_ready},
 			     &h->machine, diag);
 	if (err)
 		goto fail;
@@ -559,9 +560,9 @@ void nb_host_destroy(struct nb_host *h)
 		if (h->file[i].kind == VFIO)
 			vfio_close(h->file[i].vfio);
 	for (i = 0; i < MAX_OPEN; i++) {
-		if (h->file[i].kind != FAULT)
+		if (h->file[i].kind != QUEUE)
 			continue;
-		host_fault_close(h->file[i].fault);
+		host_queue_close(h->file[i].queue);
 		slot_free(h, &h->file[i]);
 	}
 	for (i = 0; i < MAX_OPEN; i++)

@@ -33,25 +33,25 @@ static bool is_node(void *opaque, int fd)
 	return m->cfg.is_node(m->cfg.opaque, fd);
 }
 
-static int fault_fd(void *opaque, struct fault_file *f, int *fd)
+static int queue_fd(void *opaque, struct queue_file *f, enum host_queue_kind kind, int *fd)
 {
 	struct machine *m = opaque;
 
-	return m->cfg.fault_fd(m->cfg.opaque, f, fd);
+	return m->cfg.queue_fd(m->cfg.opaque, f, kind, fd);
 }
 
-static void fault_fd_abort(void *opaque, struct fault_file *f, int fd)
+static void queue_fd_abort(void *opaque, struct queue_file *f, int fd)
 {
 	struct machine *m = opaque;
 
-	m->cfg.fault_fd_abort(m->cfg.opaque, f, fd);
+	m->cfg.queue_fd_abort(m->cfg.opaque, f, fd);
 }
 
-static void fault_ready(void *opaque, struct fault_file *f, bool ready)
+static void queue_ready(void *opaque, struct queue_file *f, bool ready)
 {
 	struct machine *m = opaque;
 
-	m->cfg.fault_ready(m->cfg.opaque, f, ready);
+	m->cfg.queue_ready(m->cfg.opaque, f, ready);
 }
 
 static void host_log(void *opaque, const char *line)
@@ -70,9 +70,9 @@ static int host_make(struct machine *m)
 		.resolve_iommufd = resolve_iommufd,
 		.is_node = m->cfg.is_node ? is_node : NULL,
 		.opaque = m,
-		.fault_fd = m->cfg.fault_fd ? fault_fd : NULL,
-		.fault_fd_abort = m->cfg.fault_fd_abort ? fault_fd_abort : NULL,
-		.fault_ready = m->cfg.fault_ready ? fault_ready : NULL,
+		.queue_fd = m->cfg.queue_fd ? queue_fd : NULL,
+		.queue_fd_abort = m->cfg.queue_fd_abort ? queue_fd_abort : NULL,
+		.queue_ready = m->cfg.queue_ready ? queue_ready : NULL,
 		.settle = wires_settle,
 		.log = m->cfg.log ? host_log : NULL,
 	};

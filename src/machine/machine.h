@@ -25,10 +25,10 @@ struct machine_cfg {
 	void *opaque;
 	void (*log)(void *opaque, const char *line);
 	bool (*is_node)(void *opaque, int fd); /* as in struct host_cfg; may be null */
-	/* As in struct host_cfg; null: no fault queues. */
-	int (*fault_fd)(void *opaque, struct fault_file *f, int *fd);
-	void (*fault_fd_abort)(void *opaque, struct fault_file *f, int fd);
-	void (*fault_ready)(void *opaque, struct fault_file *f, bool ready);
+	/* As in struct host_cfg; null: no queues. */
+	int (*queue_fd)(void *opaque, struct queue_file *f, enum host_queue_kind kind, int *fd);
+	void (*queue_fd_abort)(void *opaque, struct queue_file *f, int fd);
+	void (*queue_ready)(void *opaque, struct queue_file *f, bool ready);
 };
 
 /* guard_init() is done here. 0, -EINVAL (description), -ENOMEM, or what a part refused, with the reason. */

@@ -93,7 +93,7 @@ static struct run_file *find_locked(const struct stat *st)
 	return NULL;
 }
 
-/* A node, or what may be the descriptor of a fault queue. */
+/* A node, or what may be the descriptor of a queue. */
 static bool shape(const struct stat *st)
 {
 	return node_shape(st) || S_ISSOCK(st->st_mode);
@@ -105,8 +105,8 @@ static bool look_into(int fd, const struct stat *st, struct run_file *f)
 	uint64_t owner;
 
 	if (S_ISSOCK(st->st_mode)) {
-		f->kind = NODE_FAULT;
-		f->page = node_fault_read(fd, &tab.id, &owner) ? node_page_new(owner) : NULL;
+		f->kind = NODE_QUEUE;
+		f->page = node_queue_read(fd, &tab.id, &owner) ? node_page_new(owner) : NULL;
 	} else {
 		f->page = node_read(fd, &tab.id, &f->kind, &f->index) ? node_map(fd) : NULL;
 	}
@@ -212,7 +212,7 @@ int file_open_node(enum node_kind kind, unsigned int index, int flags)
 	return fd;
 }
 
-int file_open_fault(void *obj, const void *host, int *peer)
+int file_open_queue(void *obj, const void *host, int *peer)
 {
 	struct run_file *f = nb_zalloc(sizeof(*f));
 	uint64_t me = owner_self();
@@ -222,14 +222,14 @@ int file_open_fault(void *obj, const void *host, int *peer)
 	if (!f)
 		return -ENOMEM;
 	f->page = node_page_new(me);
-	err = f->page ? node_fault_create(&tab.id, me, &fd, peer) : -ENOMEM;
+	err = f->page ? node_queue_create(&tab.id, me, &fd, peer) : -ENOMEM;
 	if (err || (err = sys_fstat(fd, &st)) != 0) {
 		if (f->page)
 			node_unmap(f->page);
 		nb_free(f);
 		return err;
 	}
-	f->kind = NODE_FAULT;
+	f->kind = NODE_QUEUE;
 	f->dev = st.st_dev;
 	f->ino = st.st_ino;
 	f->host = host;
@@ -301,9 +301,9 @@ bool file_identify(int fd, const struct stat *st, enum node_kind *kind, unsigned
 		pthread_mutex_lock(&tab.table_lock);
 		known = find_locked(st) != NULL;
 		pthread_mutex_unlock(&tab.table_lock);
-		*kind = NODE_FAULT;
+		*kind = NODE_QUEUE;
 		*index = 0;
-		return known || node_fault_read(fd, &tab.id, &owner);
+		return known || node_queue_read(fd, &tab.id, &owner);
 	}
 	return node_shape(st) && node_read(fd, &tab.id, kind, index);
 }

@@ -49,7 +49,7 @@ struct run_file {
 	/* Copies sent by SCM_RIGHTS and not seen to arrive: the file may be in flight with no descriptor open. */
 	_Atomic int in_flight;
 	/* claim_lock; obj and owner are also read without it by users of the file */
-	void *_Atomic obj;	/* struct iommufd_file, vfio_file or fault_file */
+	void *_Atomic obj;	/* struct iommufd_file, vfio_file or queue_file */
 	_Atomic uint64_t owner; /* owner_self() of the process that obj was made or taken over in */
 	const void *host;	/* the machine that obj is part of: see state_ops */
 	int fd;			/* number at its first use, for messages */
@@ -92,11 +92,11 @@ bool fdtable_elsewhere(void);
 int file_open_node(enum node_kind kind, unsigned int index, int flags);
 
 /*
- * A new descriptor for state that is there already, a fault queue's: entered under its inode with this process as the owner. *peer gets
+ * A new descriptor for state that is there already, a queue's (of page requests or events): entered under its inode with this process as the owner. *peer gets
  * the other end, for whoever makes it readable. The number, or -errno. file_retract(): it never was: closes the number and waits for
  * those who use it all the same. False: its last descriptor went already, and state_ops.close() has been or will be called.
  */
-int file_open_fault(void *obj, const void *host, int *peer);
+int file_open_queue(void *obj, const void *host, int *peer);
 bool file_retract(int fd, const void *obj);
 
 /* The file behind a descriptor, with a reference; null: not ours. Leaves errno alone. */

@@ -75,7 +75,7 @@ static long transfer(struct run_file *f, int fd, void *buf, size_t len, off_t of
 
 	if (len > MAX_RW)
 		len = MAX_RW;
-	if (f->kind == NODE_FAULT) { /* a stream: no position, and none may be given */
+	if (f->kind == NODE_QUEUE) { /* a stream: no position, and none may be given */
 		if (!at_position)
 			return -ESPIPE;
 		r = write ? vhost_pwrite(f, fd, buf, len, 0) : vhost_pread(f, fd, buf, len, 0);
@@ -103,7 +103,7 @@ static long transfer_vector(struct run_file *f, int fd, const struct iovec *iov,
 	if (n < 0 || n > IOV_MAX)
 		return -EINVAL;
 	/* Makes the machine if there is none: guarded access needs it. */
-	if (f->kind != NODE_FAULT || off >= 0)
+	if (f->kind != NODE_QUEUE || off >= 0)
 		r = transfer(f, fd, NULL, 0, off, write);
 	for (i = 0; i < n && r >= 0; i++) {
 		struct iovec v;

@@ -288,7 +288,7 @@ HOOK_ALIAS(__fxstatat64, __fxstatat)
 
 static void fake_statx(enum node_kind kind, unsigned int index, struct statx *sx)
 {
-	bool typeless = kind == NODE_FAULT; /* see node_fake_stat() */
+	bool typeless = kind == NODE_QUEUE; /* see node_fake_stat() */
 
 	sx->stx_mode = (uint16_t)(typeless ? 0600u : S_IFCHR | (sx->stx_mode & 0666u));
 	sx->stx_rdev_major = typeless ? 0 : node_major(kind);

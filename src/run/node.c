@@ -71,13 +71,13 @@ void node_unmap(struct node_page *p)
 }
 
 /* The part that all of a run's have in common; the owner's word and the socket's inode follow. */
-static size_t fault_name(const struct node_id *id, char *buf, size_t size)
+static size_t queue_name(const struct node_id *id, char *buf, size_t size)
 {
 	return (size_t)snprintf(buf, size, "nestbox-fault/%" PRIx64 ".%" PRIx64 ".%" PRIx64 "/", id->dev, id->ino,
 				id->ctime_ns);
 }
 
-int node_fault_create(const struct node_id *id, uint64_t owner, int *user, int *peer)
+int node_queue_create(const struct node_id *id, uint64_t owner, int *user, int *peer)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	const size_t room = sizeof(sa.sun_path) - 1;
@@ -90,7 +90,7 @@ int node_fault_create(const struct node_id *id, uint64_t owner, int *user, int *
 		return (int)r;
 	r = sys_fstat(fd[0], &st);
 	if (!r) {
-		len = fault_name(id, sa.sun_path + 1, room);
+		len = queue_name(id, sa.sun_path + 1, room);
 		len += (size_t)snprintf(sa.sun_path + 1 + len, room - len, "%" PRIx64 ".%" PRIx64, owner, (uint64_t)st.st_ino);
 		/* Where names cannot be given, other processes take it for a socket; this one knows its inode. */
 		(void)sys3(SYS_bind, (unsigned int)fd[0], (uintptr_t)&sa, offsetof(struct sockaddr_un, sun_path) + 1 + len);
@@ -103,7 +103,7 @@ int node_fault_create(const struct node_id *id, uint64_t owner, int *user, int *
 	return (int)r;
 }
 
-bool node_fault_read(int fd, const struct node_id *id, uint64_t *owner)
+bool node_queue_read(int fd, const struct node_id *id, uint64_t *owner)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNSPEC};
 	uint32_t len = sizeof(sa) - 1; /* the last byte stays 0 */
@@ -113,7 +113,7 @@ bool node_fault_read(int fd, const struct node_id *id, uint64_t *owner)
 	if (sys3(SYS_getsockname, (unsigned int)fd, (uintptr_t)&sa, (uintptr_t)&len) || sa.sun_family != AF_UNIX ||
 	    sa.sun_path[0])
 		return false;
-	n = fault_name(id, want, sizeof(want));
+	n = queue_name(id, want, sizeof(want));
 	return memcmp(sa.sun_path + 1, want, n) == 0 && sscanf(sa.sun_path + 1 + n, "%" SCNx64 ".", owner) == 1;
 }
 
@@ -141,7 +141,7 @@ unsigned int node_minor(enum node_kind kind, unsigned int index)
 
 void node_fake_stat(enum node_kind kind, unsigned int index, struct stat *st)
 {
-	if (kind == NODE_FAULT) { /* Linux: an inode without a type, that all such files share */
+	if (kind == NODE_QUEUE) { /* Linux: an inode without a type, that all such files share */
 		st->st_mode = 0600;
 		st->st_rdev = 0;
 		st->st_nlink = 1;

@@ -20,8 +20,8 @@
 #define NODE_SIZE  4096u
 #define NODE_MODE  (S_IFREG | 0660) /* what no other memfd of that size is likely to have */
 
-/* NODE_FAULT is no node of a file system: see node_fault_create(). */
-enum node_kind { NODE_IOMMU = 1, NODE_VFIO = 2, NODE_FAULT = 3 };
+/* NODE_QUEUE is no node of a file system: see node_queue_create(). */
+enum node_kind { NODE_IOMMU = 1, NODE_VFIO = 2, NODE_QUEUE = 3 };
 
 struct node_id { /* one run of the launcher: identity of its host.bin */
 	uint64_t dev, ino, ctime_ns;
@@ -52,13 +52,13 @@ bool node_read(int fd, const struct node_id *id, enum node_kind *kind, unsigned 
 struct node_page *node_map(int fd);
 void node_unmap(struct node_page *p);
 /*
- * A fault queue's descriptor has to be one that poll and epoll understand: one end of a pair of sockets, readable while there is a byte
+ * A queue's descriptor has to be one that poll and epoll understand: one end of a pair of sockets, readable while there is a byte
  * from the other end in it. It has an inode of its own like the rest, and a name in the abstract name space by which other processes of
  * this run know it. Its state cannot be made anew, so its page is memory that fork's children share and nobody else has.
  */
-int node_fault_create(const struct node_id *id, uint64_t owner, int *user, int *peer); /* 0 or -errno; close-on-exec */
+int node_queue_create(const struct node_id *id, uint64_t owner, int *user, int *peer); /* 0 or -errno; close-on-exec */
 /* Is fd, a socket, the user's end of such a pair? Says which process made it. */
-bool node_fault_read(int fd, const struct node_id *id, uint64_t *owner);
+bool node_queue_read(int fd, const struct node_id *id, uint64_t *owner);
 struct node_page *node_page_new(uint64_t owner); /* null: no memory. Unmapped with node_unmap(). */
 
 /* What fstat is to say of a node. */

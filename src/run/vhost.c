@@ -14,7 +14,7 @@
 #include "base/rcu.h"
 #include "machine/machine.h"
 #include "mem/guard.h"
-#include "run/fault.h"
+#include "run/queue.h"
 #include "run/next.h"
 #include "run/owner.h"
 #include "run/rundir.h"
@@ -202,9 +202,9 @@ static int make_machine(struct machine **out)
 		.resolve_iommufd = resolve_iommufd,
 		.is_node = is_node,
 		.log = host_log,
-		.fault_fd = fault_fd_open,
-		.fault_fd_abort = fault_fd_abort,
-		.fault_ready = fault_fd_ready,
+		.queue_fd = queue_fd_open,
+		.queue_fd_abort = queue_fd_abort,
+		.queue_ready = queue_fd_ready,
 	};
 	struct nb_desc *desc = nb_zalloc(sizeof(*desc));
 	struct machine *m = NULL;
@@ -315,7 +315,7 @@ static int open_state(const struct run_file *f, void **obj)
 	struct vfio_file *vfio = NULL;
 	int err;
 
-	if (f->kind == NODE_FAULT)
+	if (f->kind == NODE_QUEUE)
 		return -EPERM; /* what was in it went with the process that made it */
 	vhost_enter();
 	err = f->kind == NODE_IOMMU ? iommufd_open(h, &iommufd) : vfio_open(h, f->index, &vfio);
@@ -355,7 +355,7 @@ static void close_state(struct run_file *f, void *obj)
 	else if (f->kind == NODE_VFIO)
 		vfio_close(obj);
 	else
-		fault_fd_close(obj);
+		queue_fd_close(obj);
 	NB_TRACE(machine_trace(atomic_load(&vhost_machine)), run_close, f->fd, f->kind);
 	vhost_leave();
 	unlock_file(f);
@@ -363,7 +363,7 @@ static void close_state(struct run_file *f, void *obj)
 
 static const char *kind_name(enum node_kind kind)
 {
-	return kind == NODE_IOMMU ? "/dev/iommu" : kind == NODE_VFIO ? "vfio device" : "fault queue";
+	return kind == NODE_IOMMU ? "/dev/iommu" : kind == NODE_VFIO ? "vfio device" : "queue of faults or events";
 }
 
 static void on_refused(const struct run_file *f, int fd, unsigned int pid, const char *why)
@@ -480,7 +480,7 @@ long vhost_ioctl(struct run_file *f, int fd, unsigned int cmd, uint64_t arg)
 
 	if (r)
 		return r;
-	if (f->kind == NODE_FAULT)
+	if (f->kind == NODE_QUEUE)
 		return -ENOTTY;
 	vhost_enter();
 	if (f->kind == NODE_IOMMU)
@@ -503,7 +503,7 @@ ssize_t vhost_pread(struct run_file *f, int fd, void *buf, size_t len, uint64_t 
 	if (f->kind == NODE_IOMMU)
 		return -EINVAL; /* /dev/iommu has no read */
 	vhost_enter();
-	r = f->kind == NODE_VFIO ? vfio_pread(obj, buf, len, off) : host_fault_read(obj, buf, len, off);
+	r = f->kind == NODE_VFIO ? vfio_pread(obj, buf, len, off) : host_queue_read(obj, buf, len, off);
 	vhost_leave();
 	return r;
 }
@@ -518,7 +518,7 @@ ssize_t vhost_pwrite(struct run_file *f, int fd, const void *buf, size_t len, ui
 	if (f->kind == NODE_IOMMU)
 		return -EINVAL;
 	vhost_enter();
-	r = f->kind == NODE_VFIO ? vfio_pwrite(obj, buf, len, off) : host_fault_write(obj, buf, len, off);
+	r = f->kind == NODE_VFIO ? vfio_pwrite(obj, buf, len, off) : host_queue_write(obj, buf, len, off);
 	vhost_leave();
 	return r;
 }

@@ -33,7 +33,7 @@ struct iommufd_file {
 	uint64_t value;
 };
 
-struct fault_file {
+struct queue_file {
 	struct machine *m;
 	char data[64];
 	size_t len;
@@ -164,18 +164,18 @@ void iommufd_close(struct iommufd_file *f)
 	nb_free(f);
 }
 
-static long fault_open(struct machine *m, bool abort_it)
+static long queue_open(struct machine *m, enum host_queue_kind kind, bool abort_it)
 {
-	struct fault_file *q = nb_zalloc(sizeof(*q));
+	struct queue_file *q = nb_zalloc(sizeof(*q));
 	int fd, err;
 
 	if (!q)
 		return -ENOMEM;
 	q->m = m;
-	err = m->cfg.fault_fd(m->cfg.opaque, q, &fd);
+	err = m->cfg.queue_fd(m->cfg.opaque, q, kind, &fd);
 	if (err || abort_it) {
 		if (!err)
-			m->cfg.fault_fd_abort(m->cfg.opaque, q, fd);
+			m->cfg.queue_fd_abort(m->cfg.opaque, q, fd);
 		nb_free(q);
 		return err ? err : -EFAULT;
 	}
@@ -183,7 +183,7 @@ static long fault_open(struct machine *m, bool abort_it)
 	return fd;
 }
 
-ssize_t host_fault_read(struct fault_file *q, void *ubuf, size_t len, uint64_t off)
+ssize_t host_queue_read(struct queue_file *q, void *ubuf, size_t len, uint64_t off)
 {
 	ssize_t n = (ssize_t)q->len;
 
@@ -192,22 +192,22 @@ ssize_t host_fault_read(struct fault_file *q, void *ubuf, size_t len, uint64_t o
 	if (guard_copy(ubuf, q->data, q->len))
 		return -EFAULT;
 	q->len = 0;
-	q->m->cfg.fault_ready(q->m->cfg.opaque, q, false);
+	q->m->cfg.queue_ready(q->m->cfg.opaque, q, false);
 	return n;
 }
 
-ssize_t host_fault_write(struct fault_file *q, const void *ubuf, size_t len, uint64_t off)
+ssize_t host_queue_write(struct queue_file *q, const void *ubuf, size_t len, uint64_t off)
 {
 	if (off || len > sizeof(q->data) - q->len)
 		return -EINVAL;
 	if (guard_copy(q->data + q->len, ubuf, len))
 		return -EFAULT;
 	q->len += len;
-	q->m->cfg.fault_ready(q->m->cfg.opaque, q, q->len != 0);
+	q->m->cfg.queue_ready(q->m->cfg.opaque, q, q->len != 0);
 	return (ssize_t)len;
 }
 
-void host_fault_close(struct fault_file *q)
+void host_queue_close(struct queue_file *q)
 {
 	q->m->nopen--;
 	nb_free(q);
@@ -216,7 +216,7 @@ void host_fault_close(struct fault_file *q)
 long iommufd_ioctl(struct iommufd_file *f, unsigned int cmd, uint64_t uarg)
 {
 	if (cmd == FAKE_FAULT || cmd == FAKE_ABORT)
-		return fault_open(f->m, cmd == FAKE_ABORT);
+		return queue_open(f->m, (enum host_queue_kind)uarg, cmd == FAKE_ABORT);
 	if (cmd == FAKE_WATCH) {
 		f->m->watch = uarg;
 		f->m->dead = false;

@@ -18,7 +18,7 @@ enum {
 	FAKE_DEAD = 0x3be5,	/* iommufd: was the watched page revoked? */
 	FAKE_SLEEP = 0x3be6,	/* any file: argument milliseconds */
 	FAKE_REVOKED = 0x3be7,	/* any file: how often host_revoke() was called */
-	FAKE_FAULT = 0x3be9,	/* iommufd: a fault queue; its descriptor. It gives back what is written to it */
+	FAKE_FAULT = 0x3be9,	/* iommufd: a queue of the kind that arg says; its descriptor. It gives back what is written to it */
 	FAKE_ABORT = 0x3bea,	/* iommufd: the same, but the call fails in the end: -EFAULT */
 	FAKE_BIND = 0x3b76,	/* vfio: as the real one */
 	FAKE_FILL = 0x3be8,	/* any file: allocate and free the argument's bytes, and map and unmap them */

@@ -41,10 +41,11 @@ struct rig {
 	char log[512];
 	unsigned int nlog;
 	/* fault queues: descriptor RIG_FAULT_FD + i */
-	struct fault_file *_Atomic fault[8];
+	struct queue_file *_Atomic fault[8];
 	_Atomic bool fault_ready[8];
 	unsigned int nfaults, nfault_aborts;
 	int fault_fd_err;
+	enum host_queue_kind queue_kind; /* of the last */
 	_Atomic unsigned int nsettles;
 	void (*in_settle)(struct rig *r);
 	/* messages that functions sent, when with_msi */
@@ -109,10 +110,11 @@ static inline bool rig_is_node(void *opaque, int fd)
 	return r->node_ino && fstat(fd, &st) == 0 && st.st_ino == r->node_ino;
 }
 
-static inline int rig_fault_fd(void *opaque, struct fault_file *f, int *fd)
+static inline int rig_fault_fd(void *opaque, struct queue_file *f, enum host_queue_kind kind, int *fd)
 {
 	struct rig *r = opaque;
 
+	r->queue_kind = kind;
 	if (r->fault_fd_err)
 		return r->fault_fd_err;
 	for (unsigned int i = 0; i < ARRAY_SIZE(r->fault); i++) {
@@ -127,7 +129,7 @@ static inline int rig_fault_fd(void *opaque, struct fault_file *f, int *fd)
 	return -EMFILE;
 }
 
-static inline void rig_fault_fd_abort(void *opaque, struct fault_file *f, int fd)
+static inline void rig_fault_fd_abort(void *opaque, struct queue_file *f, int fd)
 {
 	struct rig *r = opaque;
 
@@ -137,7 +139,7 @@ static inline void rig_fault_fd_abort(void *opaque, struct fault_file *f, int fd
 	r->nfault_aborts++;
 }
 
-static inline void rig_fault_ready(void *opaque, struct fault_file *f, bool ready)
+static inline void rig_fault_ready(void *opaque, struct queue_file *f, bool ready)
 {
 	struct rig *r = opaque;
 
@@ -152,10 +154,10 @@ static inline void rig_fault_ready(void *opaque, struct fault_file *f, bool read
 
 static inline void rig_fault_close(struct rig *r, unsigned int i)
 {
-	struct fault_file *f = r->fault[i];
+	struct queue_file *f = r->fault[i];
 
 	assert_non_null(f);
-	host_fault_close(f); /* may still be told about while it runs */
+	host_queue_close(f); /* may still be told about while it runs */
 	r->fault[i] = NULL;
 	r->nfaults--;
 }
@@ -213,9 +215,9 @@ static inline struct rig *rig_new_msi(bool with_msi)
 							.resolve_iommufd = rig_resolve,
 							.log = rig_log,
 							.is_node = rig_is_node,
-							.fault_fd = rig_fault_fd,
-							.fault_fd_abort = rig_fault_fd_abort,
-							.fault_ready = rig_fault_ready,
+							.queue_fd = rig_fault_fd,
+							.queue_fd_abort = rig_fault_fd_abort,
+							.queue_ready = rig_fault_ready,
 							.settle = rig_settle,
 							.opaque = r},
 				     &r->host),

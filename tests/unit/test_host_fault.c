@@ -209,10 +209,10 @@ static void reading(void **state)
 	struct iommu_hwpt_pgfault f[8];
 	uint8_t *m;
 
-	assert_int_equal(host_fault_read(r->fault[o.q], f, 40, 1), -ESPIPE);
-	assert_int_equal(host_fault_read(r->fault[o.q], f, 41, 0), -ESPIPE);
-	assert_int_equal(host_fault_read(r->fault[o.q], f, 39, 0), -ESPIPE);
-	assert_int_equal(host_fault_read(r->fault[o.q], (void *)8, 40, 0), 0); /* empty: never looked at */
+	assert_int_equal(host_queue_read(r->fault[o.q], f, 40, 1), -ESPIPE);
+	assert_int_equal(host_queue_read(r->fault[o.q], f, 41, 0), -ESPIPE);
+	assert_int_equal(host_queue_read(r->fault[o.q], f, 39, 0), -ESPIPE);
+	assert_int_equal(host_queue_read(r->fault[o.q], (void *)8, 40, 0), 0); /* empty: never looked at */
 	/* three groups of 2, 1, 3 */
 	report(r, 0, NB_NO_PASID, 1, 0x1000, false);
 	report(r, 0, NB_NO_PASID, 1, 0x2000, true);
@@ -222,7 +222,7 @@ static void reading(void **state)
 	report(r, 0, NB_NO_PASID, 3, 0x6000, true);
 	assert_int_equal(rd(r, o.q, f, 1), -EINVAL); /* the first does not fit */
 	assert_int_equal(rd(r, o.q, f, 0), -EINVAL);
-	assert_int_equal(host_fault_read(r->fault[o.q], (void *)8, 80, 0), -EFAULT);
+	assert_int_equal(host_queue_read(r->fault[o.q], (void *)8, 80, 0), -EFAULT);
 	assert_true(r->fault_ready[o.q]);
 	assert_int_equal(answer(r, o.q, 1, 0), -EINVAL); /* that reader had no cookie */
 	/* two and a half: the third waits */
@@ -236,13 +236,13 @@ static void reading(void **state)
 	report(r, 0, NB_NO_PASID, 4, 0x7000, true);
 	m = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	munmap(m + 4096, 4096);
-	assert_int_equal(host_fault_read(r->fault[o.q], m + 4096 - 80, 160, 0), -EFAULT);
-	assert_int_equal(host_fault_read(r->fault[o.q], m + 4096 - 120, 160, 0), 120);
+	assert_int_equal(host_queue_read(r->fault[o.q], m + 4096 - 80, 160, 0), -EFAULT);
+	assert_int_equal(host_queue_read(r->fault[o.q], m + 4096 - 120, 160, 0), 120);
 	memcpy(f, m + 4096 - 120, 120);
 	assert_int_equal(f[0].addr, 0x4000);
 	assert_int_equal(f[2].addr, 0x6000);
 	assert_int_equal(f[2].cookie, 3);
-	assert_int_equal(host_fault_read(r->fault[o.q], m + 4096 - 39, 40, 0), -EFAULT);
+	assert_int_equal(host_queue_read(r->fault[o.q], m + 4096 - 39, 40, 0), -EFAULT);
 	assert_int_equal(rd(r, o.q, f, 1), 40);
 	assert_int_equal(f[0].addr, 0x7000);
 	assert_int_equal(f[0].cookie, 4);
@@ -273,11 +273,11 @@ static void writing(void **state)
 		report(r, 0, NB_NO_PASID, i, 0x1000 * i, true);
 	assert_int_equal(answer(r, o.q, 1, 0), -EINVAL); /* not before it was read */
 	assert_int_equal(rd(r, o.q, f, 8), 5 * 40);
-	assert_int_equal(host_fault_write(r->fault[o.q], w, 8, 8), -ESPIPE);
-	assert_int_equal(host_fault_write(r->fault[o.q], w, 7, 0), -ESPIPE);
-	assert_int_equal(host_fault_write(r->fault[o.q], w, 9, 0), -ESPIPE);
-	assert_int_equal(host_fault_write(r->fault[o.q], w, 0, 0), 0);
-	assert_int_equal(host_fault_write(r->fault[o.q], (void *)8, 8, 0), -EFAULT);
+	assert_int_equal(host_queue_write(r->fault[o.q], w, 8, 8), -ESPIPE);
+	assert_int_equal(host_queue_write(r->fault[o.q], w, 7, 0), -ESPIPE);
+	assert_int_equal(host_queue_write(r->fault[o.q], w, 9, 0), -ESPIPE);
+	assert_int_equal(host_queue_write(r->fault[o.q], w, 0, 0), 0);
+	assert_int_equal(host_queue_write(r->fault[o.q], (void *)8, 8, 0), -EFAULT);
 	assert_int_equal(answer(r, o.q, 1, 2), -EINVAL);
 	assert_int_equal(answer(r, o.q, 0, 0), -EINVAL);
 	assert_int_equal(answer(r, o.q, 6, 0), -EINVAL);
@@ -285,7 +285,7 @@ static void writing(void **state)
 	assert_int_equal(r->unit.nanswers, 0);
 	/* as far as it goes */
 	settles = r->nsettles;
-	assert_int_equal(host_fault_write(r->fault[o.q], w, sizeof(w), 0), 16);
+	assert_int_equal(host_queue_write(r->fault[o.q], w, sizeof(w), 0), 16);
 	assert_int_equal(r->nsettles, settles + 1);
 	assert_int_equal(r->unit.nanswers, 2);
 	assert_int_equal(r->unit.answer[0].resp.code, DRV_PAGE_SUCCESS);
@@ -296,7 +296,7 @@ static void writing(void **state)
 	m = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	munmap(m + 4096, 4096);
 	memcpy(m + 4088, &w[3], 8);
-	assert_int_equal(host_fault_write(r->fault[o.q], m + 4088, 16, 0), 8);
+	assert_int_equal(host_queue_write(r->fault[o.q], m + 4088, 16, 0), 8);
 	answered(r, 0, NB_NO_PASID, 3, DRV_PAGE_SUCCESS);
 	munmap(m, 4096);
 }

@@ -29,14 +29,14 @@ static inline int report(struct rig *r, unsigned int i, uint32_t pasid, uint32_t
 
 static inline ssize_t rd(struct rig *r, unsigned int q, struct iommu_hwpt_pgfault *f, unsigned int n)
 {
-	return host_fault_read(r->fault[q], f, n * REC, 0);
+	return host_queue_read(r->fault[q], f, n * REC, 0);
 }
 
 static inline ssize_t answer(struct rig *r, unsigned int q, uint32_t cookie, uint32_t code)
 {
 	struct iommu_hwpt_page_response resp = {cookie, code};
 
-	return host_fault_write(r->fault[q], &resp, sizeof(resp), 0);
+	return host_queue_write(r->fault[q], &resp, sizeof(resp), 0);
 }
 
 /* The only answer since the last look. */

@@ -368,7 +368,7 @@ static void settle_calls_host(struct rig *r)
 	if (r->fd)
 		(void)rig_destroy(r, 4711);
 	if (r->fault[0]) {
-		(void)host_fault_read(r->fault[0], &f, sizeof(f), 0);
+		(void)host_queue_read(r->fault[0], &f, sizeof(f), 0);
 		(void)answer(r, 0, 1, 0);
 	}
 	settling = false;
@@ -397,14 +397,14 @@ static void settles(void **state)
 	SETTLED(vfio_pwrite(r->vf[0], &v, 4, UINT64_C(7) << 40 | 4));
 	{ /* the hook shall not use any of them any more */
 		struct vfio_file *vf = r->vf[0];
-		struct fault_file *f = r->fault[o.q];
+		struct queue_file *f = r->fault[o.q];
 		struct iommufd_file *fd = r->fd;
 
 		r->vf[0] = NULL;
 		SETTLED(vfio_close(vf));
 		r->fault[o.q] = NULL;
 		r->nfaults--;
-		SETTLED(host_fault_close(f));
+		SETTLED(host_queue_close(f));
 		r->fd = NULL;
 		SETTLED(iommufd_close(fd));
 	}

@@ -76,7 +76,7 @@ static void *reader(void *arg)
 					atomic_store(&ring[at++ % RING], f[k].cookie | q << 31);
 			}
 			/* with a buffer that is none: whatever was there is there again, or was answered meanwhile */
-			n = host_fault_read(R->fault[queue[q]], (void *)8, 16 * REC, 0);
+			n = host_queue_read(R->fault[queue[q]], (void *)8, 16 * REC, 0);
 			expect(n == 0 || n == -EFAULT, "read to nowhere");
 		}
 	}

@@ -39,7 +39,7 @@ struct vm {
 	struct iommufd_file *fd;
 	struct vfio_file *vf[2];
 	uint32_t dev[2], ioas;
-	struct fault_file *_Atomic fault[2];
+	struct queue_file *_Atomic fault[2];
 	_Atomic bool ready[2];
 };
 
@@ -51,17 +51,18 @@ static int resolve(void *opaque, int fd, struct iommufd_file **out)
 	return fd == 7 ? 0 : -9;
 }
 
-static int fault_fd(void *opaque, struct fault_file *f, int *fd)
+static int fault_fd(void *opaque, struct queue_file *f, enum host_queue_kind kind, int *fd)
 {
 	struct vm *v = opaque;
 	int i = v->fault[0] ? 1 : 0;
 
+	assert_int_equal(kind, HOST_QUEUE_FAULT);
 	v->fault[i] = f;
 	*fd = FAULT_FD + i;
 	return 0;
 }
 
-static void fault_fd_abort(void *opaque, struct fault_file *f, int fd)
+static void fault_fd_abort(void *opaque, struct queue_file *f, int fd)
 {
 	struct vm *v = opaque;
 
@@ -69,7 +70,7 @@ static void fault_fd_abort(void *opaque, struct fault_file *f, int fd)
 	v->fault[fd - FAULT_FD] = NULL;
 }
 
-static void fault_ready(void *opaque, struct fault_file *f, bool ready)
+static void fault_ready(void *opaque, struct queue_file *f, bool ready)
 {
 	struct vm *v = opaque;
 
@@ -99,9 +100,9 @@ static struct vm *up(const char *host)
 	struct machine_cfg cfg = {.desc = nb_desc_find(host),
 				  .resolve_iommufd = resolve,
 				  .opaque = v,
-				  .fault_fd = fault_fd,
-				  .fault_fd_abort = fault_fd_abort,
-				  .fault_ready = fault_ready};
+				  .queue_fd = fault_fd,
+				  .queue_fd_abort = fault_fd_abort,
+				  .queue_ready = fault_ready};
 	struct iommu_ioas_alloc a = {.size = sizeof(a)};
 	uint16_t command = 6;
 
@@ -131,7 +132,7 @@ static void down(struct vm *v)
 	iommufd_close(v->fd);
 	for (unsigned int i = 0; i < 2; i++) {
 		if (v->fault[i])
-			host_fault_close(v->fault[i]);
+			host_queue_close(v->fault[i]);
 	}
 	machine_destroy(v->m);
 	free(v);
@@ -211,7 +212,7 @@ static ssize_t answer(struct vm *v, unsigned int q, uint32_t cookie, uint32_t co
 {
 	struct iommu_hwpt_page_response resp = {cookie, code};
 
-	return host_fault_write(v->fault[q], &resp, sizeof(resp), 0);
+	return host_queue_write(v->fault[q], &resp, sizeof(resp), 0);
 }
 
 static uint8_t *page(unsigned int n)
@@ -236,7 +237,7 @@ static void map_on_demand(void **state)
 	assert_int_equal(status(v, 0), DMATEST_STATUS_WAITING);
 	for (unsigned int k = 0; k < 2; k++) { /* page after page */
 		assert_true(v->ready[0]);
-		assert_int_equal(host_fault_read(v->fault[0], f, sizeof(f), 0), REC);
+		assert_int_equal(host_queue_read(v->fault[0], f, sizeof(f), 0), REC);
 		assert_false(v->ready[0]);
 		assert_int_equal(f[0].dev_id, v->dev[0]);
 		assert_int_equal(f[0].flags & 3, IOMMU_PGFAULT_FLAGS_LAST_PAGE);
@@ -251,7 +252,7 @@ static void map_on_demand(void **state)
 		assert_int_equal(mem[k], 0x11);
 	/* no */
 	fill(v, 0, 0, 0x20000, 8, 1);
-	assert_int_equal(host_fault_read(v->fault[0], f, sizeof(f), 0), REC);
+	assert_int_equal(host_queue_read(v->fault[0], f, sizeof(f), 0), REC);
 	assert_int_equal(answer(v, 0, f[0].cookie, IOMMUFD_PAGE_RESP_INVALID), 8);
 	assert_int_equal(status(v, 0), DMATEST_STATUS_ERROR);
 	assert_int_equal(get(v, 0, DMATEST_ERROR, 4), DMATEST_ERROR_INVALID);
@@ -273,7 +274,7 @@ static void ends(void **state)
 		assert_int_equal(attach(v, 0, 0, h), 0);
 		fill(v, 0, 0, 0x10000, 8, 1);
 		if (how & 1)
-			assert_int_equal(host_fault_read(v->fault[0], f, sizeof(f), 0), REC);
+			assert_int_equal(host_queue_read(v->fault[0], f, sizeof(f), 0), REC);
 		switch (how) {
 		case 0:
 		case 1:
@@ -291,7 +292,7 @@ static void ends(void **state)
 			break;
 		}
 		assert_false(v->ready[0]);
-		assert_int_equal(host_fault_read(v->fault[0], f + 1, REC, 0), 0);
+		assert_int_equal(host_queue_read(v->fault[0], f + 1, REC, 0), 0);
 		if (how & 1)
 			assert_int_equal(answer(v, 0, f[0].cookie, 0), -EINVAL);
 		if (v->vf[0]) {
@@ -301,7 +302,7 @@ static void ends(void **state)
 		}
 		if (how == 2) { /* the next one works */
 			fill(v, 0, 0, 0x10000, 8, 1);
-			assert_int_equal(host_fault_read(v->fault[0], f, sizeof(f), 0), REC);
+			assert_int_equal(host_queue_read(v->fault[0], f, sizeof(f), 0), REC);
 			assert_int_equal(answer(v, 0, f[0].cookie, 1), 8);
 		}
 		down(v);
@@ -320,7 +321,7 @@ static void reset_while_waiting(void **state)
 	(void)state;
 	assert_int_equal(attach(v, 0, 0, h), 0);
 	fill(v, 0, 0, 0x10000, 8, 1);
-	assert_int_equal(host_fault_read(v->fault[0], f, sizeof(f), 0), REC);
+	assert_int_equal(host_queue_read(v->fault[0], f, sizeof(f), 0), REC);
 	assert_int_equal(vfio_ioctl(v->vf[0], VFIO_DEVICE_RESET, 0), 0);
 	assert_int_equal(vfio_pwrite(v->vf[0], &command, 2, CONFIG + 4), 2);
 	assert_int_equal(get(v, 0, DMATEST_FEATURES, 4) & (DMATEST_FEATURE_ATS_ON | DMATEST_FEATURE_PRI_ON),
@@ -329,7 +330,7 @@ static void reset_while_waiting(void **state)
 	assert_int_equal(status(v, 0), DMATEST_STATUS_IDLE);
 	fill(v, 0, 0, 0x10000, 8, 0x2222222222222222);
 	assert_int_equal(status(v, 0), DMATEST_STATUS_WAITING);
-	assert_int_equal(host_fault_read(v->fault[0], f, sizeof(f), 0), REC);
+	assert_int_equal(host_queue_read(v->fault[0], f, sizeof(f), 0), REC);
 	map(v, mem, 0x10000, PG);
 	assert_int_equal(answer(v, 0, f[0].cookie, 0), 8);
 	assert_int_equal(status(v, 0), DMATEST_STATUS_DONE);
@@ -362,12 +363,12 @@ static void nested(void **state)
 	assert_int_equal(attach(v, 1, 6, n[1]), 0);
 	fill(v, 0, 5, 0x3000, 8, 0x55);
 	fill(v, 1, 6, 0x4000, 8, 0x66);
-	assert_int_equal(host_fault_read(v->fault[0], f, sizeof(f), 0), REC);
+	assert_int_equal(host_queue_read(v->fault[0], f, sizeof(f), 0), REC);
 	assert_int_equal(f[0].flags & 3, 3);
 	assert_int_equal(f[0].pasid, 5);
 	assert_int_equal(f[0].dev_id, v->dev[0]);
 	assert_int_equal(f[0].addr, 0x3000);
-	assert_int_equal(host_fault_read(v->fault[1], f + 1, REC, 0), REC);
+	assert_int_equal(host_queue_read(v->fault[1], f + 1, REC, 0), REC);
 	assert_int_equal(f[1].pasid, 6);
 	assert_int_equal(f[1].dev_id, v->dev[1]);
 	assert_int_equal(f[1].addr, 0x4000);
@@ -404,7 +405,7 @@ static void groups(void **state)
 	reg(v, 0, DMATEST_LENGTH, 3, 8);
 	reg(v, 0, DMATEST_REQUEST, 33 | DMATEST_REQUEST_READ | DMATEST_REQUEST_LAST, 4);
 	reg(v, 0, DMATEST_COMMAND, DMATEST_CMD_PAGE_REQUEST, 4);
-	assert_int_equal(host_fault_read(v->fault[0], f, sizeof(f), 0), 3 * REC);
+	assert_int_equal(host_queue_read(v->fault[0], f, sizeof(f), 0), 3 * REC);
 	for (unsigned int k = 0; k < 3; k++) {
 		assert_int_equal(f[k].grpid, 33);
 		assert_int_equal(f[k].addr, 0x50000 + k * PG);
@@ -414,11 +415,11 @@ static void groups(void **state)
 	assert_int_equal(get(v, 0, DMATEST_RESPONSES, 8), 1);
 	reg(v, 0, DMATEST_REQUEST, 40 | DMATEST_REQUEST_READ, 4); /* no last */
 	reg(v, 0, DMATEST_COMMAND, DMATEST_CMD_PAGE_REQUEST, 4);
-	assert_int_equal(host_fault_read(v->fault[0], f, sizeof(f), 0), 0);
+	assert_int_equal(host_queue_read(v->fault[0], f, sizeof(f), 0), 0);
 	reg(v, 0, DMATEST_LENGTH, 16, 8);
 	reg(v, 0, DMATEST_REQUEST, 100 | DMATEST_REQUEST_READ | DMATEST_REQUEST_LAST | DMATEST_REQUEST_EACH, 4);
 	reg(v, 0, DMATEST_COMMAND, DMATEST_CMD_PAGE_REQUEST, 4);
-	assert_int_equal(host_fault_read(v->fault[0], f, sizeof(f), 0), 16 * REC);
+	assert_int_equal(host_queue_read(v->fault[0], f, sizeof(f), 0), 16 * REC);
 	for (unsigned int k = 0; k < 16; k++)
 		assert_int_equal(answer(v, 0, f[15 - k].cookie, k & 1), 8);
 	assert_int_equal(get(v, 0, DMATEST_RESPONSES, 8), 17);
@@ -510,7 +511,7 @@ static void *user(void *arg)
 
 	while (!atomic_load(&stop)) {
 		struct iommu_hwpt_pgfault f[8];
-		ssize_t got = host_fault_read(V->fault[0], f, sizeof(f), 0);
+		ssize_t got = host_queue_read(V->fault[0], f, sizeof(f), 0);
 
 		for (ssize_t k = 0; k < got / (ssize_t)REC; k++) {
 			struct iommu_ioas_map a = {.size = sizeof(a),

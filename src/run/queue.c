@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "run/fault.h"
+#include "run/queue.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -13,16 +13,16 @@
 
 struct queue_fd {
 	struct queue_fd *next;
-	struct fault_file *file;
+	struct queue_file *file;
 	int own, peer; /* our copy of the program's end; the other end */
 	bool ready;
 };
 
 /* The process's descriptors, like the table in fdtable.c. */
-static pthread_mutex_t fault_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct queue_fd *queues;
 
-static struct queue_fd **find_locked(const struct fault_file *file)
+static struct queue_fd **find_locked(const struct queue_file *file)
 {
 	struct queue_fd **link = &queues;
 
@@ -45,20 +45,31 @@ static void drop(struct queue_fd *q)
 }
 
 /* Takes the lock itself; null: not there. */
-static struct queue_fd *unlink_queue(const struct fault_file *file)
+static struct queue_fd *unlink_queue(const struct queue_file *file)
 {
 	struct queue_fd **link, *q;
 
-	pthread_mutex_lock(&fault_lock);
+	pthread_mutex_lock(&queue_lock);
 	link = find_locked(file);
 	q = *link;
 	if (q)
 		*link = q->next;
-	pthread_mutex_unlock(&fault_lock);
+	pthread_mutex_unlock(&queue_lock);
 	return q;
 }
 
-int fault_fd_open(void *opaque, struct fault_file *file, int *fd)
+/* With the least of room in it, one write that does not fit any more is soon there; nobody reads at the other end. */
+static void stuff(int fd)
+{
+	static const char zero[1024];
+	int room = 0;
+
+	sys5(SYS_setsockopt, (unsigned int)fd, SOL_SOCKET, SO_SNDBUF, (uintptr_t)&room, sizeof(room));
+	while (sys6(SYS_sendto, (unsigned int)fd, (uintptr_t)zero, sizeof(zero), MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0) > 0)
+		;
+}
+
+int queue_fd_open(void *opaque, struct queue_file *file, enum host_queue_kind kind, int *fd)
 {
 	struct queue_fd *q = nb_zalloc(sizeof(*q));
 	int user, peer, err;
@@ -66,11 +77,13 @@ int fault_fd_open(void *opaque, struct fault_file *file, int *fd)
 	(void)opaque;
 	if (!q)
 		return -ENOMEM;
-	user = file_open_fault(file, atomic_load(&vhost_machine), &peer);
+	user = file_open_queue(file, atomic_load(&vhost_machine), &peer);
 	if (user < 0) {
 		nb_free(q);
 		return user;
 	}
+	if (kind == HOST_QUEUE_EVENT)
+		stuff(user);
 	q->file = file;
 	q->own = run_keep_fd(user);
 	q->peer = run_keep_fd(peer);
@@ -85,20 +98,20 @@ int fault_fd_open(void *opaque, struct fault_file *file, int *fd)
 		file_retract(user, file);
 		return err;
 	}
-	pthread_mutex_lock(&fault_lock);
+	pthread_mutex_lock(&queue_lock);
 	q->next = queues;
 	queues = q;
-	pthread_mutex_unlock(&fault_lock);
-	NB_TRACE(machine_trace(atomic_load(&vhost_machine)), run_open, user, NODE_FAULT);
+	pthread_mutex_unlock(&queue_lock);
+	NB_TRACE(machine_trace(atomic_load(&vhost_machine)), run_open, user, NODE_QUEUE);
 	*fd = user;
 	return 0;
 }
 
 /*
- * The program was not told the number. If a thread of it guessed it and closed it, that one calls fault_fd_close(), which
+ * The program was not told the number. If a thread of it guessed it and closed it, that one calls queue_fd_close(), which
  * finds the queue taken; the host keeps it until we return, so wait for that.
  */
-void fault_fd_abort(void *opaque, struct fault_file *file, int fd)
+void queue_fd_abort(void *opaque, struct queue_file *file, int fd)
 {
 	bool gone;
 
@@ -109,19 +122,19 @@ void fault_fd_abort(void *opaque, struct fault_file *file, int fd)
 	}
 	do {
 		sched_yield();
-		pthread_mutex_lock(&fault_lock);
+		pthread_mutex_lock(&queue_lock);
 		gone = !*find_locked(file);
-		pthread_mutex_unlock(&fault_lock);
+		pthread_mutex_unlock(&queue_lock);
 	} while (!gone);
 }
 
-void fault_fd_ready(void *opaque, struct fault_file *file, bool ready)
+void queue_fd_ready(void *opaque, struct queue_file *file, bool ready)
 {
 	struct queue_fd *q;
 	char byte = 0;
 
 	(void)opaque;
-	pthread_mutex_lock(&fault_lock);
+	pthread_mutex_lock(&queue_lock);
 	q = *find_locked(file);
 	if (q && q->ready != ready) {
 		q->ready = ready;
@@ -130,11 +143,11 @@ void fault_fd_ready(void *opaque, struct fault_file *file, bool ready)
 		else
 			sys6(SYS_recvfrom, (unsigned int)q->own, (uintptr_t)&byte, 1, MSG_DONTWAIT, 0, 0);
 	}
-	pthread_mutex_unlock(&fault_lock);
+	pthread_mutex_unlock(&queue_lock);
 }
 
-void fault_fd_close(struct fault_file *file)
+void queue_fd_close(struct queue_file *file)
 {
-	host_fault_close(file);
+	host_queue_close(file);
 	drop(unlink_queue(file));
 }
