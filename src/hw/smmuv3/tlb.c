@@ -298,7 +298,7 @@ void smmu_tlb_fill(struct smmu_tlb *t, uint64_t seq, const struct smmu_fill *f, 
 			uint32_t word = atomic_load_explicit(tag_word, memory_order_relaxed);
 			uint32_t bit = 1u << (f->key >> 44 & 15);
 
-			if (unlikely(word >> 16 != f->key >> 48))
+			if (unlikely(word >> 16 != f->key >> 48 || word >> 16 == 0))
 				continue;
 			way = hw_bucket_way(f->bucket, f->key, &victim);
 			if (victim)
