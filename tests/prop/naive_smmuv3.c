@@ -397,7 +397,7 @@ static unsigned int tg1_page(unsigned int tg)
 }
 
 /* D8-18, D8-28, D8-37. */
-static int start1(unsigned int page, unsigned int tsz)
+int naive_smmu_start1(unsigned int page, unsigned int tsz)
 {
 	if (page == 12)
 		return tsz <= 15 ? -1 : tsz <= 24 ? 0 : tsz <= 33 ? 1 : tsz <= 42 ? 2 : 3;
@@ -407,7 +407,7 @@ static int start1(unsigned int page, unsigned int tsz)
 }
 
 /* D8-19 to D8-24, D8-29 to D8-33, D8-38 to D8-41. -2: inconsistent. */
-static int start2(const struct naive_smmu *n, unsigned int page, unsigned int tsz, unsigned int sl0, bool sl2, bool ds)
+int naive_smmu_start2(const struct naive_smmu *n, unsigned int page, unsigned int tsz, unsigned int sl0, bool sl2, bool ds)
 {
 	if (page == 12) {
 		if (ds && sl2)
@@ -473,7 +473,7 @@ static int ste_stage2(struct walk *w, const u64 *ste)
 		min = 64 - ias;
 	if (s->tsz < min || s->tsz > max_tsz(n, s->page))
 		return -1;
-	s->start = start2(n, s->page, s->tsz, (unsigned int)num(ste[2], 39, 38), bit(ste[3], 2), s->ds);
+	s->start = naive_smmu_start2(n, s->page, s->tsz, (unsigned int)num(ste[2], 39, 38), bit(ste[3], 2), s->ds);
 	if (s->start == -2)
 		return -1;
 	if ((s->oa < 52 && ttb >> s->oa) || (s->page != 16 && !s->ds && ttb >> 48))
@@ -542,7 +542,7 @@ static int cd_decode(struct walk *w, const u64 *cd, u64 *va)
 	top = *va >> (64 - s->tsz);
 	if (s->tsz && top != (high ? UINT64_MAX >> (64 - s->tsz) : 0))
 		return 0;
-	s->start = start1(s->page, s->tsz);
+	s->start = naive_smmu_start1(s->page, s->tsz);
 	s->affd = bit(cd[0], 35);
 	s->table = aligned_base(s, high ? ttb1 : ttb0);
 	w->had = n->had && bit(high ? cd[2] : cd[1], 1);

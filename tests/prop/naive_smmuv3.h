@@ -53,6 +53,10 @@ struct naive_smmu_res {
 	uint64_t word[128];
 };
 
+/* First lookup levels by granule (12, 14, 16) and TxSZ; stage 2: -2 if SL0 and SL2 do not go with it. */
+int naive_smmu_start1(unsigned int page, unsigned int tsz);
+int naive_smmu_start2(const struct naive_smmu *n, unsigned int page, unsigned int tsz, unsigned int sl0, bool sl2, bool ds);
+
 void naive_smmu_translate(struct naive_smmu *n, const struct naive_smmu_req *q, struct naive_smmu_res *res);
 
 #endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the two halves of prop_walk_smmuv3 share: a world with one unit, its memory and one case in it. */
+#ifndef NB_TESTS_PROP_WALK_SMMUV3_H
+#define NB_TESTS_PROP_WALK_SMMUV3_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "hw/hw.h"
+#include "hw/smmuv3/smmu.h"
+#include "naive_smmuv3.h"
+
+#define LEN   (UINT64_C(32) << 20)
+#define PAGES (LEN / 4096)
+#define NLOG  8192u
+
+enum cls { FREE, STE, CD, S1, S2, NCLS };
+
+struct shape { /* of one table */
+	unsigned int page, tsz, oa, sl0;
+	int start;
+	bool ds, sl2;
+	uint64_t root; /* address by which its owner knows it */
+};
+
+struct world {
+	uint64_t rng;
+	struct smmu_caps caps;
+	struct naive_smmu naive;
+	struct hw_iommu *hw;
+	struct mem mem;
+	uint8_t *ram, *image;
+	uint64_t base, next;
+	unsigned int nlog;
+	uint64_t log[NLOG]; /* every word that was ever put */
+	uint8_t cls[PAGES];
+	bool s1, s2;
+	struct shape one, two;
+	bool high;
+	struct naive_smmu_req req;
+	char damage[120];
+};
+
+uint64_t rnd(struct world *w, uint64_t n);
+uint64_t rnd64(struct world *w);
+bool chance(struct world *w, unsigned int one_in);
+
+static inline uint64_t get(const struct world *w, uint64_t pa)
+{
+	uint64_t v;
+
+	memcpy(&v, w->ram + (pa - w->base), 8);
+	return v;
+}
+bool put(struct world *w, uint64_t pa, uint64_t v);
+
+/* A case out of caps and random numbers. False: no luck, try another seed. prop_walk_smmuv3_build.c */
+bool build(struct world *w);
+
+#endif
