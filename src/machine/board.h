@@ -47,6 +47,16 @@ struct machine {
 	_Atomic unsigned int waiting; /* answers in inboxes; counted before they are there and until they are handed over */
 };
 
+/* What is the vendor's about a unit: unit_vtd.c, unit_smmuv3.c. */
+struct unit_vendor {
+	enum nb_desc_vendor id;
+	const struct drv_ops *drv;
+	bool (*lags)(const struct nb_desc_iommu *d); /* its walks look past the CPU's caches */
+	/* Make u->hw, unwired, and say in *cfg what the driver has to know about it. */
+	int (*create)(struct unit *u, const struct nb_desc_iommu *d, struct drv_iommu_cfg *cfg, struct nb_diag *diag);
+};
+extern const struct unit_vendor unit_vtd, unit_smmuv3;
+
 /* Of a unit: its driver's way to it, and its own ways out. */
 struct drv_mmio wires_mmio(struct unit *u);
 void wires_unit(struct unit *u);

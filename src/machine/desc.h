@@ -11,13 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NB_DESC_MAGIC 0x7a5b0001u
+#define NB_DESC_MAGIC 0x7a5b0002u
 #define NB_DESC_MAX_IOMMUS 8
 #define NB_DESC_MAX_FUNCTIONS 64
 #define NB_DESC_MAX_OPTIONS 8
 #define NB_DESC_MAX_RMRRS 4
 
-enum nb_desc_vendor { NB_DESC_VTD = 1 };
+enum nb_desc_vendor { NB_DESC_VTD = 1, NB_DESC_SMMUV3 = 2 };
 
 /* What a VT-d unit can do; the capability registers are made from this (hw/vtd/caps.h says how). */
 struct nb_desc_vtd {
@@ -45,11 +45,34 @@ struct nb_desc_vtd {
 	bool pmr_low, pmr_high;	/* protected memory regions */
 };
 
+/*
+ * What an SMMUv3 can do. Members are those of struct smmu_caps (hw/smmuv3/caps.h), which says what they mean, but for
+ * *_bits of the queues (CMDQS and so on) and cmdqv.
+ */
+struct nb_desc_smmuv3 {
+	uint32_t iidr;
+	uint8_t oas; /* 48 or 52, since addresses of a process are the host's */
+	uint8_t sid_bits, ssid_bits;
+	uint8_t cmdq_bits, evtq_bits, priq_bits;
+	uint8_t httu, stall_model, stall_max, bbml, minor;
+	bool s1, s2, asid16, vmid16;
+	bool gran4k, gran16k, gran64k, vax52, ds;
+	bool st_2level, cd_2level;
+	bool ats, pri, ns1ats, ats_rec_err, pasidtt, pps;
+	bool hyp, msi, sev, coherent, ril;
+	bool had, stt, fwb, xnx, e0pd, epan, attr_ovr;
+	bool no_term_model, big_endian, vmw, ptwnnc;
+	bool cmdqv; /* a Tegra241 CMDQV beside it */
+};
+
 struct nb_desc_iommu {
 	char name[32];
-	uint32_t vendor; /* enum nb_desc_vendor */
+	uint32_t vendor; /* enum nb_desc_vendor: which part counts */
 	uint32_t segment;
-	struct nb_desc_vtd vtd;
+	union {
+		struct nb_desc_vtd vtd;
+		struct nb_desc_smmuv3 smmuv3;
+	};
 };
 
 struct nb_desc_option {

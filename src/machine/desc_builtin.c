@@ -5,7 +5,7 @@
  * All are the same two-socket board: one VT-d unit per socket, an NVMe disk and a test engine behind
  * each, every function in an IOMMU group of its own. They differ in what the units can do.
  */
-#include "machine/desc.h"
+#include "machine/desc_vendor.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -43,7 +43,7 @@ static const struct nb_desc spr = {
 	BOARD(SPR_UNIT, .erratum_772415 = true),
 };
 
-static const struct nb_desc spr_fixed = {
+const struct nb_desc desc_spr_fixed = {
 	.name = "spr-fixed",
 	.title = "as spr, without erratum 772415",
 	BOARD(SPR_UNIT),
@@ -61,7 +61,44 @@ static const struct nb_desc incoherent = {
 	BOARD(INCOHERENT_UNIT),
 };
 
-const struct nb_desc *const nb_desc_builtin[] = {&spr, &spr_fixed, &legacy, &incoherent, NULL};
+/* As the SMMUs of an Nvidia Grace, with what its stage 1 and 2 lack of 52-bit addresses. */
+#define GRACE_UNIT                                                                                            \
+	.oas = 52, .vax52 = true, .ds = true, .s1 = true, .s2 = true, .asid16 = true, .vmid16 = true,         \
+	.gran4k = true, .gran16k = true, .gran64k = true, .sid_bits = 16, .ssid_bits = 20, .cmdq_bits = 19,   \
+	.evtq_bits = 19, .priq_bits = 19, .st_2level = true, .cd_2level = true, .httu = 2, .ats = true,       \
+	.hyp = true, .msi = true, .sev = true, .coherent = true, .ril = true, .bbml = 2, .had = true,         \
+	.stt = true, .xnx = true, .attr_ovr = true
+
+/* The least that Linux's driver is content with and that can nest. */
+#define BASIC_UNIT                                                                                            \
+	.oas = 48, .s1 = true, .s2 = true, .gran4k = true, .sid_bits = 16, .cmdq_bits = 8, .evtq_bits = 7,    \
+	.coherent = true, .msi = true, .stall_model = 1, .no_term_model = true
+
+const struct nb_desc desc_grace = {
+	.name = "grace",
+	.title = "Grace-like: three SMMUv3 with nesting, ATS, 52-bit addresses",
+	.magic = NB_DESC_MAGIC, .size = sizeof(struct nb_desc), .niommus = 3, .nfunctions = 6,
+	.iommu = {{.name = "smmu0", .vendor = NB_DESC_SMMUV3, .smmuv3 = {GRACE_UNIT}},
+		  {.name = "smmu1", .vendor = NB_DESC_SMMUV3, .smmuv3 = {GRACE_UNIT}},
+		  {.name = "smmu2", .vendor = NB_DESC_SMMUV3, .smmuv3 = {GRACE_UNIT}}},
+	.function = {{.rid = 0x0100, .iommu = 0, .group = 0, .model = "nvme"},
+		     {.rid = 0x0200, .iommu = 0, .group = 1, .model = "dmatest"},
+		     {.rid = 0x4100, .iommu = 1, .group = 2, .model = "nvme"},
+		     {.rid = 0x4200, .iommu = 1, .group = 3, .model = "dmatest"},
+		     {.rid = 0x8100, .iommu = 2, .group = 4, .model = "nvme"},
+		     {.rid = 0x8200, .iommu = 2, .group = 5, .model = "dmatest"}},
+};
+
+const struct nb_desc desc_smmu_basic = {
+	.name = "smmu-basic",
+	.title = "one plain SMMUv3: two stages of 48 bits, no ATS, no PASID, no stalls",
+	.magic = NB_DESC_MAGIC, .size = sizeof(struct nb_desc), .niommus = 1, .nfunctions = 2,
+	.iommu = {{.name = "smmu0", .vendor = NB_DESC_SMMUV3, .smmuv3 = {BASIC_UNIT}}},
+	.function = {{.rid = 0x0100, .iommu = 0, .group = 0, .model = "nvme"},
+		     {.rid = 0x0200, .iommu = 0, .group = 1, .model = "dmatest"}},
+};
+
+const struct nb_desc *const nb_desc_builtin[] = {&spr, &desc_spr_fixed, &legacy, &incoherent, NULL};
 
 const struct nb_desc *nb_desc_find(const char *name)
 {

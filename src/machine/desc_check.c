@@ -14,7 +14,7 @@
 #include "base/bits.h"
 #include "base/diag.h"
 #include "dev/dev.h"
-#include "machine/desc_vtd.h"
+#include "machine/desc_vendor.h"
 
 #define STR_OK(s) (memchr((s), 0, sizeof(s)) != NULL)
 
@@ -26,89 +26,25 @@ static bool name_ok(const char *s)
 }
 
 /* A description may be bytes from a file: a bool that holds neither 0 nor 1 must not be read as one. */
-static bool bools_ok(const struct nb_desc_vtd *v)
+static bool switches_ok(const struct desc_vendor *v, const void *part)
 {
-	const bool *const all[] = {
-		&v->levels5, &v->scalable, &v->first_stage, &v->second_stage, &v->nested, &v->pass_through, &v->fs_1g,
-		&v->ss_2m, &v->ss_1g, &v->coherent, &v->snoop_control, &v->ss_dirty, &v->ext_access, &v->supervisor,
-		&v->exec_request, &v->device_tlb, &v->caching_mode, &v->write_buffer_flush, &v->erratum_772415,
-		&v->no_write_flag, &v->rid_pasid, &v->page_requests, &v->intr_remap, &v->x2apic, &v->pmr_low, &v->pmr_high,
-	};
-	size_t i;
+	const volatile uint8_t *p = part;
+	const struct desc_erratum *e;
+	const struct desc_key *k;
 
-	for (i = 0; i < ARRAY_SIZE(all); i++)
-		if (*(const volatile uint8_t *)(const void *)all[i] > 1)
+	for (k = v->keys; k->name; k++)
+		if ((k->kind == DESC_KEY_BOOL || k->kind == DESC_KEY_EITHER) && p[k->offset] > 1)
+			return false;
+	for (e = v->errata; e->number; e++)
+		if (p[e->offset] > 1)
 			return false;
 	return true;
-}
-
-/* Which capability presupposes which, in the words of the description. */
-static int check_vtd_rules(const struct nb_desc_vtd *v, struct nb_diag *diag)
-{
-	const struct {
-		bool has, needs;
-		const char *why;
-	} rules[] = {
-		{v->first_stage, v->scalable, "first-stage needs scalable mode"},
-		{v->nested, v->scalable, "nested needs scalable mode"},
-		{v->nested, v->first_stage, "nested needs first-stage"},
-		{v->nested, v->second_stage, "nested needs second-stage"},
-		{v->pasid_bits != 0, v->scalable, "pasid-bits needs scalable mode"},
-		{v->ss_dirty, v->scalable, "ss-dirty needs scalable mode"},
-		{v->ss_dirty, v->second_stage, "ss-dirty needs second-stage"},
-		{v->ext_access, v->first_stage, "ext-access needs first-stage"},
-		{v->supervisor, v->first_stage, "supervisor needs first-stage"},
-		{v->exec_request, v->pasid_bits != 0, "exec-request needs pasid-bits"},
-		{v->fs_1g, v->first_stage, "fs-1g needs first-stage"},
-		{v->ss_2m || v->ss_1g, v->second_stage, "ss-2m and ss-1g need second-stage"},
-		{v->ss_1g, v->ss_2m, "ss-1g needs ss-2m"},
-		{v->mgaw == 57, v->levels5, "mgaw 57 needs levels 5"},
-		{v->levels5, v->mgaw == 57, "levels 5 needs mgaw 57"},
-		{!v->scalable, v->second_stage, "a unit without scalable mode needs second-stage"},
-		{true, v->first_stage || v->second_stage, "a unit needs first-stage or second-stage"},
-		{v->page_requests, v->device_tlb, "page-requests needs device-tlb"},
-		{v->page_requests, v->scalable, "page-requests needs scalable mode"},
-		{v->x2apic, v->intr_remap, "x2apic needs interrupt-remapping"},
-		{v->erratum_772415, v->nested, "erratum 772415 needs nested"},
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(rules); i++)
-		if (rules[i].has && !rules[i].needs)
-			return nb_fail(diag, -EINVAL, "%s", rules[i].why);
-	return 0;
-}
-
-/* VT-d 10.4.2, 10.4.3: what the fields can say. */
-static int check_vtd(const struct nb_desc_vtd *v, struct nb_diag *diag)
-{
-	struct vtd_caps caps;
-	int err;
-
-	if (!bools_ok(v))
-		return nb_fail(diag, -EINVAL, "the description is damaged: a switch is neither on nor off");
-	/* The virtual host's physical addresses are those of a process, and these have 47 bits. */
-	if (v->haw < 47 || v->haw > 52)
-		return nb_fail(diag, -EINVAL, "haw is %u, must be 47 to 52", v->haw);
-	if (v->mgaw != 39 && v->mgaw != 48 && v->mgaw != 57)
-		return nb_fail(diag, -EINVAL, "mgaw is %u, must be 39, 48 or 57", v->mgaw);
-	if (v->nd_lg2 < 4 || v->nd_lg2 > 16 || v->nd_lg2 % 2 != 0)
-		return nb_fail(diag, -EINVAL, "domain-bits is %u, must be 4, 6, 8, 10, 12, 14 or 16", v->nd_lg2);
-	if (v->pasid_bits > 20)
-		return nb_fail(diag, -EINVAL, "pasid-bits is %u, must be 0 to 20", v->pasid_bits);
-	if (v->fault_records < 1 || v->fault_records > 64)
-		return nb_fail(diag, -EINVAL, "fault-records is %u, must be 1 to 64", v->fault_records);
-	err = check_vtd_rules(v, diag);
-	if (err)
-		return err;
-	/* The model has the last word, so that what passes here can be built. */
-	desc_vtd_caps(v, &caps);
-	return vtd_caps_check(&caps, diag);
 }
 
 static int check_iommu(const struct nb_desc *d, uint32_t i, struct nb_diag *diag)
 {
 	const struct nb_desc_iommu *u = &d->iommu[i];
+	const struct desc_vendor *v;
 	uint32_t j;
 
 	if (!STR_OK(u->name) || !name_ok(u->name))
@@ -118,9 +54,16 @@ static int check_iommu(const struct nb_desc *d, uint32_t i, struct nb_diag *diag
 			return nb_fail(diag, -EINVAL, "two IOMMUs are called %s", u->name);
 	if (u->segment > UINT16_MAX)
 		return nb_fail(diag, -EINVAL, "segment %" PRIu32 " does not fit 16 bits", u->segment);
-	if (u->vendor != NB_DESC_VTD)
+	v = desc_vendor_of(u);
+	if (!v)
 		return nb_fail(diag, -EINVAL, "IOMMU %s is of an unknown vendor", u->name);
-	return check_vtd(&u->vtd, diag);
+	/* Interrupts and firmware tables are a machine's: of one kind or of the other. */
+	if (u->vendor != d->iommu[0].vendor)
+		return nb_fail(diag, -EINVAL, "the units of a host are of one vendor: %s is %s, %s is %s", d->iommu[0].name,
+			       desc_vendor_of(&d->iommu[0])->title, u->name, v->title);
+	if (!switches_ok(v, desc_part(u)))
+		return nb_fail(diag, -EINVAL, "the description is damaged: a switch is neither on nor off");
+	return v->check(desc_part(u), diag);
 }
 
 static int check_options(const struct nb_desc_function *f, const struct dev_model *model, struct nb_diag *diag)
@@ -141,11 +84,12 @@ static int check_options(const struct nb_desc_function *f, const struct dev_mode
 	return dev_check_options(model, opt, f->noptions, diag);
 }
 
-/* VT-d 8.4: whole pages that the unit can address. Functions may share a range; parts of ranges are a mistake. */
+/* VT-d 8.4, DEN 0049 3.1.1.5: whole pages that the unit can address. Functions may share a range; parts of ranges are a mistake. */
 static int check_rmrrs(const struct nb_desc *d, uint32_t i, struct nb_diag *diag)
 {
 	const struct nb_desc_function *f = &d->function[i];
-	unsigned int k, l;
+	const struct nb_desc_iommu *u = &d->iommu[f->iommu];
+	unsigned int width = desc_vendor_of(u)->address_bits(desc_part(u)), k, l;
 	uint32_t j;
 
 	if (f->nrmrrs > NB_DESC_MAX_RMRRS)
@@ -156,9 +100,9 @@ static int check_rmrrs(const struct nb_desc *d, uint32_t i, struct nb_diag *diag
 		if (r->size == 0 || !nb_aligned(r->base | r->size, 4096))
 			return nb_fail(diag, -EINVAL, "rmrr: base %#" PRIx64 " and size %#" PRIx64 " must be multiples of 4096", r->base,
 				       r->size);
-		if (r->size - 1 > UINT64_MAX - r->base || (r->base + (r->size - 1)) >> d->iommu[f->iommu].vtd.haw != 0)
+		if (r->size - 1 > UINT64_MAX - r->base || (r->base + (r->size - 1)) >> width != 0)
 			return nb_fail(diag, -EINVAL, "rmrr: base %#" PRIx64 " and size %#" PRIx64 " go beyond the host address width of %u bits",
-				       r->base, r->size, d->iommu[f->iommu].vtd.haw);
+				       r->base, r->size, width);
 		for (j = 0; j <= i; j++)
 			for (l = 0; l < (j == i ? k : d->function[j].nrmrrs); l++) {
 				const struct nb_desc_rmrr *q = &d->function[j].rmrr[l];

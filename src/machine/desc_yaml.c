@@ -17,7 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "machine/desc_keys.h"
+#include "machine/desc_vendor.h"
 
 #define MAX_FILE (1u << 20)
 #define MAX_BRACKETS 64 /* a description needs three */
@@ -160,48 +160,104 @@ static int need_sequence(struct reader *r, const yaml_node_t *n, const char *wha
 	return 0;
 }
 
+struct capability_item {
+	const struct desc_vendor *vendor;
+	uint8_t *part;
+};
+
+static int get_word(struct reader *r, const yaml_node_t *v, const struct desc_key *k, uint8_t *out)
+{
+	char known[64];
+	uint8_t i;
+	int err = need_scalar(r, v, k->name);
+
+	if (err)
+		return err;
+	for (i = 0; i < DESC_KEY_WORDS && k->words[i]; i++)
+		if (strcmp((const char *)v->data.scalar.value, k->words[i]) == 0) {
+			*out = i;
+			return 0;
+		}
+	list_keys(k->words, known, sizeof(known));
+	return REFUSE(r, v, "%s: \"%.*s\" is not known (known: %s)", k->name, SHOWN(v), known);
+}
+
 static int on_capability(struct reader *r, unsigned int key, const yaml_node_t *v, void *opaque)
 {
-	const struct desc_vtd_key *k = &desc_vtd_keys[key];
-	uint8_t *field = (uint8_t *)opaque + k->offset;
+	const struct capability_item *it = opaque;
+	const struct desc_key *k = &it->vendor->keys[key];
+	uint8_t *field = it->part + k->offset;
 	uint64_t n;
 	int err;
 
 	if (k->kind == DESC_KEY_BOOL)
 		return get_bool(r, v, k->name, (bool *)(void *)field);
-	err = get_number(r, v, k->name, UINT8_MAX, &n);
+	if (k->kind == DESC_KEY_WORD)
+		return get_word(r, v, k, field);
+	err = get_number(r, v, k->name, k->kind == DESC_KEY_NUMBER32 ? UINT32_MAX : UINT8_MAX, &n);
 	if (err)
 		return err;
-	if (k->kind == DESC_KEY_LEVELS) {
-		if (n != 4 && n != 5)
-			return REFUSE(r, v, "levels is %" PRIu64 ", must be 4 or 5", n);
-		*(bool *)(void *)field = n == 5;
-		return 0;
+	if (k->kind == DESC_KEY_EITHER) {
+		if (n != k->either[0] && n != k->either[1])
+			return REFUSE(r, v, "%s is %" PRIu64 ", must be %u or %u", k->name, n, k->either[0], k->either[1]);
+		*(bool *)(void *)field = n == k->either[1];
+	} else if (k->kind == DESC_KEY_NUMBER32) {
+		memcpy(field, &(uint32_t){(uint32_t)n}, 4);
+	} else {
+		*field = (uint8_t)n;
 	}
-	*field = (uint8_t)n;
 	return 0;
 }
 
-static int read_errata(struct reader *r, const yaml_node_t *list, struct nb_desc_vtd *vtd)
+static int read_capabilities(struct reader *r, const yaml_node_t *map, struct nb_desc_iommu *u)
 {
+	struct capability_item it = {.vendor = desc_vendor_of(u), .part = desc_part_rw(u)};
+	const char *names[DESC_MAX_KEYS + 1] = {NULL};
+	unsigned int i;
+
+	for (i = 0; it.vendor->keys[i].name; i++)
+		names[i] = it.vendor->keys[i].name;
+	return each_key(r, map, "capabilities", names, on_capability, &it);
+}
+
+static int read_erratum(struct reader *r, const yaml_node_t *n, const struct desc_vendor *vendor, uint8_t *part)
+{
+	const struct desc_erratum *e;
+	char known[64] = "";
+	size_t at = 0;
+	uint64_t v;
+	int err = get_number(r, n, "errata", UINT32_MAX, &v);
+
+	if (err)
+		return err;
+	for (e = vendor->errata; e->number; e++) {
+		if (e->number == v) {
+			*(bool *)(void *)(part + e->offset) = true;
+			return 0;
+		}
+		at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%" PRIu32, at ? ", " : "", e->number);
+	}
+	return REFUSE(r, n, "erratum %" PRIu64 " is not known (known: %s)", v, at ? known : "none");
+}
+
+static int read_errata(struct reader *r, const yaml_node_t *list, struct nb_desc_iommu *u)
+{
+	const struct desc_vendor *vendor = desc_vendor_of(u);
+	uint8_t *part = desc_part_rw(u);
+	const struct desc_erratum *e;
 	const yaml_node_item_t *it;
 	int err = need_sequence(r, list, "errata", 16);
 
 	if (err)
 		return err;
-	vtd->erratum_772415 = false;
-	for (it = list->data.sequence.items.start; it < list->data.sequence.items.top; it++) {
+	for (e = vendor->errata; e->number; e++)
+		*(bool *)(void *)(part + e->offset) = false;
+	for (it = list->data.sequence.items.start; !err && it < list->data.sequence.items.top; it++) {
 		const yaml_node_t *n = yaml_document_get_node(&r->doc, *it);
-		uint64_t v;
 
-		err = n ? get_number(r, n, "errata", UINT32_MAX, &v) : -EINVAL;
-		if (err)
-			return err;
-		if (v != 772415)
-			return REFUSE(r, n, "erratum %" PRIu64 " is not known (known: 772415)", v);
-		vtd->erratum_772415 = true;
+		err = n ? read_erratum(r, n, vendor, part) : -EINVAL;
 	}
-	return 0;
+	return err;
 }
 
 enum { IOMMU_NAME, IOMMU_VENDOR, IOMMU_SEGMENT, IOMMU_LIKE, IOMMU_CAPABILITIES, IOMMU_ERRATA };
@@ -209,14 +265,15 @@ static const char *const iommu_keys[] = {"name", "vendor", "segment", "like", "c
 
 struct iommu_item {
 	struct nb_desc_iommu *u;
-	const yaml_node_t *capabilities, *errata;
+	const yaml_node_t *vendor_at, *capabilities, *errata;
+	const struct desc_vendor *vendor;
+	const struct nb_desc *like;
 };
 
 static int on_iommu(struct reader *r, unsigned int key, const yaml_node_t *v, void *opaque)
 {
 	struct iommu_item *it = opaque;
-	const struct nb_desc *like;
-	char word[32];
+	char word[32], known[64];
 	uint64_t n;
 	int err;
 
@@ -225,9 +282,12 @@ static int on_iommu(struct reader *r, unsigned int key, const yaml_node_t *v, vo
 		return get_string(r, v, "name", it->u->name, sizeof(it->u->name));
 	case IOMMU_VENDOR:
 		err = get_string(r, v, "vendor", word, sizeof(word));
-		if (!err && strcmp(word, "vtd") != 0)
-			return REFUSE(r, v, "vendor \"%s\" is not known (known: vtd)", word);
-		return err;
+		if (err)
+			return err;
+		it->vendor_at = v;
+		it->vendor = desc_vendor_find(word);
+		desc_vendor_names(known, sizeof(known));
+		return it->vendor ? 0 : REFUSE(r, v, "vendor \"%s\" is not known (known: %s)", word, known);
 	case IOMMU_SEGMENT:
 		err = get_number(r, v, "segment", UINT16_MAX, &n);
 		if (!err)
@@ -237,11 +297,8 @@ static int on_iommu(struct reader *r, unsigned int key, const yaml_node_t *v, vo
 		err = get_string(r, v, "like", word, sizeof(word));
 		if (err)
 			return err;
-		like = nb_desc_find(word);
-		if (!like)
-			return REFUSE(r, v, "like: there is no built-in host \"%s\"", word);
-		it->u->vtd = like->iommu[0].vtd;
-		return 0;
+		it->like = nb_desc_find(word);
+		return it->like ? 0 : REFUSE(r, v, "like: there is no built-in host \"%s\"", word);
 	case IOMMU_CAPABILITIES:
 		it->capabilities = v;
 		return 0;
@@ -249,6 +306,22 @@ static int on_iommu(struct reader *r, unsigned int key, const yaml_node_t *v, vo
 		it->errata = v;
 		return 0;
 	}
+}
+
+/* What the unit is before its own capabilities and errata are read: they stand on it, wherever they stand. */
+static int start_from(struct reader *r, struct iommu_item *it)
+{
+	const struct nb_desc_iommu *from;
+
+	if (!it->like)
+		it->like = it->vendor ? it->vendor->standard : desc_vendor_vtd.standard;
+	from = &it->like->iommu[0];
+	if (it->vendor && (uint32_t)it->vendor->id != from->vendor)
+		return REFUSE(r, it->vendor_at, "vendor %s, but the unit is to be like that of %s, which is of vendor %s",
+			      it->vendor->name, it->like->name, desc_vendor_of(from)->name);
+	it->u->vendor = from->vendor;
+	memcpy(desc_part_rw(it->u), desc_part(from), desc_vendor_of(from)->size);
+	return 0;
 }
 
 static int read_iommus(struct reader *r, const yaml_node_t *list)
@@ -265,15 +338,13 @@ static int read_iommus(struct reader *r, const yaml_node_t *list)
 		if (!n)
 			return -EINVAL;
 		r->iommu_line[r->d->niommus++] = line_of(n);
-		it.u->vendor = NB_DESC_VTD;
-		it.u->vtd = nb_desc_find("spr-fixed")->iommu[0].vtd;
 		err = each_key(r, n, "an IOMMU", iommu_keys, on_iommu, &it);
-		/* After "like", wherever it stands. */
+		if (!err)
+			err = start_from(r, &it);
 		if (!err && it.capabilities)
-			err = each_key(r, it.capabilities, "capabilities", desc_vtd_key_names, on_capability,
-				       &it.u->vtd);
+			err = read_capabilities(r, it.capabilities, it.u);
 		if (!err && it.errata)
-			err = read_errata(r, it.errata, &it.u->vtd);
+			err = read_errata(r, it.errata, it.u);
 		if (!err && !it.u->name[0])
 			err = REFUSE(r, n, "the IOMMU has no name");
 		if (err)

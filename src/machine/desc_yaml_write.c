@@ -3,9 +3,10 @@
 #include "machine/desc_yaml.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "dev/dev.h"
-#include "machine/desc_keys.h"
+#include "machine/desc_vendor.h"
 
 /* A double-quoted scalar: the one form that can hold anything. */
 static void put_quoted(FILE *f, const char *s)
@@ -22,22 +23,53 @@ static void put_quoted(FILE *f, const char *s)
 	fputc('"', f);
 }
 
+static void value_of(const struct desc_key *k, const uint8_t *part, char value[16])
+{
+	uint8_t v = part[k->offset];
+	uint32_t n;
+
+	switch (k->kind) {
+	case DESC_KEY_BOOL:
+		snprintf(value, 16, "%s", v ? "true" : "false");
+		break;
+	case DESC_KEY_WORD:
+		snprintf(value, 16, "%s", k->words[v]);
+		break;
+	case DESC_KEY_EITHER:
+		snprintf(value, 16, "%u", k->either[v ? 1 : 0]);
+		break;
+	case DESC_KEY_NUMBER32:
+		memcpy(&n, part + k->offset, 4);
+		snprintf(value, 16, "%#" PRIx32, n);
+		break;
+	default:
+		snprintf(value, 16, "%u", v);
+		break;
+	}
+}
+
 static void put_iommu(FILE *f, const struct nb_desc_iommu *u)
 {
-	const struct desc_vtd_key *k;
+	const struct desc_vendor *vendor = desc_vendor_of(u);
+	const uint8_t *part = desc_part(u);
+	const struct desc_erratum *e;
+	const struct desc_key *k;
+	const char *sep = "";
 
-	fprintf(f, "  - name: %s\n    vendor: vtd\n    segment: %" PRIu32 "\n    capabilities:\n", u->name, u->segment);
-	for (k = desc_vtd_keys; k->name; k++) {
-		uint8_t v = *((const uint8_t *)&u->vtd + k->offset);
-		char value[8];
+	fprintf(f, "  - name: %s\n    vendor: %s\n    segment: %" PRIu32 "\n    capabilities:\n", u->name, vendor->name, u->segment);
+	for (k = vendor->keys; k->name; k++) {
+		char value[16];
 
-		if (k->kind == DESC_KEY_BOOL)
-			snprintf(value, sizeof(value), "%s", v ? "true" : "false");
-		else
-			snprintf(value, sizeof(value), "%u", k->kind == DESC_KEY_LEVELS ? 4u + v : v);
-		fprintf(f, "      %s: %-*s # %s\n", k->name, (int)(25 - __builtin_strlen(k->name)), value, k->brief);
+		value_of(k, part, value);
+		fprintf(f, "      %s: %-*s # %s\n", k->name, (int)(25 - strlen(k->name)), value, k->brief);
 	}
-	fprintf(f, "    errata: [%s]\n", u->vtd.erratum_772415 ? "772415" : "");
+	fputs("    errata: [", f);
+	for (e = vendor->errata; e->number; e++)
+		if (part[e->offset]) {
+			fprintf(f, "%s%" PRIu32, sep, e->number);
+			sep = ", ";
+		}
+	fputs("]\n", f);
 }
 
 static void put_function(FILE *f, const struct nb_desc *d, const struct nb_desc_function *fn)

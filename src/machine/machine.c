@@ -15,8 +15,6 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "hw/vtd/vtd.h"
-#include "machine/desc_vtd.h"
 #include "mem/guard.h"
 
 static int resolve_iommufd(void *opaque, int fd, struct iommufd_file **out)
@@ -80,9 +78,21 @@ static int host_make(struct machine *m)
 	return host_create(&cfg, &m->host);
 }
 
+static const struct unit_vendor *vendor_of(const struct nb_desc_iommu *d)
+{
+	static const struct unit_vendor *const all[] = {&unit_vtd, &unit_smmuv3};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(all) && (uint32_t)all[i]->id != d->vendor; i++)
+		;
+	assert(i < ARRAY_SIZE(all)); /* the description was checked */
+	return all[i];
+}
+
 static int unit_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 {
 	const struct nb_desc_iommu *d = &m->desc.iommu[i];
+	const struct unit_vendor *v = vendor_of(d);
 	struct unit *u = &m->unit[i];
 	struct drv_iommu_cfg cfg = {
 		.mem = &m->mem,
@@ -90,28 +100,24 @@ static int unit_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 		.tr = m->tr,
 		.mmio = wires_mmio(u),
 		.segment = (uint16_t)d->segment,
-		.errata = d->vtd.erratum_772415 ? DRV_ERRATUM_VTD_772415 : 0,
 		.msi_addr = UNIT_MSI_ADDR,
 		.msi_data = UNIT_MSI_DATA + i,
 	};
 	struct drv_iommu *drv;
-	struct vtd_caps caps;
 	struct nb_diag why = {""};
 	int err;
 
 	u->m = m;
 	u->msi_data = cfg.msi_data;
-	desc_vtd_caps(&d->vtd, &caps);
-	err = vtd_create(&caps, &m->mem, m->tr, &u->hw, &why);
+	err = v->create(u, d, &cfg, &why);
 	if (err)
 		return nb_fail(diag, err, "IOMMU %s: %s", d->name, why.msg);
 	wires_unit(u);
-	if (!d->vtd.coherent) {
-		vtd_set_lag(u->hw, m->lag);
+	if (v->lags(d)) {
 		cfg.flush = wires_flush;
 		cfg.flush_opaque = u;
 	}
-	err = drv_vtd_ops.probe(&cfg, &drv, &why);
+	err = v->drv->probe(&cfg, &drv, &why);
 	if (err)
 		return nb_fail(diag, err, "the driver of IOMMU %s: %s", d->name, why.msg);
 	atomic_store_explicit(&u->drv, drv, memory_order_release);
@@ -229,7 +235,7 @@ int machine_create(const struct machine_cfg *cfg, struct machine **out, struct n
 	if (!m->tr || !m->pool)
 		goto fail;
 	for (i = 0; i < m->desc.niommus; i++)
-		lags |= !m->desc.iommu[i].vtd.coherent;
+		lags |= vendor_of(&m->desc.iommu[i])->lags(&m->desc.iommu[i]);
 	if (lags) {
 		m->lag = mem_lag_new(&m->mem, m->pool);
 		if (!m->lag)

@@ -52,6 +52,19 @@ BAD = [
     ("like: spr", "capabilities: {second-stage: off}", 4, "needs second-stage"),
     ("like: spr", "capabilities: {warp: true}", 5, '"warp"'),
     ("like: spr", "capabilities: fast", 5, "key: value"),
+    ("like: spr", "vendor: amdvi", 5, "known: vtd, smmuv3"),
+    ("like: spr", "like: spr\n    vendor: smmuv3", 6, "spr, which is of vendor vtd"),
+    ("like: spr", "vendor: smmuv3\n    capabilities: {haw: 48}", 6, '"haw"'),
+    ("like: spr", "vendor: smmuv3\n    errata: [772415]", 6, "known: none"),
+    ("like: spr", "vendor: smmuv3\n    capabilities: {oas: 44}", 4, "oas is 44"),
+    ("like: spr", "vendor: smmuv3\n    capabilities: {va-bits: 50}", 6, "must be 48 or 52"),
+    ("like: spr", "vendor: smmuv3\n    capabilities: {httu: both}", 6, "known: none, access, dirty"),
+    ("like: spr", "vendor: smmuv3\n    capabilities: {stall-model: 1}", 6, "known: optional, none, forced"),
+    ("like: spr", "vendor: smmuv3\n    capabilities: {iidr: 0x100000000}", 6, "at most 4294967295"),
+    ("like: spr", "vendor: smmuv3\n    capabilities: {cmdq-bits: 6}", 4, "cmdq-bits is 6"),
+    ("like: spr", "vendor: smmuv3\n    capabilities: {stage-1: false}", 4, "needs stage-1"),
+    ("like: spr", "vendor: smmuv3\n    capabilities: {cmdqv: true}", 4, "cmdqv"),
+    ("like: spr\n", "like: spr\n  - name: iommu1\n    vendor: smmuv3\n", 6, "of one vendor"),
     ("  - name: iommu0\n    like: spr\n", "  - like: spr\n", 4, "no name"),
     ("iommus:\n  - name: iommu0\n    like: spr\n", "iommus: none\n", 3, "list"),
     ("    like: spr\n", "  - name: iommu0\n", 5, "two IOMMUs are called iommu0"),
@@ -132,6 +145,18 @@ class Host(CliTest):
         self.assertRegex(shown[0], r"haw: 47 ")
         self.assertIn("errata: [772415]", shown[0])
 
+    def test_smmuv3(self):
+        text = GOOD.replace("like: spr", "vendor: smmuv3\n    capabilities:\n      httu: access\n      va-bits: 48\n      "
+                            "iidr: 0x43b\n      stalls: 12\n      ril: off\n      cmdq-bits: 8")
+        shown = self.nestbox("host", "show", self.file("s.yaml", text)).stdout
+        for line in ("vendor: smmuv3", "httu: access", "va-bits: 48", "iidr: 0x43b", "stalls: 12", "ril: false", "cmdq-bits: 8",
+                     "stage-2: true", "stall-model: optional", "oas: 52", "errata: []"):
+            self.assertRegex(shown, r"(?m)^ +%s( +#.*)?$" % re.escape(line))
+        path = self.file("t.yaml", shown)
+        self.assertEqual(self.nestbox("host", "show", path).stdout, shown)
+        got = self.nestbox("host", "check", path)
+        self.assertEqual((got.returncode, got.stdout), (0, path + ": host mine: 1 IOMMUs, 2 functions\n"))
+
     def test_errors_name_the_line(self):
         for old, new, line, words in BAD:
             with self.subTest(new=new):
@@ -198,7 +223,10 @@ class Host(CliTest):
         shown = self.nestbox("host", "show", "spr").stdout
         keys = set(re.findall(r"(?m)^[ -]*([a-z0-9-]+):", shown)) | {"like", "options", "title", "errata"}
         self.assertGreater(len(keys), 30)
-        for key in keys:
+        path = self.file("s.yaml", "name: s\niommus:\n  - name: u\n    vendor: smmuv3\n")
+        smmu = set(re.findall(r"(?m)^ *([a-z0-9-]+):", self.nestbox("host", "show", path).stdout))
+        self.assertGreater(len(smmu), 45)
+        for key in keys | smmu:
             self.assertRegex(manual, r"(?m)^\.B.* ?%s\b" % re.escape(key), key)
 
 
