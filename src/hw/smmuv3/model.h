@@ -46,7 +46,8 @@ struct smmu_s1 {
 	bool epd[2], tbi[2], had[2], e0pd[2];
 	uint8_t oa_bits;    /* effective IPS */
 	bool two_ranges;    /* EL1 and EL2-E2H: TTB1 and unprivileged requests exist */
-	bool ds, big_endian, affd, ha, hd, wxn, uwxn, pan, epan, aset;
+	bool ds;	    /* counts where the granule is not 64 KiB */
+	bool big_endian, affd, ha, hd, wxn, uwxn, pan, epan, aset;
 	bool a, r, s;	    /* 5.5 */
 	uint16_t asid;	    /* EL2: 0 */
 	uint64_t mair;
@@ -62,7 +63,7 @@ struct smmu_cfg {
 	uint8_t kind;
 	uint8_t regime;	       /* enum smmu_regime; of VMID only with SMMU_R_EL1 */
 	uint8_t privcfg, instcfg; /* SMMU_CFG_*; requests are overridden before they come to the walk */
-	bool hot;	       /* requests without SubstreamID need nothing but a translation: no override, not bypass */
+	bool hot;	       /* requests need nothing but a translation: no override, not bypass, rights of the unprivileged */
 	bool mev;
 	uint16_t sid, vmid;
 	uint32_t ssid;	       /* NB_NO_PASID: of no CD */
@@ -264,6 +265,7 @@ void smmu_fault(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_requ
 #define SMMU_F_STALL 1u /* may stall: CD.S, S2S */
 #define SMMU_F_MUST  2u /* and may not end otherwise: STALL_MODEL */
 #define SMMU_F_MERGE 4u /* STE.MEV */
+#define SMMU_F_PAGE  8u /* class IN: of the page itself, not of a structure on the way */
 
 void smmu_report(struct hw_iommu *hw, const struct hw_request *req, struct hw_result *res);
 /* A record that belongs to no transaction under way. */
@@ -281,6 +283,9 @@ uint32_t smmu_event_read(struct smmu *v, uint64_t off);
 /* True: CMDQ_ERR was acknowledged. */
 bool smmu_event_write(struct smmu *v, uint64_t off, uint32_t val, struct smmu_msis *q);
 void smmu_event_enable(struct smmu *v, bool on); /* CR0.EVENTQEN */
+/* One 32-bit piece of a *_IRQ_CFG group, `off` from its start: guarded by `enable` in IRQ_CTRL. Half of a *Q_BASE. */
+void smmu_irq_write(const struct smmu *v, struct smmu_irq *irq_cfg, uint32_t enable, uint64_t off, uint32_t val, uint32_t attr_mask);
+void smmu_q_base_write(const struct smmu *v, struct smmu_queue *queue, bool high, uint32_t val);
 void smmu_event_reset(struct smmu *v);
 
 /* ---- stall.c: event_lock held where it says locked ---- */
@@ -377,6 +382,10 @@ void smmu_walk(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_reque
 /* The same from memory, not from caches, and changing nothing: HW_OBSERVE. st may be null. */
 void smmu_walk_observe(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *req, struct hw_result *res,
 		       const struct smmu_steps *st);
+/*
+ * What stage 1 of a nested function makes of the address: split-stage ATS. Observes. False: a fault on the way, at either stage.
+ */
+bool smmu_walk_ipa(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *req, uint64_t *ipa);
 /*
  * Stage 2 for the fetch of a structure that lies in intermediate addresses: CD, L1CD (SMMU_CLASS_CD), and for the walk's own use
  * stage 1 descriptors (SMMU_CLASS_TT; write: an update of one). s2tag null: no TLB. With st or observe nothing changes. True: *pa; false: *why.

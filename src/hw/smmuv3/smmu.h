@@ -18,6 +18,12 @@
 #include "hw/smmuv3/caps.h"
 
 /*
+ * Interrupts: an MSI is a 32-bit write of the SMMU to its address; where there is memory, it goes there, else to hw->msi. The wires, used
+ * where a message has address 0 or IDR0.MSI is clear, are hw->msi with address 0 and one of SMMU_WIRE_* as data.
+ */
+enum { SMMU_WIRE_EVENTQ, SMMU_WIRE_SYNC, SMMU_WIRE_GERROR, SMMU_WIRE_PRIQ };
+
+/*
  * A unit after reset. caps is copied. 0, -EINVAL (the reason in diag), -ENOMEM. Set msi before first use.
  * Freed by ops->destroy(), when no thread uses it any more.
  */

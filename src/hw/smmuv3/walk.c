@@ -308,7 +308,7 @@ INLINE unsigned int s1_rights(const struct smmu_s1 *s, unsigned int half, uint64
 }
 
 struct s1_out {
-	uint64_t pa;
+	uint64_t pa, ipa;
 	unsigned int lg2, s1_lg2, level;
 	unsigned int s1, would; /* rights: stage 1's, and both together */
 	bool clean, global;
@@ -440,6 +440,7 @@ again:
 				return -1;
 			pa = two.pa;
 		}
+		o->ipa = o->pa;
 		if (ipa_to_pa(w, o->pa, need, &two, obs))
 			return -1;
 		o->pa = two.pa;
@@ -588,6 +589,24 @@ void smmu_walk_observe(struct smmu *v, const struct smmu_cfg *cfg, const struct 
 
 	w.st = st;
 	walk_body(&w, v, cfg, req, res, 0, true);
+}
+
+bool smmu_walk_ipa(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *req, uint64_t *ipa)
+{
+	struct smmu_why why;
+	struct s1_out o;
+	struct walk w;
+	unsigned int half;
+	uint64_t va;
+
+	o.ipa = 0;
+	w.st = NULL;
+	w.why = &why;
+	walk_init(&w, v, &cfg->s2, cfg->s2tag, (req->flags & HW_PRIV) || !cfg->s1.two_ranges, true);
+	if (s1_input(&w, cfg, req->addr, &va, &half) || s1_walk(&w, cfg, va, half, need_of(req), &o, true))
+		return false;
+	*ipa = o.ipa;
+	return true;
 }
 
 bool smmu_s2_fetch(struct smmu *v, const struct smmu_s2 *s2, struct smmu_tag *s2tag, uint64_t ipa, unsigned int class,

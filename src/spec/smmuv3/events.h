@@ -50,6 +50,15 @@ _Static_assert(sizeof(struct smmu_event) == 32, "IHI 0070 7.3, event record");
 #define SMMU_EVT_1_S2	  BIT(39)
 #define SMMU_EVT_1_CLASS  BITS(41, 40)
 #define SMMU_EVT_1_TTRNW  BIT(44) /* F_PERMISSION with class TT */
+/*
+ * F_BAD_ATS_TREQ: what was asked for. The figure of 7.3.6 is not part of the text we read; these are the places of the same words in
+ * E_PAGE_REQUEST (7.3.19).
+ */
+#define SMMU_EVT_1_ATS_P  BIT(36)
+#define SMMU_EVT_1_ATS_X  BIT(37)
+#define SMMU_EVT_1_ATS_W  BIT(38)
+#define SMMU_EVT_1_ATS_R  BIT(39)
+#define SMMU_EVT_1_SPAN	  BITS(51, 44)
 enum { SMMU_CLASS_CD = 0, SMMU_CLASS_TT = 1, SMMU_CLASS_IN = 2 };
 
 #define SMMU_EVT_2_ADDR	   BITS(63, 0)
