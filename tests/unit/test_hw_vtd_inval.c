@@ -229,6 +229,7 @@ struct trap {
 	uint64_t entry, change_to, q0, q1;
 	bool armed;
 	uint64_t more[7]; /* words behind the entry */
+	uint64_t fires_at; /* offset of the word whose read sets it off: the 128 bits of the first are read together */
 };
 static void *overtake(void *arg)
 {
@@ -244,14 +245,14 @@ static uint64_t trap_read(void *opaque, uint64_t off, unsigned int size)
 	pthread_t t;
 
 	(void)size;
-	if (off >= 8)
-		return off < 64 ? x->more[off / 8 - 1] : 0;
-	if (x->armed) {
+	if (x->armed && off == x->fires_at) {
 		x->armed = false;
 		x->entry = x->change_to;
 		assert_int_equal(pthread_create(&t, NULL, overtake, x), 0);
 		pthread_join(t, NULL);
 	}
+	if (off >= 8)
+		return off < 64 ? x->more[off / 8 - 1] : 0;
 	return was;
 }
 static void trap_write(void *opaque, uint64_t off, unsigned int size, uint64_t v)
@@ -307,7 +308,7 @@ static void test_overtaken_config(void **state)
 	world_new(&w, VTD_PGTT_SS);
 	root = rig_page(&w.r);
 	ss_map(&w.r, root, 4, 1, A, w.a[1] | SS_RW);
-	x = (struct trap){.w = &w, .q0 = d_pc(VTD_INV_PC_PASID, 5, 0), .armed = true};
+	x = (struct trap){.w = &w, .q0 = d_pc(VTD_INV_PC_PASID, 5, 0), .armed = true, .fires_at = 16};
 	x.entry = r64(&w.r, pasid_at(&w.r, 0));
 	x.change_to = (x.entry & 0xfff) | root;
 	x.more[0] = r64(&w.r, pasid_at(&w.r, 0) + 8);
@@ -681,6 +682,71 @@ static void test_no_memory(void **state)
 	rig_free(&w.r);
 }
 
+/* Chapter 9: 128 bits of an entry change in one store, and hardware sees all of it or nothing. */
+#ifdef __x86_64__
+struct pair {
+	uint64_t *at;
+	_Atomic bool stop;
+	unsigned int torn, seen;
+};
+
+static void *flip(void *arg)
+{
+	struct pair *p = arg;
+	uint64_t val[2][2] __attribute__((aligned(16))), n = 0;
+
+	/* word 0 and word 1 tell each other's version */
+	memcpy(val[0], p->at, 16);
+	memcpy(val[1], p->at, 16);
+	val[1][0] ^= BIT(1);
+	val[1][1] ^= BIT(8);
+	while (!atomic_load(&p->stop))
+		__asm__ volatile("movaps %1, %%xmm0\n\tmovaps %%xmm0, %0" : "=m"(*(uint64_t(*)[2])p->at) : "m"(val[n++ & 1]) : "xmm0");
+	__asm__ volatile("movaps %1, %%xmm0\n\tmovaps %%xmm0, %0" : "=m"(*(uint64_t(*)[2])p->at) : "m"(val[0]) : "xmm0");
+	return NULL;
+}
+
+static void look(void *opaque, const struct hw_step *s)
+{
+	struct pair *p = opaque;
+
+	if (strcmp(s->name, "context entry") == 0) {
+		p->seen++;
+		p->torn += (s->word[0] >> 1 & 1) != (s->word[1] >> 8 & 1);
+	}
+}
+
+static void test_entry_in_one_piece(void **state)
+{
+	struct hw_request q = {.addr = 0x5000, .pasid = NOP, .rid = RIG_RID, .access = HW_READ};
+	struct pair p = {.stop = false};
+	struct hw_result res;
+	struct vtd_caps c;
+	pthread_t t;
+	uint64_t ctx;
+	unsigned int i;
+	struct rig r;
+
+	(void)state;
+	vtd_caps_all(&c);
+	rig_new_caps(&r, &c);
+	w64(&r, r.root + (RIG_RID >> 8) * 16u, rig_page(&r) | 1);
+	ctx = (r64(&r, r.root + (RIG_RID >> 8) * 16u) & BITS(51, 12)) + (RIG_RID & 0xff) * 16;
+	w64(&r, ctx + 8, 4 << 8 | VTD_AW_48); /* an even domain-id: FPD is 0 */
+	w64(&r, ctx, rig_page(&r) | 1);
+	rig_on(&r, VTD_TTM_LEGACY);
+	p.at = (uint64_t *)(void *)(r.buf + (ctx - RIG_BASE));
+	assert_int_equal(pthread_create(&t, NULL, flip, &p), 0);
+	for (i = 0; i < 200000; i++)
+		r.hw->ops->walk(r.hw, &q, look, &p, &res);
+	atomic_store(&p.stop, true);
+	pthread_join(t, NULL);
+	assert_int_equal(p.seen, 200000);
+	assert_int_equal(p.torn, 0);
+	rig_free(&r);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -693,6 +759,9 @@ int main(void)
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_range_ends),     cmocka_unit_test(test_overtaken),
 		cmocka_unit_test(test_overtaken_config),
+#ifdef __x86_64__
+		cmocka_unit_test(test_entry_in_one_piece),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

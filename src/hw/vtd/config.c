@@ -16,14 +16,29 @@
 
 #define FS_ALL (VTD_FSPTE_P | VTD_FSPTE_RW | VTD_FSPTE_US | VTD_FSPTE_A)
 
-/* Read n words of an entry, word by word: that is how far hardware promises atomicity. */
+/*
+ * Read n words of an entry. Hardware reads 64 or 128 bits at once (chapter 9), and software counts on it: table pointer and
+ * domain-id change in one store of 128 bits (6.2.2.1). Here the first word of two is read once more, until it stands still; a pair that
+ * never does is used as it was read.
+ */
 static bool fetch(struct vtd *v, uint64_t pa, uint64_t *w, unsigned int n)
 {
-	unsigned int i;
+	unsigned int i, tries;
+	uint64_t again;
 
-	for (i = 0; i < n; i++)
-		if (vtd_load64(v, v->cfg_lag, pa + 8 * i, &w[i]))
+	for (i = 0; i < n; i += 2) {
+		if (vtd_load64(v, v->cfg_lag, pa + 8 * i, &again))
 			return false;
+		w[i] = again;
+		for (tries = 0; i + 1 < n && tries < 8; tries++) {
+			w[i] = again;
+			if (vtd_load64(v, v->cfg_lag, pa + 8 * i + 8, &w[i + 1]) ||
+			    vtd_load64(v, v->cfg_lag, pa + 8 * i, &again))
+				return false;
+			if (likely(again == w[i]))
+				break;
+		}
+	}
 	return true;
 }
 
@@ -236,15 +251,15 @@ static bool fetch_dev(struct vtd *v, uint16_t rid, unsigned int ttm, struct vtd_
 {
 	bool sm = ttm == VTD_TTM_SCALABLE, upper = sm && (rid & 0x80);
 	uint64_t pa = (atomic_load_explicit(&v->root, memory_order_relaxed) & VTD_RTADDR_RTA) + (rid >> 8) * 16u;
-	uint64_t r = 0, q[4] = {0};
-	uint64_t hi = 0;
+	uint64_t e[2] = {0}, q[4] = {0}, r;
 	char text[200];
 	bool ok;
 
 	memset(d, 0, sizeof(*d));
 	d->rid = rid;
 	/* Legacy: word 1 is reserved and is looked at when P is set. Scalable: each word stands for itself. */
-	ok = fetch(v, pa + (upper ? 8 : 0), &r, 1) && (sm || fetch(v, pa + 8, &hi, 1));
+	ok = fetch(v, pa + (upper ? 8 : 0), e, sm ? 1 : 2);
+	r = e[0];
 	if (st) {
 		snprintf(text, sizeof(text), "%s -> 0x%llx", r & 1 ? "P" : "not present",
 			 (unsigned long long)(r & VTD_ROOT_0_CTP));
@@ -255,7 +270,7 @@ static bool fetch_dev(struct vtd *v, uint16_t rid, unsigned int ttm, struct vtd_
 		return bad_is(bad, sm ? VTD_FR_SROOT_FETCH : VTD_FR_ROOT_FETCH, false);
 	if (!(r & VTD_ROOT_0_P))
 		return bad_is(bad, sm ? VTD_FR_SROOT_NP : VTD_FR_ROOT_NP, false);
-	if ((r & (BITS(11, 1) | above_haw(v))) || hi)
+	if ((r & (BITS(11, 1) | above_haw(v))) || e[1])
 		return bad_is(bad, sm ? VTD_FR_SROOT_RSVD : VTD_FR_ROOT_RSVD, false);
 
 	pa = (r & VTD_ROOT_0_CTP) + (sm ? (rid & 0x7fu) * 32u : (rid & 0xffu) * 16u);
