@@ -63,6 +63,14 @@
 	X(host_map, "host.map", "ioas %lu iova %lx length %lx va %lx")                                            \
 	X(host_unmap, "host.unmap", "ioas %lu iova %lx length %lx")                                               \
 	X(host_revoke, "host.revoke", "va %lx length %lx areas %lu")                                              \
+	X(host_viommu, "host.viommu", "id %lu dev %lu parent %lu type %lu")                                       \
+	X(host_viommu_destroy, "host.viommu-destroy", "id %lu")                                                   \
+	X(host_vdevice, "host.vdevice", "id %lu viommu %lu dev %lu virtual id %lx")                               \
+	X(host_vdevice_destroy, "host.vdevice-destroy", "id %lu dev %lu")                                         \
+	X(host_vevent, "host.vevent", "queue %lu sequence %lu")                                                   \
+	X(host_vevent_lost, "host.vevent-lost", "queue %lu sequence %lu")                                         \
+	X(host_hw_queue, "host.hw-queue", "id %lu viommu %lu index %lu length %lx")                               \
+	X(host_hw_queue_destroy, "host.hw-queue-destroy", "id %lu")                                               \
 	X(host_fault, "host.fault", "queue %lu dev %lu pasid %lx addr %lx")                                       \
 	X(host_fault_response, "host.fault-response", "queue %lu cookie %lu code %lx")                            \
 	X(host_fault_dropped, "host.fault-dropped", "dev %lu pasid %lx addr %lx")                                 \

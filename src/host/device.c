@@ -9,6 +9,7 @@
 #include "host/host_priv.h"
 #include "host/hwpt.h"
 #include "host/vfio.h"
+#include "host/viommu.h"
 
 /*
  * Linux refuses to bind where messages are not checked by source, unless it was told that this is all right (allow_unsafe_interrupts).
@@ -70,6 +71,7 @@ void idev_unbind(struct idev *dev)
 	struct host_group *g = dev->group;
 
 	idev_detach_all(dev);
+	vdevice_remove(dev);
 	fault_source_set_dev(dev->fn, 0);
 	pthread_mutex_lock(&g->lock);
 	if (--g->nbound == 0)
@@ -88,7 +90,7 @@ bool idev_can_nest(const struct idev *dev)
 {
 	const struct drv_ops *ops = dev->drv->iommu->ops;
 
-	return ops->domain_alloc_nested && ops->capable(dev->drv, DRV_CAP_NESTING);
+	return (ops->domain_alloc_nested || ops->viommu_size) && ops->capable(dev->drv, DRV_CAP_NESTING);
 }
 
 static struct attach *find_attach_locked(struct host_group *g, uint32_t pasid)

@@ -22,6 +22,7 @@
 
 struct host_function;
 struct hwpt;
+struct vdevice;
 
 struct host_group {
 	struct host *host;
@@ -58,6 +59,9 @@ struct idev {
 	bool enforce_cc;	 /* its IOMMU can force snooping */
 	bool nested_seen;	 /* for host_attach_unnested; under group->lock */
 	bool unnested_told;
+	/* Under ctx->vdev_lock: its vDEVICE, or null; no new one may be made. */
+	struct vdevice *vdev;
+	bool going;
 };
 
 static inline struct idev *idev_of(struct object *obj)

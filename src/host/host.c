@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "host/host_priv.h"
 #include "host/ioas.h"
+#include "host/mmap.h"
 #include "host/vfio.h"
 #include "mem/guard.h"
 
@@ -25,6 +26,7 @@ int host_create(const struct host_cfg *cfg, struct host **out)
 	pthread_mutex_init(&h->fault_lock, NULL);
 	irq_vectors_init(&h->irqs);
 	nb_list_init(&h->ioas_list);
+	nb_list_init(&h->mappings);
 	nb_list_init(&h->groups);
 	atomic_init(&h->va_lo, UINT64_MAX);
 	atomic_init(&h->va_hi, 0);
@@ -36,6 +38,7 @@ void host_destroy(struct host *h)
 {
 	struct host_group *g, *next;
 
+	(void)mmap_drop(&h->mappings); /* of contexts whose files are closed: their end */
 	for (unsigned int i = 0; i < h->nfn; i++) {
 		struct host_function *f = h->fn[i];
 
@@ -211,6 +214,7 @@ void host_revoke_unlock(struct host *h)
 
 void host_revoke(struct host *h, uint64_t va, uint64_t len)
 {
+	struct nb_list gone;
 	unsigned int n = 0;
 	struct ioas *s;
 	uint64_t last;
@@ -225,7 +229,11 @@ void host_revoke(struct host *h, uint64_t va, uint64_t len)
 	pthread_mutex_lock(&h->revoke_lock);
 	nb_list_for_each(s, &h->ioas_list, host_link)
 		n += ioas_revoke(s, va, last);
+	nb_list_init(&gone);
+	mmap_revoke_locked(h, va, last, &gone);
 	pthread_mutex_unlock(&h->revoke_lock);
+	if (mmap_drop(&gone))
+		host_settle(h);
 	if (n)
 		NB_TRACE(h->cfg.tr, host_revoke, va, len, n);
 }

@@ -56,6 +56,11 @@ struct host_cfg {
 	void (*queue_fd_abort)(void *opaque, struct queue_file *f, int fd);
 	void (*queue_ready)(void *opaque, struct queue_file *f, bool ready);
 	/*
+	 * Memory to map for registers [reg, reg + len) of a unit, whole pages: a descriptor (the host's, as long as the unit lives) and an offset
+	 * in it; or -errno. Without locks but the one that orders the making of objects. Null: no unit has registers that users may map.
+	 */
+	int (*unit_pages)(void *opaque, struct drv_iommu *iommu, uint64_t reg, uint64_t len, int *fd, uint64_t *fd_off);
+	/*
 	 * Called at the end of every call into the host that may have answered page requests, without any lock: functions go on
 	 * with what they waited for. May be null.
 	 */
@@ -94,6 +99,16 @@ void host_queue_close(struct queue_file *f);
 int iommufd_open(struct host *h, struct iommufd_file **out);
 void iommufd_close(struct iommufd_file *f); /* the context lives on while a bound device holds it */
 long iommufd_ioctl(struct iommufd_file *f, unsigned int cmd, uint64_t uarg);
+/*
+ * mmap(2) of pages that an object of the context offered (a vIOMMU's), as Linux's: len is a multiple of the page size, as the kernel makes it.
+ * Says what to map, like vfio_mmap(), and keeps the object from being destroyed. The caller maps, and then says where with
+ * iommufd_mapped() (0: it did not work), which takes m over. From then on host_revoke() is told as pages go; with the last of them the object is
+ * free to go. -EINVAL, -EPERM (to execute), -ENXIO (nothing is exactly there), -ENOMEM.
+ */
+struct iommufd_mapping;
+int iommufd_mmap(struct iommufd_file *f, uint64_t off, size_t len, int prot, int flags, int *fd, uint64_t *fd_off,
+		 struct iommufd_mapping **m);
+void iommufd_mapped(struct iommufd_mapping *m, uint64_t va);
 
 int vfio_open(struct host *h, unsigned int n, struct vfio_file **out); /* -ENOENT; -EBUSY is BIND's business */
 void vfio_close(struct vfio_file *f);
@@ -108,7 +123,8 @@ int vfio_mmap(struct vfio_file *f, uint64_t off, size_t len, int prot, int flags
 
 /*
  * Process memory [va, va + len) is about to go away or to be replaced: every mapping of it, in every IOAS,
- * stops translating before this returns. Areas stay, dead, until they are unmapped. Cheap when nothing is mapped there.
+ * stops translating before this returns. Areas stay, dead, until they are unmapped. Mappings of iommufds that are there end. Cheap when
+ * nothing is mapped there.
  */
 void host_revoke(struct host *h, uint64_t va, uint64_t len);
 

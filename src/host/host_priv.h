@@ -19,6 +19,7 @@ struct host {
 	/* Outermost lock of revocations: keeps address spaces from being freed and copies from being under way. */
 	pthread_mutex_t revoke_lock;
 	struct nb_list ioas_list; /* struct ioas.host_link, under revoke_lock */
+	struct nb_list mappings;  /* struct iommufd_mapping.link, under revoke_lock: mmap.c */
 	/* All process memory that was ever mapped lies in [va_lo, va_hi]: the cheap no of host_revoke(). */
 	_Atomic uint64_t va_lo, va_hi;
 	/* Page requests: fault.h says what. A leaf that reports take, on any thread and with the driver's locks held. */

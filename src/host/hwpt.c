@@ -8,6 +8,7 @@
 #include "host/device.h"
 #include "host/fault.h"
 #include "host/host_priv.h"
+#include "host/viommu.h"
 #include "uapi/iommufd.h"
 
 #define PAGING_FLAGS                                                                                                   \
@@ -119,6 +120,47 @@ int hwpt_alloc_nested(struct ictx *c, struct hwpt *parent, struct idev *dev, uin
 	return 0;
 }
 
+int hwpt_alloc_nested_from(struct ictx *c, struct viommu *v, struct idev *dev, uint32_t flags,
+			   const struct drv_user_data *data, struct hwpt **out, struct nb_diag *diag)
+{
+	const struct drv_viommu_ops *ops = v->drv->ops;
+	struct hwpt *h;
+	int err;
+
+	if (!viommu_serves(v, dev))
+		return nb_fail(diag, -EINVAL, "device %" PRIu32 " is behind another IOMMU than vIOMMU %" PRIu32, dev->obj.id,
+			       v->obj.id);
+	if (flags & ~NESTED_FLAGS)
+		return nb_fail(diag, -EOPNOTSUPP, "flags %#" PRIx32 " do not go with a nested table",
+			       flags & ~NESTED_FLAGS);
+	if (!data->len || !ops->domain_alloc_nested)
+		return nb_fail(diag, -EOPNOTSUPP, "a nested table needs the vendor's data and a vIOMMU that can nest");
+	err = reserve(c, OBJ_HWPT_NESTED, &h);
+	if (err)
+		return err;
+	err = ops->domain_alloc_nested(v->drv, flags & ~(uint32_t)IOMMU_HWPT_FAULT_ID_VALID, data, &h->dom, diag);
+	if (err) {
+		unreserve(h);
+		return err;
+	}
+	h->viommu = v;
+	h->parent = v->parent;
+	h->ioas = v->parent->ioas;
+	object_ref(&v->obj);
+	h->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
+	NB_TRACE(trace_of(c), host_hwpt_nested, h->obj.id, dev->obj.id, h->parent->obj.id);
+	*out = h;
+	return 0;
+}
+
+/* What h refers to for being what it is. */
+static struct object *base_of(const struct hwpt *h)
+{
+	if (h->viommu)
+		return &h->viommu->obj;
+	return hwpt_is_nested(h) ? &h->parent->obj : &h->ioas->obj;
+}
+
 void hwpt_free(struct hwpt *h)
 {
 	NB_TRACE(trace_of(h->obj.ctx), host_hwpt_destroy, h->obj.id, hwpt_is_nested(h));
@@ -132,6 +174,6 @@ void hwpt_free(struct hwpt *h)
 	h->dom->ops->free(h->dom);
 	if (h->fault)
 		object_put(&h->fault->q.obj);
-	object_put(hwpt_is_nested(h) ? &h->parent->obj : &h->ioas->obj);
+	object_put(base_of(h));
 	nb_free(h);
 }

@@ -16,6 +16,7 @@
 
 struct fault_file;
 struct idev;
+struct viommu;
 
 struct hwpt {
 	struct object obj; /* OBJ_HWPT_PAGING or OBJ_HWPT_NESTED */
@@ -25,7 +26,8 @@ struct hwpt {
 	bool added;		  /* in ioas->hwpts */
 	struct ioas *ioas;	  /* of a paging one, or of the parent: where a device's regions are reserved */
 	struct nb_list ioas_link; /* paging */
-	struct hwpt *parent;	  /* nested */
+	struct hwpt *parent;	  /* nested; a reference, unless it is made from a vIOMMU, which has one */
+	struct viommu *viommu;	  /* nested and made from it: a reference; else null */
 	struct fault_file *fault; /* page requests of what is attached go there; null: are refused */
 };
 
@@ -53,6 +55,9 @@ int hwpt_alloc_paging(struct ictx *c, struct ioas *s, struct idev *dev, uint32_t
 int hwpt_fill(struct hwpt *h, struct nb_diag *diag);
 int hwpt_alloc_nested(struct ictx *c, struct hwpt *parent, struct idev *dev, uint32_t flags,
 		      const struct drv_user_data *data, struct hwpt **out, struct nb_diag *diag);
+/* The same over the parent of a vIOMMU, by the vIOMMU's own operations. */
+int hwpt_alloc_nested_from(struct ictx *c, struct viommu *v, struct idev *dev, uint32_t flags,
+			   const struct drv_user_data *data, struct hwpt **out, struct nb_diag *diag);
 void hwpt_free(struct hwpt *h);
 
 /* Dirty tracking (dirty.c). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The calls on hardware page tables, and those of later objects as far as Linux refuses them without hardware for it. */
+/* The calls on hardware page tables. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -8,6 +8,7 @@
 #include "host/host_priv.h"
 #include "host/hwpt.h"
 #include "host/ioctl.h"
+#include "host/viommu.h"
 #include "uapi/iommufd.h"
 
 #define INVALIDATE_MAX (1u << 19)
@@ -73,8 +74,10 @@ int ioctl_hwpt_alloc(struct ucmd *u)
 		err = alloc_on_ioas(u, c, ioas_of(pt), dev, &h);
 	else if (pt && pt->type == OBJ_HWPT_PAGING)
 		err = hwpt_alloc_nested(u->ctx, hwpt_of(pt), dev, c->flags, &data, &h, &u->diag);
+	else if (pt && pt->type == OBJ_VIOMMU)
+		err = hwpt_alloc_nested_from(u->ctx, viommu_of(pt), dev, c->flags, &data, &h, &u->diag);
 	else
-		err = nb_fail(&u->diag, -EINVAL, "object %" PRIu32 " is no IOAS and no nesting parent", c->pt_id);
+		err = nb_fail(&u->diag, -EINVAL, "object %" PRIu32 " is no IOAS, no nesting parent and no vIOMMU", c->pt_id);
 	if (!err && c->flags & IOMMU_HWPT_FAULT_ID_VALID) {
 		err = set_fault(u, h, c->fault_id);
 		if (err)
@@ -90,12 +93,36 @@ int ioctl_hwpt_alloc(struct ucmd *u)
 	return err;
 }
 
+/* What a guest has to say about its own tables goes to the table, or to the vIOMMU that all of them are under. */
+static int invalidate(struct ucmd *u, struct object *obj, struct drv_user_array *a)
+{
+	struct drv_domain *d;
+	struct drv_viommu *v;
+
+	switch (obj->type) {
+	case OBJ_HWPT_NESTED:
+		d = hwpt_of(obj)->dom;
+		if (d->ops->cache_invalidate_user)
+			return d->ops->cache_invalidate_user(d, a, &u->diag);
+		break;
+	case OBJ_VIOMMU:
+		v = viommu_of(obj)->drv;
+		if (v->ops->cache_invalidate)
+			return v->ops->cache_invalidate(v, a, &u->diag);
+		break;
+	default:
+		a->entry_num = 0;
+		return nb_fail(&u->diag, -EINVAL, "object %" PRIu32 " is no nested HWPT and no vIOMMU", obj->id);
+	}
+	a->entry_num = 0;
+	return nb_fail(&u->diag, -EOPNOTSUPP, "this IOMMU takes no invalidations from users there");
+}
+
 int ioctl_hwpt_invalidate(struct ucmd *u)
 {
 	struct iommu_hwpt_invalidate *c = u->cmd;
 	struct drv_user_array a = {c->data_type, c->entry_len, c->entry_num, c->data_uptr};
 	uint32_t asked = c->entry_num;
-	struct drv_domain *d;
 	struct object *obj;
 	int err;
 
@@ -108,20 +135,10 @@ int ioctl_hwpt_invalidate(struct ucmd *u)
 			       a.entry_len, a.uptr);
 	obj = object_get(u->ctx, c->hwpt_id, OBJ_ANY);
 	if (!obj)
-		return nb_fail(&u->diag, -ENOENT, "there is no HWPT %" PRIu32, c->hwpt_id);
-	if (obj->type != OBJ_HWPT_NESTED) {
-		err = nb_fail(&u->diag, -EINVAL, "object %" PRIu32 " is no nested HWPT", c->hwpt_id);
-		goto out;
-	}
-	d = hwpt_of(obj)->dom;
-	if (!d->ops->cache_invalidate_user) {
-		err = nb_fail(&u->diag, -EOPNOTSUPP, "this IOMMU takes no invalidations from users");
-		goto out;
-	}
-	err = d->ops->cache_invalidate_user(d, &a, &u->diag);
+		return nb_fail(&u->diag, -ENOENT, "there is no object %" PRIu32, c->hwpt_id);
+	err = invalidate(u, obj, &a);
 	c->entry_num = a.entry_num;
 	NB_TRACE_N(u->ctx->host->cfg.tr, host_hwpt_invalidate, a.entry_num, c->hwpt_id, asked, a.entry_num, 0);
-out:
 	object_put(obj);
 	return err;
 }
@@ -162,53 +179,4 @@ int ioctl_hwpt_get_dirty(struct ucmd *u)
 				      c->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR, &u->diag);
 	object_put(&h->obj);
 	return err;
-}
-
-/* What follows has no implementation yet; it refuses as Linux does on hardware that has none of it. */
-
-int ioctl_viommu_alloc(struct ucmd *u)
-{
-	const struct iommu_viommu_alloc *c = u->cmd;
-	struct idev *dev;
-
-	if (c->flags || c->type == IOMMU_VIOMMU_TYPE_DEFAULT)
-		return nb_fail(&u->diag, -EOPNOTSUPP, "unknown flags, or no type");
-	dev = idev_get(u->ctx, c->dev_id);
-	if (!dev)
-		return no_device(u, c->dev_id);
-	object_put(&dev->obj);
-	return nb_fail(&u->diag, -EOPNOTSUPP, "the IOMMU of device %" PRIu32 " has no vIOMMU of type %" PRIu32, c->dev_id,
-		       c->type);
-}
-
-int ioctl_vdevice_alloc(struct ucmd *u)
-{
-	const struct iommu_vdevice_alloc *c = u->cmd;
-
-	return nb_fail(&u->diag, -ENOENT, "there is no vIOMMU %" PRIu32, c->viommu_id);
-}
-
-int ioctl_veventq_alloc(struct ucmd *u)
-{
-	const struct iommu_veventq_alloc *c = u->cmd;
-
-	if (c->flags || c->__reserved || !c->type)
-		return nb_fail(&u->diag, -EOPNOTSUPP, "unknown flags, a reserved field is not 0, or no type");
-	if (!c->veventq_depth || c->veventq_depth > 1u << 19)
-		return nb_fail(&u->diag, -EINVAL, "depth %" PRIu32, c->veventq_depth);
-	return nb_fail(&u->diag, -ENOENT, "there is no vIOMMU %" PRIu32, c->viommu_id);
-}
-
-int ioctl_hw_queue_alloc(struct ucmd *u)
-{
-	const struct iommu_hw_queue_alloc *c = u->cmd;
-
-	if (c->flags || !c->type)
-		return nb_fail(&u->diag, -EOPNOTSUPP, "unknown flags, or no type");
-	if (!c->length)
-		return nb_fail(&u->diag, -EINVAL, "length is 0");
-	if (c->nesting_parent_iova > UINT64_MAX - (c->length - 1))
-		return nb_fail(&u->diag, -EOVERFLOW, "IOVA %#" PRIx64 " length %#" PRIx64 " wraps",
-			       c->nesting_parent_iova, c->length);
-	return nb_fail(&u->diag, -ENOENT, "there is no vIOMMU %" PRIu32, c->viommu_id);
 }

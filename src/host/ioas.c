@@ -346,6 +346,10 @@ int ioas_unmap(struct ioas *s, uint64_t first, uint64_t last, uint64_t *unmapped
 
 	pthread_mutex_lock(&s->lock);
 	for (n = area_tree_find(&s->areas, first, last); n && n->first <= last; n = next) {
+		if (area_of(n)->locks) {
+			err = nb_fail(diag, -EBUSY, "the area at %#" PRIx64 " is used by a hardware queue", n->first);
+			break;
+		}
 		if (n->first < first || n->last > last) {
 			err = nb_fail(diag, -ENOENT,
 				      "[%#" PRIx64 ", %#" PRIx64 "] cuts the area [%#" PRIx64 ", %#" PRIx64 "]", first,
@@ -376,7 +380,7 @@ static void set_alignment_locked(struct ioas *s)
 {
 	struct hwpt *h;
 
-	s->alignment = s->huge_pages ? 1 : HOST_PAGE_SIZE;
+	s->alignment = s->huge_pages && !s->naccesses ? 1 : HOST_PAGE_SIZE;
 	nb_list_for_each(h, &s->hwpts, ioas_link) {
 		uint64_t page = FIELD_LSB(h->dom->pgsizes);
 
@@ -446,6 +450,21 @@ void ioas_remove_hwpt(struct ioas *s, struct hwpt *h)
 	iova_space_unreserve(&s->space, h->dom);
 	set_alignment_locked(s);
 	pthread_mutex_unlock(&s->lock);
+}
+
+int ioas_add_access_locked(struct ioas *s, struct nb_diag *diag)
+{
+	if (s->alignment < HOST_PAGE_SIZE && !areas_aligned_locked(s, HOST_PAGE_SIZE))
+		return nb_fail(diag, -EADDRINUSE, "an area is not aligned to pages");
+	s->naccesses++;
+	set_alignment_locked(s);
+	return 0;
+}
+
+void ioas_remove_access_locked(struct ioas *s)
+{
+	s->naccesses--;
+	set_alignment_locked(s);
 }
 
 int ioas_reserve_device(struct ioas *s, struct drv_dev *dev, const void *owner, struct nb_diag *diag)

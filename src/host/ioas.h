@@ -35,6 +35,7 @@ struct ioas {
 	uint64_t alignment;	 /* of IOVAs, lengths and sub-page offsets; power of two */
 	uint64_t nareas;
 	bool huge_pages;	 /* IOMMU_OPTION_HUGE_PAGES */
+	unsigned int naccesses;	 /* access.c's; they want areas of whole pages */
 	struct nb_list host_link; /* host->ioas_list, under host->revoke_lock */
 };
 
@@ -50,6 +51,7 @@ struct area {
 	uint64_t dead_first, dead_last;
 	uint8_t prot;		/* PT_READ, PT_WRITE */
 	bool indexed;		/* its process address is known and it is in ioas->va */
+	uint32_t locks;		/* accesses that cover it: it cannot be unmapped */
 };
 
 struct area_home {
@@ -89,7 +91,7 @@ struct ioas_map_args {
 int ioas_map_user(struct ioas *s, struct ioas_map_args *m, uint64_t user_va, struct nb_diag *diag);
 int ioas_map_file(struct ioas *s, struct ioas_map_args *m, int fd, uint64_t start, struct nb_diag *diag);
 int ioas_copy(struct ioas *dst, struct ioas_map_args *m, struct ioas *src, uint64_t src_iova, struct nb_diag *diag);
-/* -ENOENT: an area is cut; what lies before it is gone. *unmapped counts bytes of areas. */
+/* -ENOENT: an area is cut, -EBUSY: it is locked; what lies before it is gone. *unmapped counts bytes of areas. */
 int ioas_unmap(struct ioas *s, uint64_t first, uint64_t last, uint64_t *unmapped, struct nb_diag *diag);
 
 /*
@@ -111,6 +113,10 @@ void ioas_remove_hwpt(struct ioas *s, struct hwpt *h);
 /* Reserve the regions of a device that is about to be attached. -EADDRINUSE, -EINVAL, -ENOMEM. */
 int ioas_reserve_device(struct ioas *s, struct drv_dev *dev, const void *owner, struct nb_diag *diag);
 void ioas_unreserve(struct ioas *s, const void *owner);
+
+/* One more access, one less. -EADDRINUSE: an area is not made of whole pages. */
+int ioas_add_access_locked(struct ioas *s, struct nb_diag *diag);
+void ioas_remove_access_locked(struct ioas *s);
 
 /* IOMMU_OPTION_HUGE_PAGES. */
 int ioas_set_huge_pages(struct ioas *s, bool on, struct nb_diag *diag);

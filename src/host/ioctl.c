@@ -87,7 +87,7 @@ static int dispatch(struct ictx *ctx, const struct cmd *cmd, uint64_t uarg, uint
 	if (cmd->out == OUT && (!err || u->respond_anyway) &&
 	    user_write(uarg, &buf, user_size < cmd->size ? user_size : cmd->size))
 		err = -EFAULT;
-	if (u->made && err && u->made->type == OBJ_FAULT)
+	if (u->made && err && (u->made->type == OBJ_FAULT || u->made->type == OBJ_VEVENTQ))
 		queue_file_abort(queue_file_of(u->made));
 	if (u->made && err)
 		object_abort(u->made);

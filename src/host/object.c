@@ -7,15 +7,25 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "host/access.h"
 #include "host/device.h"
 #include "host/fault.h"
 #include "host/hwpt.h"
 #include "host/ioas.h"
+#include "host/veventq.h"
+#include "host/viommu.h"
 
 #define ID_MAX 0x7fffffffu
 
 /* Holds a slot whose object is still being built. Never dereferenced as an object. */
 #define OBJ_RESERVED ((struct object *)(uintptr_t)1)
+/* Holds a slot that stays empty. */
+#define OBJ_TOMBSTONE ((struct object *)(uintptr_t)2)
+
+static bool is_object(const struct object *obj)
+{
+	return obj && obj != OBJ_RESERVED && obj != OBJ_TOMBSTONE;
+}
 
 static void destroy_memory(struct object *obj)
 {
@@ -33,6 +43,21 @@ static void destroy_memory(struct object *obj)
 	case OBJ_FAULT:
 		fault_free(fault_of(obj));
 		break;
+	case OBJ_ACCESS:
+		access_free(access_of(obj));
+		break;
+	case OBJ_VIOMMU:
+		viommu_free(viommu_of(obj));
+		break;
+	case OBJ_VDEVICE:
+		vdevice_free(vdevice_of(obj));
+		break;
+	case OBJ_VEVENTQ:
+		veventq_free(veventq_of(obj));
+		break;
+	case OBJ_HW_QUEUE:
+		hw_queue_free(hw_queue_of(obj));
+		break;
 	case OBJ_NONE:
 	case OBJ_ANY:
 		assert(false && "object without a type");
@@ -49,6 +74,8 @@ int ictx_create(struct host *h, struct ictx **out)
 	c->lowest_free = 1;
 	atomic_init(&c->refs, 1);
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->vdev_lock, NULL);
+	nb_list_init(&c->regions);
 	*out = c;
 	return 0;
 }
@@ -73,14 +100,17 @@ void ictx_put(struct ictx *c)
 		for (uint32_t id = 1; id < c->nslots; id++) {
 			struct object *obj = c->slot[id];
 
-			if (!obj || atomic_load_explicit(&obj->users, memory_order_acquire) != 1)
+			if (obj == OBJ_TOMBSTONE)
+				slot_clear_locked(c, id);
+			if (!is_object(obj) || atomic_load_explicit(&obj->users, memory_order_acquire) != 1)
 				continue;
 			slot_clear_locked(c, id);
 			destroy_memory(obj);
 			again = true;
 		}
 	}
-	assert(c->count == 0);
+	assert(c->count == 0 && nb_list_empty(&c->regions));
+	pthread_mutex_destroy(&c->vdev_lock);
 	pthread_mutex_destroy(&c->lock);
 	nb_free(c->slot);
 	nb_free(c);
@@ -155,7 +185,12 @@ static struct object *lookup_locked(struct ictx *c, uint32_t id)
 {
 	struct object *obj = id < c->nslots ? c->slot[id] : NULL;
 
-	return obj == OBJ_RESERVED ? NULL : obj;
+	return is_object(obj) ? obj : NULL;
+}
+
+bool object_is_live_locked(const struct object *obj)
+{
+	return lookup_locked(obj->ctx, obj->id) == obj;
 }
 
 struct object *object_get(struct ictx *c, uint32_t id, enum object_type type)
@@ -178,7 +213,7 @@ bool object_get_live(struct object *obj)
 	bool live;
 
 	pthread_mutex_lock(&c->lock);
-	live = lookup_locked(c, obj->id) == obj;
+	live = object_is_live_locked(obj);
 	if (live)
 		object_ref(obj);
 	pthread_mutex_unlock(&c->lock);
@@ -230,12 +265,12 @@ void object_put_and_try_destroy(struct object *obj)
 		destroy_memory(obj);
 }
 
-void object_destroy_wait(struct object *obj, uint32_t own)
+/* What is left are calls that looked the id up and are on their way out. Keep the id busy until they are. */
+static void unpublish_wait(struct object *obj, uint32_t own, bool tombstone)
 {
 	struct ictx *c = obj->ctx;
 	bool gone = false;
 
-	/* What is left are calls that looked the id up and are on their way out. Keep the id busy until they are. */
 	pthread_mutex_lock(&c->lock);
 	c->slot[obj->id] = OBJ_RESERVED;
 	while (!gone) {
@@ -246,6 +281,20 @@ void object_destroy_wait(struct object *obj, uint32_t own)
 			pthread_mutex_lock(&c->lock);
 		}
 	}
+	if (tombstone) { /* as it was, but for the object */
+		c->slot[obj->id] = OBJ_TOMBSTONE;
+		c->count++;
+	}
 	pthread_mutex_unlock(&c->lock);
 	destroy_memory(obj);
+}
+
+void object_destroy_wait(struct object *obj, uint32_t own)
+{
+	unpublish_wait(obj, own, false);
+}
+
+void object_tombstone(struct object *obj, uint32_t own)
+{
+	unpublish_wait(obj, own, true);
 }

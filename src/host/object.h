@@ -5,7 +5,8 @@
  * An object has an id that is reserved when the object is made and answers only after object_publish(), the last
  * step of the call that makes it: nothing fails after publishing. `users` counts 1 for the table, 1 for each
  * object that refers to it and 1 for each call that is using it. Destroying by id needs exactly 1: -EBUSY otherwise, at once.
- * The objects of a context that has no file and no bound device left go leaf first.
+ * The objects of a context that has no file, no bound device and no mapping left go leaf first. An object may leave a tombstone: its id
+ * is no object's any more, and nobody gets it again.
  *
  * Locking: ctx->lock protects the table and is a leaf; see docs/locking.md. users may be raised by whoever holds a
  * reference already, and under ctx->lock by a lookup; it falls to 0 only under ctx->lock.
@@ -19,8 +20,10 @@
 #include <stdint.h>
 
 #include "base/diag.h"
+#include "base/list.h"
 
-enum object_type { OBJ_NONE, OBJ_DEVICE, OBJ_HWPT_PAGING, OBJ_HWPT_NESTED, OBJ_IOAS, OBJ_FAULT, OBJ_ANY };
+enum object_type { OBJ_NONE, OBJ_DEVICE, OBJ_HWPT_PAGING, OBJ_HWPT_NESTED, OBJ_IOAS, OBJ_ACCESS, OBJ_FAULT, OBJ_VIOMMU, OBJ_VDEVICE,
+	OBJ_VEVENTQ, OBJ_HW_QUEUE, OBJ_ANY };
 
 struct host;
 struct ictx;
@@ -37,10 +40,12 @@ struct ictx {
 	struct host *host;
 	_Atomic uint32_t refs;
 	pthread_mutex_t lock;
-	/* Under lock: slot[id]: null free, OBJ_RESERVED (not visible), or the object. Slot 0 is never used. */
+	/* Under lock: slot[id]: null free, OBJ_RESERVED (not visible), OBJ_TOMBSTONE, or the object. Slot 0 is never used. */
 	struct object **slot;
 	uint32_t nslots, lowest_free;
-	uint32_t count;			/* ids in use, reserved ones included */
+	uint32_t count;			/* ids in use, reserved ones and tombstones included */
+	struct nb_list regions;		/* struct mmap_region.link, by offset, under lock */
+	pthread_mutex_t vdev_lock;	/* vdevices: vdevice.c */
 	struct object *compat_ioas;	/* what the old container calls use, or null; no reference */
 	bool account_process;		/* IOMMU_OPTION_RLIMIT_MODE; remembered, nothing is accounted */
 };
@@ -84,5 +89,9 @@ int object_destroy_id(struct ictx *c, uint32_t id);
 void object_put_and_try_destroy(struct object *obj);
 /* Take the object away from lookups and wait until only the table's and `own` further references are left; then free it. */
 void object_destroy_wait(struct object *obj, uint32_t own);
+/* The same, of an object that somebody may be destroying by id (the caller's use keeps it); its id is not given out again. */
+void object_tombstone(struct object *obj, uint32_t own);
+/* Is it published? With ctx->lock held. */
+bool object_is_live_locked(const struct object *obj);
 
 #endif

@@ -351,6 +351,12 @@ struct iommu_viommu_alloc {
 	uint64_t data_uptr;
 };
 
+/* All of it comes back. */
+struct iommu_viommu_tegra241_cmdqv {
+	uint64_t out_vintf_mmap_offset;
+	uint64_t out_vintf_mmap_length;
+};
+
 struct iommu_vdevice_alloc {
 	uint32_t size;
 	uint32_t viommu_id;
@@ -365,9 +371,21 @@ enum iommu_veventq_type {
 	IOMMU_VEVENTQ_TYPE_TEGRA241_CMDQV = 2,
 };
 
+enum iommu_veventq_flag { IOMMU_VEVENTQ_FLAG_LOST_EVENTS = 1 };
+
+/* Before every event that is read. */
+struct iommufd_vevent_header {
+	uint32_t flags;	   /* LOST_EVENTS: no event follows */
+	uint32_t sequence; /* counts lost events too; after 0x7fffffff comes 0 */
+};
+
 /* Payload of an event, behind its header. */
 struct iommu_vevent_arm_smmuv3 {
 	uint64_t evt[4]; /* little-endian */
+};
+
+struct iommu_vevent_tegra241_cmdqv {
+	uint64_t lvcmdq_err_map[2]; /* little-endian */
 };
 
 enum iommu_hw_queue_type { IOMMU_HW_QUEUE_TYPE_DEFAULT = 0, IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV = 1 };

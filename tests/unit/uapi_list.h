@@ -101,7 +101,10 @@
 	C(IOMMU_VIOMMU_TYPE_ARM_SMMUV3) C(IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV) \
 	S(iommu_vevent_arm_smmuv3) F(iommu_vevent_arm_smmuv3, evt) C(IOMMU_VEVENTQ_TYPE_DEFAULT) \
 	C(IOMMU_VEVENTQ_TYPE_ARM_SMMUV3) C(IOMMU_VEVENTQ_TYPE_TEGRA241_CMDQV) \
-	C(IOMMU_HW_QUEUE_TYPE_DEFAULT) C(IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV)
+	C(IOMMU_HW_QUEUE_TYPE_DEFAULT) C(IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV) S(iommufd_vevent_header) \
+	F(iommufd_vevent_header, flags) F(iommufd_vevent_header, sequence) C(IOMMU_VEVENTQ_FLAG_LOST_EVENTS) \
+	S(iommu_vevent_tegra241_cmdqv) F(iommu_vevent_tegra241_cmdqv, lvcmdq_err_map) S(iommu_viommu_tegra241_cmdqv) \
+	F(iommu_viommu_tegra241_cmdqv, out_vintf_mmap_offset) F(iommu_viommu_tegra241_cmdqv, out_vintf_mmap_length)
 
 #define UAPI_VFIO(S, F, C) \
 	S(vfio_device_bind_iommufd) F(vfio_device_bind_iommufd, argsz) F(vfio_device_bind_iommufd, flags) \
