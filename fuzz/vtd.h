@@ -194,7 +194,8 @@ static inline bool fz_up(struct fz_vtd *z, uint64_t bits)
 		free(z->ram);
 		return false;
 	}
-	z->client = (struct hw_client){z, fz_ats_invalidate, fz_page_response};
+	z->client = (struct hw_client){
+		.opaque = z, .ats_invalidate = fz_ats_invalidate, .page_response = fz_page_response};
 	z->hw->msi = fz_msi;
 	z->hw->deliver = fz_deliver;
 	z->hw->client = fz_client;

@@ -455,7 +455,8 @@ static inline void rig_devices(struct rig *r)
 			fn->index = i;
 			fn->atc = hw_atc_new(r->unit[i == 2].hw, r->dev[i].rid, 64);
 			assert_non_null(fn->atc);
-			fn->client = (struct hw_client){fn, rig_ats_invalidate, rig_page_response};
+			fn->client = (struct hw_client){
+				.opaque = fn, .ats_invalidate = rig_ats_invalidate, .page_response = rig_page_response};
 			r->dev[i].ats = r->dev[i].pri = true;
 			r->dev[i].fn_ops = &rig_fn_ops;
 			r->dev[i].report_fault = rig_report;
