@@ -326,7 +326,7 @@ class Translate(TranslateTest):
         self.ok(got[5], 0xfef00000, 30, "rw")
         self.fault(got[6], 0x87, 2, 0x1000)
         self.ok(got[7], 0x5010, 12, "rw")
-        self.fault(got[8], 0x87, None)
+        self.fault(got[8], 0x29, None)
         self.fault(got[9], 0x87, 2, 0x1000)
 
     def test_caps(self):
