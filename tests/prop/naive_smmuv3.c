@@ -431,8 +431,8 @@ int naive_smmu_start2(const struct naive_smmu *n, unsigned int page, unsigned in
 			return tsz >= 24 && tsz <= 38 ? 2 : -2;
 		case 2:
 			return tsz >= (ds ? 13 : 16) && tsz <= 27 ? 1 : -2;
-		default:
-			return ds && tsz >= 12 && tsz <= 16 ? 0 : -2;
+		default: /* table D8-30 asks for DS only; the architecture's pseudocode also for 52-bit addresses */
+			return ds && n->oas == 52 && tsz >= 12 && tsz <= 16 ? 0 : -2;
 		}
 	}
 	switch (sl0) {
@@ -481,8 +481,6 @@ static int ste_stage2(struct walk *w, const u64 *ste)
 	s->hd = bit(ste[2], 55);
 	s->ha = bit(ste[2], 56);
 	if ((n->httu == 0 && (s->ha || s->hd)) || (n->httu == 1 && s->hd))
-		return -1;
-	if (!n->vmid16 && num(ste[2], 15, 8))
 		return -1;
 	s->affd = bit(ste[2], 53);
 	s->table = aligned_base(s, ttb);
@@ -602,6 +600,10 @@ static int translate(struct walk *w, struct leaf *out)
 		return config_fault(w, C_BAD_STE, 0);
 	if (w->s2 && ste_stage2(w, ste))
 		return config_fault(w, C_BAD_STE, 0);
+	/* 5.2.2, IgnoreSTES2VMID() */
+	if (n->s2 && !n->vmid16 && (w->s1 || w->s2) && num(ste[2], 15, 8) &&
+	    (w->s2 || !n->hyp || num(ste[1], 31, 30) == 0))
+		return config_fault(w, C_BAD_STE, 0);
 	if (w->s1) {
 		if (q->with_ssid && (n->ssid_bits == 0 || cdmax == 0 || q->ssid >> cdmax))
 			return config_fault(w, C_BAD_SUBSTREAMID, 0);
@@ -610,12 +612,12 @@ static int translate(struct walk *w, struct leaf *out)
 		dss = (unsigned int)num(ste[1], 1, 0);
 		if (q->with_ssid)
 			ssid = q->ssid;
-		if (cdmax && !q->with_ssid && dss == 0)
+		if (cdmax && !q->with_ssid && (dss == 0 || dss == 3))
 			return config_fault(w, F_STREAM_DISABLED, 0);
 		if (cdmax && !q->with_ssid && dss == 1)
 			w->s1 = false;
 		if (cdmax && q->with_ssid && dss == 2 && ssid == 0)
-			return config_fault(w, C_BAD_SUBSTREAMID, 0);
+			return config_fault(w, F_STREAM_DISABLED, 0);
 	} else if (q->with_ssid) {
 		return config_fault(w, C_BAD_SUBSTREAMID, 0);
 	}
@@ -632,7 +634,8 @@ static int translate(struct walk *w, struct leaf *out)
 			return give(w, f);
 		return 0;
 	}
-	at = keep(ste[0], 55, 6) + 64 * ssid;
+	/* A table is aligned to its size; address bits below it are RES0, and taken for 0 (S1Fmt). */
+	at = keep(ste[0], 55, 6 + cdmax) + 64 * ssid;
 	for (i = 0; i < 8; i++) {
 		u64 pa = at + 8 * i;
 

@@ -325,7 +325,7 @@ static void new_unit(struct world *w, uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = 1, cases = 40000, i, counts[2] = {0, 0}, built = 0;
+	uint64_t seed = 1, cases = 100000, i, counts[2] = {0, 0}, built = 0;
 	static struct world w;
 	bool survey = false;
 	int a;

@@ -37,6 +37,7 @@ struct world {
 	uint64_t log[NLOG]; /* every word that was ever put */
 	uint8_t cls[PAGES];
 	bool s1, s2;
+	bool ha1, ha2; /* the stage updates access flags */
 	struct shape one, two;
 	bool high;
 	struct naive_smmu_req req;

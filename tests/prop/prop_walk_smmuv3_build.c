@@ -123,6 +123,8 @@ static bool put_leaf(struct world *w, const struct shape *s, int level, uint64_t
 	uint64_t d = attr | (level == 3 ? 3 : 1);
 
 	oa &= ~low(lsb);
+	if (!big && chance(w, 4))
+		d |= BIT(52); /* RES0 here */
 	if (!big || big > 64 - s->tsz || big > s->oa || !chance(w, 6))
 		return put(w, at, d | addressed(s, oa));
 	n = 1u << (big - lsb);
@@ -137,16 +139,16 @@ static bool put_leaf(struct world *w, const struct shape *s, int level, uint64_t
 
 static uint64_t s2_attr(struct world *w)
 {
-	uint64_t d = chance(w, 10) ? rnd(w, 4) << 6 : 3 << 6;
+	uint64_t d = chance(w, 20) ? rnd(w, 4) << 6 : 3 << 6;
 
-	d |= chance(w, 4) ? rnd(w, 16) << 2 : 15 << 2;
-	if (!chance(w, 8) && (chance(w, 2) || !w->caps.httu))
+	d |= chance(w, 8) ? rnd(w, 16) << 2 : 15 << 2;
+	if (!chance(w, w->ha2 ? 3 : 40))
 		d |= BIT(10);
-	if (chance(w, 4)) { /* writable-clean */
+	if (chance(w, w->ha2 ? 3 : 20)) { /* writable-clean */
 		d |= BIT(51);
 		d &= ~BIT(7);
 	}
-	if (chance(w, 6))
+	if (chance(w, 8))
 		d |= rnd(w, 4) << 53;
 	if (chance(w, 2))
 		d |= rnd64(w) & (BITS(63, 59) | BITS(58, 55) | BIT(11));
@@ -155,11 +157,11 @@ static uint64_t s2_attr(struct world *w)
 
 static uint64_t s1_attr(struct world *w)
 {
-	uint64_t d = chance(w, 4) ? rnd(w, 4) << 6 : 1 << 6;
+	uint64_t d = chance(w, 8) ? rnd(w, 4) << 6 : 1 << 6;
 
-	if (!chance(w, 8) && (chance(w, 2) || !w->caps.httu))
+	if (!chance(w, w->ha1 ? 3 : 20))
 		d |= BIT(10);
-	if (chance(w, 4))
+	if (chance(w, w->ha1 ? 2 : 10))
 		d |= BIT(51) | BIT(7);
 	if (chance(w, 4))
 		d |= rnd(w, 4) << 53;
@@ -367,6 +369,8 @@ bool build(struct world *w)
 	w->naive.strtab = ste;
 	w->naive.log2size = 6;
 	base_bits = w->base >> 32 ? 52 : 32;
+	w->ha1 = w->caps.httu && chance(w, 2);
+	w->ha2 = w->caps.httu && chance(w, 2);
 	s2ps = size_code(w, base_bits);
 	ips = size_code(w, w->s2 ? 0 : base_bits);
 	w->two.oa = size_of(w, s2ps);
@@ -384,7 +388,7 @@ bool build(struct world *w)
 		q[2] = rnd(w, w->caps.vmid16 ? 65536 : 256) | (uint64_t)w->two.tsz << 32 | (uint64_t)w->two.sl0 << 38 |
 		       (w->two.page == 12 ? 0 : w->two.page == 16 ? UINT64_C(1) : UINT64_C(2)) << 46 | (uint64_t)s2ps << 48 |
 		       BIT(51) | (chance(w, 4) ? BIT(53) : 0) | (chance(w, 4) ? BIT(54) : 0) | BIT(58);
-		if (w->caps.httu && chance(w, 2))
+		if (w->ha2)
 			q[2] |= BIT(56);
 		if (w->caps.httu == 2 && chance(w, 2))
 			q[2] |= BIT(55);
@@ -429,7 +433,7 @@ bool build(struct world *w)
 			 (chance(w, 4) ? BIT(38) : 0) | (chance(w, 4) ? BIT(39) : 0) | (chance(w, 8) ? BIT(40) : 0) |
 			 BIT(41) | BIT(45) | BIT(46) | (chance(w, 2) ? BIT(47) : 0) |
 			 rnd(w, w->caps.asid16 ? 65536 : 256) << 48;
-		if (w->caps.httu && chance(w, 2))
+		if (w->ha1)
 			cd[0] |= BIT(43);
 		if (w->caps.httu == 2 && chance(w, 2))
 			cd[0] |= BIT(42);
