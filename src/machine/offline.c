@@ -1,115 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Models by themselves: one row of `models` per vendor says which registers it takes and how they are put into a unit.
+ * Models by themselves: what is common. A row of `models` per vendor says which registers it takes and how they are put into a unit;
+ * the rows are in files of their own.
  */
 #include "machine/offline.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/rcu.h"
-#include "hw/vtd/vtd.h"
-#include "machine/offline_image.h"
+#include "machine/offline_model.h"
 #include "mem/guard.h"
-#include "spec/vtd/regs.h"
 
-#define MAX_NAMES 4
-
-struct offline_model {
-	const char *name;
-	const char *registers[MAX_NAMES + 1]; /* all must be given */
-	const char *caps[MAX_NAMES + 1];      /* each may be */
-	/* reg and cap in the order of the names; null: not given. -EINVAL: the caps do not fit together. */
-	int (*start)(struct offline *o, const uint64_t *const reg[MAX_NAMES], const uint64_t *const cap[MAX_NAMES],
-		     struct nb_diag *diag);
-	/* What a cached translation could not tell is found out. */
-	void (*complete)(struct offline *o, const struct hw_request *req, struct hw_result *res);
-	void (*flush)(struct hw_iommu *hw);
-};
-
-struct offline {
-	const struct offline_model *model;
-	struct hw_iommu *hw;
-	struct offline_image image;
-	bool used; /* since the caches were empty */
-};
-
-/* ---- VT-d ---- */
-
-#define HOST_ADDRESS_WIDTH 52 /* no register says it */
-
-static int vtd_start(struct offline *o, const uint64_t *const reg[MAX_NAMES], const uint64_t *const cap[MAX_NAMES],
-		     struct nb_diag *diag)
-{
-	const struct hw_ops *ops;
-	struct vtd_caps caps;
-	int err;
-
-	vtd_caps_all(&caps);
-	caps.exec_request = true; /* the model has them, though no unit that Linux knows does */
-	if (cap[0] || cap[1])
-		vtd_caps_from_regs(cap[0] ? *cap[0] : vtd_caps_cap(&caps), cap[1] ? *cap[1] : vtd_caps_ecap(&caps),
-				   HOST_ADDRESS_WIDTH, &caps);
-	err = vtd_create(&caps, &o->image.mem, NULL, &o->hw, diag);
-	if (err)
-		return err;
-	ops = o->hw->ops;
-	ops->mmio_write(o->hw, VTD_REG_RTADDR, 8, *reg[0]);
-	ops->mmio_write(o->hw, VTD_REG_GCMD, 4, VTD_GCMD_SRTP);
-	ops->mmio_write(o->hw, VTD_REG_GCMD, 4, VTD_GCMD_TE);
-	return 0;
-}
-
-/*
- * An IOTLB entry of a nested translation has no address between the stages; and a page around the interrupt range
- * (0xfee00000) is cached in pieces, so that the size of a hit is not the translation's. A walk that observes knows both.
- */
-static void vtd_complete(struct offline *o, const struct hw_request *req, struct hw_result *res)
-{
-	struct hw_request again = *req;
-	struct hw_result seen;
-
-	if (res->kind == HW_OK ? res->lg2 != 12 || res->pa.v >> 30 != 3 :
-				 res->kind != HW_FAULT || res->fault.stage != 2 || res->fault.gpa_valid)
-		return;
-	again.flags |= HW_OBSERVE;
-	nb_rcu_read_lock();
-	o->hw->ops->translate(o->hw, &again, &seen);
-	nb_rcu_read_unlock();
-	if (seen.kind != res->kind)
-		return; /* what is cached is no longer what is in memory */
-	if (res->kind == HW_OK && seen.pa.v == res->pa.v) {
-		res->lg2 = seen.lg2;
-	} else if (res->kind == HW_FAULT && seen.fault.reason == res->fault.reason) {
-		res->fault.gpa_valid = seen.fault.gpa_valid;
-		res->fault.gpa = seen.fault.gpa;
-	}
-}
-
-/* ---- all ---- */
-
-static const struct offline_model models[] = {
-	{
-		.name = "vtd",
-		.registers = {"RTADDR"},
-		.caps = {"CAP", "ECAP"},
-		.start = vtd_start,
-		.complete = vtd_complete,
-		.flush = vtd_drop_caches,
-	},
-};
-static const char *const not_yet[] = {"smmuv3", "amdvi"};
+static const struct offline_model *const models[] = {&offline_vtd, &offline_smmuv3};
+static const char *const not_yet[] = {"amdvi"};
 
 static const struct offline_model *find(const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(models); i++)
-		if (strcmp(models[i].name, name) == 0)
-			return &models[i];
+		if (strcmp(models[i]->name, name) == 0)
+			return models[i];
 	return NULL;
 }
 
@@ -121,50 +37,52 @@ int offline_model_check(const char *model, struct nb_diag *diag)
 		return 0;
 	for (i = 0; i < ARRAY_SIZE(not_yet); i++)
 		if (strcmp(not_yet[i], model) == 0)
-			return nb_fail(diag, -EOPNOTSUPP, "there is no model of %s yet, only of vtd", model);
+			return nb_fail(diag, -EOPNOTSUPP, "there is no model of %s yet, only of vtd and smmuv3", model);
 	return nb_fail(diag, -ENOENT, "there is no model \"%.40s\" (vtd, smmuv3 and amdvi are names of models)", model);
 }
 
-static void name_all(const char *const names[MAX_NAMES + 1], char out[64])
+static void name_all(const struct offline_name names[OFFLINE_MAX_NAMES + 1], char out[64])
 {
 	size_t i, at = 0;
 
 	out[0] = 0;
-	for (i = 0; names[i] && at < 64; i++)
-		at += (size_t)snprintf(out + at, 64 - at, "%s%s", i ? ", " : "", names[i]);
+	for (i = 0; names[i].name && at < 64; i++)
+		at += (size_t)snprintf(out + at, 64 - at, "%s%s", i ? ", " : "", names[i].name);
 }
 
 /* Sort values under the model's names. */
-static int sort_values(const struct offline_model *m, const char *const names[MAX_NAMES + 1],
-		       const struct offline_value *v, size_t n, bool all, const uint64_t *sorted[MAX_NAMES], size_t *item,
+static int sort_values(const struct offline_model *m, const struct offline_name names[OFFLINE_MAX_NAMES + 1],
+		       const struct offline_value *v, size_t n, bool all, const uint64_t *sorted[OFFLINE_MAX_NAMES], size_t *item,
 		       struct nb_diag *diag)
 {
 	char known[64];
 	size_t i, k;
 
 	for (i = 0; i < n; i++) {
-		for (k = 0; names[k] && strcmp(names[k], v[i].name) != 0; k++)
+		for (k = 0; names[k].name && strcmp(names[k].name, v[i].name) != 0; k++)
 			;
 		*item = i;
-		if (!names[k]) {
+		if (!names[k].name) {
 			name_all(names, known);
 			return nb_fail(diag, -EINVAL, "%.40s is not known for model %s (known: %s)", v[i].name, m->name, known);
 		}
 		if (sorted[k])
-			return nb_fail(diag, -EINVAL, "%s is given twice", names[k]);
+			return nb_fail(diag, -EINVAL, "%s is given twice", names[k].name);
+		if (v[i].value > nb_low_mask(names[k].bits))
+			return nb_fail(diag, -EINVAL, "%s has %u bits, and is %#" PRIx64, names[k].name, names[k].bits, v[i].value);
 		sorted[k] = &v[i].value;
 	}
 	*item = n;
-	for (k = 0; all && names[k]; k++)
+	for (k = 0; all && names[k].name; k++)
 		if (!sorted[k])
-			return nb_fail(diag, -EINVAL, "%s is missing, which model %s needs", names[k], m->name);
+			return nb_fail(diag, -EINVAL, "%s is missing, which model %s needs", names[k].name, m->name);
 	return 0;
 }
 
 int offline_create(const struct offline_cfg *cfg, struct offline **out, struct offline_blame *blame,
 		   struct nb_diag *diag)
 {
-	const uint64_t *reg[MAX_NAMES] = {NULL}, *cap[MAX_NAMES] = {NULL};
+	const uint64_t *reg[OFFLINE_MAX_NAMES] = {NULL}, *cap[OFFLINE_MAX_NAMES] = {NULL};
 	struct offline_blame unheard;
 	struct offline *o;
 	int err;
@@ -226,7 +144,8 @@ void offline_translate(struct offline *o, const struct hw_request *req, struct h
 	nb_rcu_read_lock();
 	o->hw->ops->translate(o->hw, req, res);
 	nb_rcu_read_unlock();
-	o->model->complete(o, req, res);
+	if (o->model->complete)
+		o->model->complete(o, req, res);
 }
 
 void offline_flush(struct offline *o)
