@@ -9,8 +9,6 @@
  * fault reason, recorded or not (FPD), same address, size and rights, and bit for bit the same memory (A and D bits). After a fault A and D
  * bits may differ, since hardware may set some before it finds out.
  *
- * Left out, because the manual leaves it open: privileged and execute requests where there is no first stage.
- *
  * --survey goes on after a difference and lists each kind once. A case is its seed: `--seed N --cases 1` repeats it.
  */
 #include <inttypes.h>
@@ -278,7 +276,7 @@ static bool build_scalable(struct world *w, uint64_t root)
 	at = ctx + 32u * (w->req.rid & 0x7f);
 	w->first = kind == 1 || kind == 3;
 	dte = w->caps.device_tlb && chance(w, 2);
-	rid_priv = w->caps.rid_priv && w->first && chance(w, 4);
+	rid_priv = w->caps.rid_priv && chance(w, 4);
 	put(w, at, dir | 1 | fpd(w) | (dte ? 4 : 0) | (w->caps.pasid_bits ? 8 : 0) | (dte && w->caps.page_requests && chance(w, 2) ? 16 : 0) |
 			   pdts << 9);
 	put(w, at + 8, rid_pasid | (rid_priv ? 1 << 20 : 0));
@@ -312,15 +310,14 @@ static bool build_scalable(struct world *w, uint64_t root)
 		target = (target & ~in) | (addr & in);
 		if (w->nested && !build_ss_leaf(w, target))
 			return false;
-		q2 = w->fs_root | (w->fs_levels == 5 ? 4 : 0) | ((w->req.priv || rid_priv) && !chance(w, 6) ? 1 : 0) |
-		     (w->req.exec && !chance(w, 6) ? 2 : 0) | (w->caps.exec_request ? rnd(w, 4) << 5 : 0) |
+		q2 = w->fs_root | (w->fs_levels == 5 ? 4 : 0) | (w->caps.exec_request ? rnd(w, 4) << 5 : 0) |
 		     (chance(w, 2) ? 0x10 : 0) | (w->caps.ext_access && chance(w, 2) ? 0x80 : 0);
 	} else if (kind == 2 && !build_ss_leaf(w, addr)) {
 		return false;
 	}
 	put(w, at, q0 | fpd(w));
-	if (!w->first)
-		w->req.priv = w->req.exec = false;
+	/* SRE and ERE count whatever the translation is (SPT.5, SPT.6) */
+	q2 |= ((w->req.priv || rid_priv) && !chance(w, 6) ? 1u : 0u) | (w->req.exec && !chance(w, 6) ? 2u : 0u);
 	put(w, at + 8, (2 + rnd(w, 14)) | (chance(w, 12) ? 0 : 1 << 23) | (w->caps.snoop_control ? rnd(w, 2) << 24 : 0));
 	put(w, at + 16, q2);
 	return true;
@@ -340,12 +337,9 @@ static bool may_flip(const struct world *w, enum cls cls, uint64_t pa, unsigned 
 	case CTX:
 		if (w->legacy) /* word 1: DID and ignored bits */
 			return pa & 8 ? bit < 3 || bit == 7 || bit >= 24 : true;
-		q = (unsigned int)(pa >> 3) & 3;
-		return q != 1 || bit != 20 || w->first;
+		return true;
 	case PTAB:
 		q = (unsigned int)(pa >> 3) & 7;
-		if (q == 0) /* another PGTT may have no first stage */
-			return bit < 6 || bit > 8 || !(w->req.priv || w->req.exec || w->caps.rid_priv);
 		return q != 1 || (bit >= 16 && bit != 23);
 	default:
 		return false;

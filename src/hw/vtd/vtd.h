@@ -2,7 +2,7 @@
 /*
  * The VT-d hardware model: one remapping unit.
  *
- * Architecture specification D51397, revision 4.1 read beside 5.10. It translates requests of every kind, with and
+ * Architecture specification D51397, revision 5.10 (docs/support-vtd.md, "Readings of the manual"). It translates requests of every kind, with and
  * without PASID, in legacy and scalable mode, takes page requests, remaps interrupts and protects memory regions; it has queued and
  * register-based invalidation, fault recording and its interrupts. It has no posted interrupts, no memory types (MTRRs),
  * no advanced fault log, no performance monitoring and no commands; the capability registers say so and the registers read zero.
