@@ -156,6 +156,8 @@ struct drv_dev {
 	struct drv_iommu *iommu;
 	uint16_t rid;
 	bool ats, pri;	     /* the function has the capability */
+	bool stall;	     /* its requests may wait for a fault to be answered, where the unit can do that */
+	bool always_snoops;  /* all its requests do, whatever attributes tables give them (Arm firmware: CANWBS) */
 	uint32_t max_pasids; /* 0: no PASID capability; probe_device() lowers it to what the unit can do */
 	const struct drv_fn_ops *fn_ops; /* null: the function is not told anything */
 	/*
@@ -177,6 +179,7 @@ struct drv_dev {
 struct drv_gather {
 	uint64_t first, last;
 	bool any;
+	bool cut; /* caches may hold leaves that reach beyond the range: one was split, or cleaned in part */
 	struct pt_gather pages;
 };
 

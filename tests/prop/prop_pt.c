@@ -172,7 +172,7 @@ static uint64_t *leaf_entry(const struct world *w, uint64_t ia, unsigned int *lg
 		level--;
 		*lg2 = w->lg2 + w->index * level;
 		e = &t[(ia >> *lg2) & (entries - 1)];
-		if (!(*e & 1))
+		if (!(*e & 1) || (level == 0 && !(*e & 2))) /* a last level without bit 1 is reserved, and maps nothing */
 			return NULL;
 		if (level == 0 || !(*e & 2))
 			return e;
