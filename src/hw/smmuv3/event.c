@@ -164,7 +164,7 @@ void smmu_fault(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_requ
 	f->model = why->class == SMMU_CLASS_IN ? SMMU_F_PAGE : 0;
 	if (related || why->type == SMMU_EVT_WALK_EABT)
 		f->stage = why->s2 ? 2 : 1;
-	if (why->s2 && related) {
+	if (why->s2 && f->stage) {
 		f->gpa_valid = true;
 		f->gpa = gpa(why->ipa);
 	}
