@@ -238,10 +238,10 @@ static int attach_locked(struct idev *dev, uint32_t pasid, struct hwpt *h, struc
 		fresh->pasid = fresh->route.pasid = pasid;
 		fresh->hwpt = h;
 		fresh->route.dev_id = dev->obj.id;
-		fault_route_set(g, &fresh->route, h->fault);
+		fault_route_set(g, &fresh->route, h->fault, hwpt_is_nested(h));
 		err = program_locked(g, pasid, h, NULL, diag);
 		if (err) {
-			fault_route_set(g, &fresh->route, NULL);
+			fault_route_set(g, &fresh->route, NULL, false);
 			goto out_unreserve;
 		}
 		nb_list_init(&fresh->devs);
@@ -293,16 +293,16 @@ static int replace_locked(struct idev *dev, uint32_t pasid, struct hwpt *h, stru
 	 * so are those that the new table made early.
 	 */
 	if (!was->fault)
-		fault_route_set(g, &a->route, h->fault);
+		fault_route_set(g, &a->route, h->fault, hwpt_is_nested(h));
 	err = program_locked(g, pasid, h, was, diag);
 	if (err) {
 		d = NULL;
 		if (!was->fault)
-			fault_route_set(g, &a->route, NULL);
+			fault_route_set(g, &a->route, NULL, false);
 		goto out_unreserve;
 	}
 	if (was->fault)
-		fault_route_set(g, &a->route, h->fault);
+		fault_route_set(g, &a->route, h->fault, hwpt_is_nested(h));
 	a->hwpt = h;
 	nb_list_for_each(d, &a->devs, link) {
 		if (move)
@@ -456,7 +456,7 @@ static bool detach_one(struct idev *dev, uint32_t pasid)
 	nb_list_del(&d->link);
 	if (nb_list_empty(&a->devs)) {
 		block_locked(g, pasid);
-		fault_route_set(g, &a->route, NULL);
+		fault_route_set(g, &a->route, NULL, false);
 		nb_list_del(&a->link);
 		nb_free(a);
 	} else {

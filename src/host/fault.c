@@ -31,13 +31,39 @@ void fault_unlink_locked(struct fault_group *g)
 	g->fn->fault.kept -= g->nearly + (g->route ? 1 : 0);
 }
 
-static void forget_parked_locked(struct host_function *f, uint32_t pasid, bool all)
+static struct fault_route *own_route_locked(struct host_group *g, uint32_t pasid)
+{
+	struct fault_route *r;
+
+	nb_list_for_each(r, &g->routes[pasid % FAULT_BUCKETS], link) {
+		if (r->pasid == pasid)
+			return r;
+	}
+	return NULL;
+}
+
+/*
+ * A PASID that is attached to a table without a queue has no route either, and no claim to this one. But then the function's own table
+ * has to be fit for PASIDs, which none of a unit whose PASIDs are the guest's is when it is nested.
+ */
+static struct fault_route *find_route_locked(struct host_function *f, uint32_t pasid)
+{
+	struct fault_route *r = own_route_locked(f->group, pasid);
+
+	if (r || pasid == NB_NO_PASID || !f->drv->iommu->ops->user_pasid_table)
+		return r;
+	r = own_route_locked(f->group, NB_NO_PASID);
+	return r && r->nested ? r : NULL;
+}
+
+/* What is parked for route r, or all (null). */
+static void forget_parked_locked(struct host_function *f, const struct fault_route *r)
 {
 	for (unsigned int i = 0; i < FAULT_BUCKETS; i++) {
 		struct fault_group *g, *next;
 
 		nb_list_for_each_safe(g, next, &f->fault.parked[i], link) {
-			if (!all && g->pasid != pasid)
+			if (r && find_route_locked(f, g->pasid) != r)
 				continue;
 			fault_unlink_locked(g);
 			group_free(g);
@@ -47,7 +73,7 @@ static void forget_parked_locked(struct host_function *f, uint32_t pasid, bool a
 
 void fault_source_fini(struct host_function *f)
 {
-	forget_parked_locked(f, 0, true);
+	forget_parked_locked(f, NULL);
 	assert(f->fault.kept == 0);
 }
 
@@ -64,7 +90,7 @@ void fault_forget_parked(struct host_group *g)
 
 	pthread_mutex_lock(&g->host->fault_lock);
 	nb_list_for_each(f, &g->functions, group_link)
-		forget_parked_locked(f, 0, true);
+		forget_parked_locked(f, NULL);
 	pthread_mutex_unlock(&g->host->fault_lock);
 }
 
@@ -95,17 +121,6 @@ void fault_drop_cookie_locked(struct fault_group *g)
 }
 
 /* Reports */
-
-static struct fault_route *find_route_locked(struct host_group *g, uint32_t pasid)
-{
-	struct fault_route *r;
-
-	nb_list_for_each(r, &g->routes[pasid % FAULT_BUCKETS], link) {
-		if (r->pasid == pasid)
-			return r;
-	}
-	return NULL;
-}
 
 static struct fault_group *find_parked_locked(struct host_function *f, uint32_t pasid, uint32_t grpid)
 {
@@ -143,7 +158,7 @@ static int park_locked(struct host_function *f, const struct drv_page_request *p
 	bool fresh = !g;
 	int err;
 
-	if (!find_route_locked(f->group, pr->pasid))
+	if (!find_route_locked(f, pr->pasid))
 		return -ENODEV;
 	if (f->fault.kept >= FAULT_MAX_PER_FUNCTION)
 		return -ENOSPC;
@@ -167,7 +182,7 @@ static int park_locked(struct host_function *f, const struct drv_page_request *p
 /* *fresh is used up when nothing was parked. */
 static int deliver_locked(struct host_function *f, const struct drv_page_request *pr, struct fault_group **fresh)
 {
-	struct fault_route *route = find_route_locked(f->group, pr->pasid);
+	struct fault_route *route = find_route_locked(f, pr->pasid);
 	struct fault_group *g = find_parked_locked(f, pr->pasid, pr->grpid);
 
 	if (g)
@@ -216,7 +231,7 @@ void fault_discard_partial(struct drv_dev *dev)
 	struct host_function *f = dev->core;
 
 	pthread_mutex_lock(&host_of(f)->fault_lock);
-	forget_parked_locked(f, 0, true);
+	forget_parked_locked(f, NULL);
 	pthread_mutex_unlock(&host_of(f)->fault_lock);
 }
 
@@ -238,7 +253,7 @@ static void collect_locked(struct fault_route *r, struct nb_list *from, struct n
 	}
 }
 
-void fault_route_set(struct host_group *g, struct fault_route *r, struct fault_file *queue)
+void fault_route_set(struct host_group *g, struct fault_route *r, struct fault_file *queue, bool nested)
 {
 	struct host *h = g->host;
 	struct fault_group *left, *next;
@@ -257,13 +272,14 @@ void fault_route_set(struct host_group *g, struct fault_route *r, struct fault_f
 		if (had && nb_list_empty(&r->queue->pending))
 			fault_tell_locked(r->queue);
 		nb_list_for_each(f, &g->functions, group_link)
-			forget_parked_locked(f, r->pasid, false);
+			forget_parked_locked(f, r);
 	}
 	if (!r->queue)
 		nb_list_add_tail(&g->routes[r->pasid % FAULT_BUCKETS], &r->link);
 	else if (!queue)
 		nb_list_del(&r->link);
 	r->queue = queue;
+	r->nested = nested;
 	pthread_mutex_unlock(&h->fault_lock);
 	nb_list_for_each_safe(left, next, &out, link)
 		fault_answer(left, DRV_PAGE_INVALID);

@@ -6,7 +6,8 @@
  * function until the last one comes; then the group goes, whole, to the queue of the HWPT that (group of functions, PASID) is attached
  * to. That connection is a route: it stands in its attachment (struct attach) and is there only while the HWPT has a fault queue. A reader of
  * the queue's file gets the group under a cookie, and whoever writes the cookie back answers it. What is left when the route goes is answered
- * for the user: invalid.
+ * for the user: invalid. Where the PASIDs of a nested table are the guest's (drv_ops.user_pasid_table), requests with a PASID that has no route go the way
+ * of those without one.
  *
  * There is no timeout: as in Linux, a group waits until it is answered or its attachment goes.
  *
@@ -53,6 +54,7 @@ struct fault_route {
 	uint32_t pasid;
 	uint32_t dev_id;	  /* for functions of the group that nobody has bound */
 	struct fault_file *queue; /* null: not in the list */
+	bool nested;		  /* the attachment is to a nested table; set with queue */
 };
 
 struct fault_group {
@@ -93,10 +95,10 @@ int fault_report(struct drv_dev *dev, const struct drv_page_request *pr);
 void fault_discard_partial(struct drv_dev *dev);
 
 /*
- * The route of (g, route->pasid) shall lead to `queue`, or nowhere (null); groups that took the old one are answered. Called with
+ * The route of (g, route->pasid) shall lead to `queue` of a (nested) table, or nowhere (null); groups that took the old one are answered. Called with
  * g->lock, without fault_lock: when nothing can come any more for the old queue, and before something can for the new one where there was none.
  */
-void fault_route_set(struct host_group *g, struct fault_route *route, struct fault_file *queue);
+void fault_route_set(struct host_group *g, struct fault_route *route, struct fault_file *queue, bool nested);
 void fault_route_set_dev(struct host_group *g, struct fault_route *route, uint32_t dev_id);
 
 /* Answer and free, with fault_lock not held and the group in no list. */

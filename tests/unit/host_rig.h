@@ -10,7 +10,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -38,6 +40,7 @@ struct rig {
 	struct vfio_file *vf[NFN];
 	uint32_t devid[NFN];
 	struct iommufd_file *fd, *fd2; /* descriptors 10 and 11 */
+	bool quiet; /* with threads: no log */
 	char log[512];
 	unsigned int nlog;
 	/* fault queues: descriptor RIG_FAULT_FD + i */
@@ -54,6 +57,7 @@ struct rig {
 	uint32_t msi_data;
 	unsigned int nmsi;
 	uint64_t node_ino; /* a file of this inode stands for a device node */
+	int pages_fd;	   /* registers of the unit that can be mapped, from register 0 on */
 };
 #define RIG_FAULT_FD 100
 
@@ -171,6 +175,16 @@ static inline void rig_settle(void *opaque)
 		r->in_settle(r);
 }
 
+static inline int rig_unit_pages(void *opaque, struct drv_iommu *iommu, uint64_t reg, uint64_t len, int *fd, uint64_t *fd_off)
+{
+	struct rig *r = opaque;
+
+	assert_true(iommu->ops && len);
+	*fd = r->pages_fd;
+	*fd_off = reg;
+	return 0;
+}
+
 static inline int rig_resolve(void *opaque, int fd, struct iommufd_file **out)
 {
 	struct rig *r = opaque;
@@ -188,6 +202,8 @@ static inline void rig_log(void *opaque, const char *line)
 {
 	struct rig *r = opaque;
 
+	if (r->quiet)
+		return;
 	r->nlog++;
 	strncpy(r->log, line, sizeof(r->log) - 1);
 }
@@ -210,6 +226,8 @@ static inline struct rig *rig_new_msi(bool with_msi)
 				     .nresv = 1};
 	pthread_mutex_init(&r->unit.lock, NULL);
 	r->with_msi = with_msi;
+	r->pages_fd = memfd_create("registers", MFD_CLOEXEC);
+	assert_true(r->pages_fd >= 0 && ftruncate(r->pages_fd, 0x100000) == 0);
 	assert_int_equal(host_create(&(struct host_cfg){.mem = &r->mem,
 							.tr = r->tr,
 							.resolve_iommufd = rig_resolve,
@@ -219,6 +237,7 @@ static inline struct rig *rig_new_msi(bool with_msi)
 							.queue_fd_abort = rig_fault_fd_abort,
 							.queue_ready = rig_fault_ready,
 							.settle = rig_settle,
+							.unit_pages = rig_unit_pages,
 							.opaque = r},
 				     &r->host),
 			 0);
@@ -275,6 +294,7 @@ static inline void rig_free(struct rig *r)
 		dev_destroy(r->fn[i]);
 	}
 	pthread_mutex_destroy(&r->unit.lock);
+	close(r->pages_fd);
 	nb_trace_free(r->tr);
 	mem_fini(&r->mem);
 	free(r);
