@@ -185,7 +185,7 @@ static uint64_t put_cd(struct rig *r, uint64_t at, uint64_t asid)
 
 	rig_map(r, root, RIG_VA, page | S1_RW, 0);
 	w64(r, at + 8, root);
-	w64(r, at, (CD0 & ~B(63, 48)) | asid << 48);
+	w64(r, at, (CD0 & ~BITS(63, 48)) | asid << 48);
 	return page;
 }
 
