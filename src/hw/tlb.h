@@ -98,24 +98,26 @@ static inline void hw_bucket_erase(struct hw_bucket *b, unsigned int way)
 	hw_bucket_put(b, way, 0, 0);
 }
 
-/* Where to put the key: its own place, a free one, or in turn. *victim: the key that goes for it, or 0. */
-static inline unsigned int hw_bucket_way(struct hw_bucket *b, uint64_t key, uint64_t *victim)
+/* Where the key is, or else a free place; HW_WAYS: neither. */
+static inline unsigned int hw_bucket_way(const struct hw_bucket *b, uint64_t key)
 {
 	uint64_t k[HW_WAYS];
 	unsigned int way;
 
-	*victim = 0;
 	for (way = 0; way < HW_WAYS; way++)
 		k[way] = atomic_load_explicit(&b->key[way], memory_order_relaxed);
 	way = k[0] == key ? 0 : k[1] == key ? 1 : k[2] == key ? 2 : HW_WAYS;
-	if (likely(way == HW_WAYS)) {
+	if (likely(way == HW_WAYS))
 		way = !k[0] ? 0 : !k[1] ? 1 : !k[2] ? 2 : HW_WAYS;
-		if (way == HW_WAYS) {
-			way = b->hand;
-			b->hand = way == HW_WAYS - 1 ? 0 : way + 1;
-			*victim = k[way];
-		}
-	}
+	return way;
+}
+
+/* Of a full bucket: whose turn it is to go. */
+static inline unsigned int hw_bucket_turn(struct hw_bucket *b)
+{
+	unsigned int way = b->hand;
+
+	b->hand = way == HW_WAYS - 1 ? 0 : way + 1;
 	return way;
 }
 

@@ -300,9 +300,12 @@ void smmu_tlb_fill(struct smmu_tlb *t, uint64_t seq, const struct smmu_fill *f, 
 
 			if (unlikely(word >> 16 != f->key >> 48 || word >> 16 == 0))
 				continue;
-			way = hw_bucket_way(f->bucket, f->key, &victim);
-			if (victim)
+			way = hw_bucket_way(f->bucket, f->key);
+			if (way == HW_WAYS) {
+				way = hw_bucket_turn(f->bucket);
+				victim = atomic_load_explicit(&f->bucket->key[way], memory_order_relaxed);
 				NB_TRACE(t->tr, hw_tlb_evict, victim >> 48, victim & (BIT(48) - 1));
+			}
 			hw_bucket_put(f->bucket, way, f->key, f->val);
 			if (unlikely(f->split > f->tag->split))
 				f->tag->split = f->split;

@@ -108,12 +108,8 @@ static bool decode_ctx(struct vtd *v, const uint64_t q[2], struct vtd_dev *d, st
 	memset(p, 0, sizeof(*p));
 	p->kind = tt == VTD_TT_PASS_THROUGH ? VTD_K_PT : VTD_K_SS;
 	p->ss_levels = (uint8_t)(aw + 2);
-	p->gpa_bits = p->in_bits = gpa_width(v, aw);
-	if (p->kind == VTD_K_PT) {
-		uint8_t w = (uint8_t)(30 + 9 * aw);
-
-		p->in_bits = w < v->caps.haw ? w : v->caps.haw;
-	}
+	p->gpa_bits = gpa_width(v, aw);
+	p->in_bits = p->kind == VTD_K_PT ? v->caps.haw : p->gpa_bits; /* 3.9, LGN.1 */
 	p->legacy = true;
 	p->fpd = d->fpd;
 	p->did = (uint16_t)FIELD_GET(VTD_CTX_1_DID, q[1]);
@@ -375,7 +371,7 @@ static const struct vtd_dev *dev_publish(struct vtd *v, struct vtd_slot *slot, c
 
 	if (copy) {
 		*copy = *d;
-		vtd_spin_lock(&v->tlb.lock);
+		hw_spin_lock(&v->tlb.lock);
 		if (atomic_load_explicit(&v->tlb.inv_seq, memory_order_relaxed) == seq) {
 			old = atomic_load_explicit(&slot->dev, memory_order_relaxed);
 			if (!old) {
@@ -388,7 +384,7 @@ static const struct vtd_dev *dev_publish(struct vtd *v, struct vtd_slot *slot, c
 				copy = NULL;
 			}
 		}
-		vtd_spin_unlock(&v->tlb.lock);
+		hw_spin_unlock(&v->tlb.lock);
 	}
 	nb_free(copy);
 	nb_free(sd);
@@ -403,7 +399,7 @@ static const struct vtd_proc *proc_publish(struct vtd *v, const struct vtd_proc 
 
 	if (copy) {
 		*copy = *p;
-		vtd_spin_lock(&v->tlb.lock);
+		hw_spin_lock(&v->tlb.lock);
 		if (atomic_load_explicit(&v->tlb.inv_seq, memory_order_relaxed) == seq && v->npc < VTD_PC_MAX) {
 			old = pc_find(v, p->rid, p->pasid);
 			if (!old) {
@@ -420,7 +416,7 @@ static const struct vtd_proc *proc_publish(struct vtd *v, const struct vtd_proc 
 		} else if (v->npc >= VTD_PC_MAX) {
 			v->tlb.want_reset = true;
 		}
-		vtd_spin_unlock(&v->tlb.lock);
+		hw_spin_unlock(&v->tlb.lock);
 	}
 	nb_free(copy);
 	nb_free(sd);
@@ -433,11 +429,11 @@ static void fast_publish(struct vtd *v, struct vtd_slot *slot, const struct vtd_
 {
 	if (!slot)
 		return;
-	vtd_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	if (atomic_load_explicit(&slot->dev, memory_order_relaxed) == d && pc_find(v, p->rid, p->pasid) == p &&
 	    d->rid_pasid == p->pasid && d->rid_priv == p->priv_rid)
 		atomic_store_explicit(&slot->fast, (struct vtd_proc *)(uintptr_t)p, memory_order_release);
-	vtd_spin_unlock(&v->tlb.lock);
+	hw_spin_unlock(&v->tlb.lock);
 }
 
 /* Faults of a request before its entries are looked at: the mode, RTA in 7.1.3. */

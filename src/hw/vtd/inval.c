@@ -23,7 +23,7 @@ static void begin_locked(struct vtd *v)
 static void end_unlock(struct vtd *v)
 {
 	atomic_fetch_add_explicit(&v->tlb.inv_seq, 1, memory_order_acq_rel);
-	vtd_spin_unlock(&v->tlb.lock);
+	hw_spin_unlock(&v->tlb.lock);
 }
 
 static void dev_drop_locked(struct vtd *v, struct vtd_slot *slot)
@@ -46,7 +46,7 @@ void vtd_cc_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint16_t sid
 	unsigned int bus, fn;
 
 	did &= (uint16_t)nb_low_mask(v->caps.nd_lg2);
-	vtd_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	for (bus = 0; bus < 256; bus++) {
 		struct vtd_bus *b = atomic_load_explicit(&v->bus[bus], memory_order_acquire);
@@ -101,7 +101,7 @@ static void pc_drop_locked(struct vtd *v, unsigned int g, uint16_t did, uint32_t
 
 void vtd_pc_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint32_t pasid)
 {
-	vtd_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	pc_drop_locked(v, g, did, pasid);
 	end_unlock(v);
@@ -137,7 +137,7 @@ void vtd_iotlb_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint64_t 
 	uint64_t first, last;
 	unsigned int i;
 
-	vtd_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	if (g == VTD_INV_IOTLB_GLOBAL) {
 		for (i = 0; i < VTD_DOM_HASH; i++)
@@ -173,7 +173,7 @@ void vtd_piotlb_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint32_t
 	uint64_t first, last, flip;
 
 	did &= (uint16_t)nb_low_mask(v->caps.nd_lg2);
-	vtd_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	tag = vtd_tag_find_locked(&v->tlb, did, pasid);
 	if (g == VTD_INV_PIOTLB_PASID) {
@@ -233,14 +233,14 @@ void vtd_sync(struct vtd *v)
 	struct vtd_proc *procs;
 	bool reset;
 
-	vtd_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	devs = v->dead_devs;
 	procs = v->dead_procs;
 	v->dead_devs = NULL;
 	v->dead_procs = NULL;
 	v->ndead = 0;
 	reset = v->tlb.want_reset;
-	vtd_spin_unlock(&v->tlb.lock);
+	hw_spin_unlock(&v->tlb.lock);
 	nb_rcu_synchronize();
 	free_dead(devs, procs);
 	if (reset)
@@ -268,7 +268,7 @@ void vtd_invalidate_all(struct vtd *v)
 	struct vtd_dev *devs;
 	struct vtd_proc *procs;
 
-	vtd_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	config_drop_locked(v);
 	vtd_tlb_forget_locked(&v->tlb, &doms, &tags);
@@ -294,7 +294,7 @@ void vtd_invalidate_all(struct vtd *v)
 		nb_free(tags);
 		tags = next;
 	}
-	vtd_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	config_drop_locked(v); /* what was cached meanwhile has no tags */
 	vtd_tlb_restart_locked(&v->tlb);

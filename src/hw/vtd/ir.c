@@ -41,7 +41,7 @@ struct slot {
 
 struct vtd_iec {
 	_Atomic uint64_t seq; /* invalidations; written under the lock */
-	struct vtd_spin lock; /* slots */
+	struct hw_spin lock; /* slots */
 	struct slot slot[IEC_SLOTS];
 };
 
@@ -85,10 +85,10 @@ static void slot_put_locked(struct slot *s, uint32_t key, uint64_t e0, uint64_t 
 
 static void iec_fill(struct vtd_iec *c, uint32_t index, const uint64_t e[2], uint64_t seq)
 {
-	vtd_spin_lock(&c->lock);
+	hw_spin_lock(&c->lock);
 	if (atomic_load_explicit(&c->seq, memory_order_relaxed) == seq)
 		slot_put_locked(&c->slot[index % IEC_SLOTS], index + 1, e[0], e[1]);
-	vtd_spin_unlock(&c->lock);
+	hw_spin_unlock(&c->lock);
 }
 
 static void slot_drop_locked(struct slot *s, uint32_t first, uint32_t last)
@@ -104,7 +104,7 @@ void vtd_iec_invalidate(struct vtd *v, uint32_t first, uint32_t last)
 	struct vtd_iec *c = v->iec;
 	uint32_t i;
 
-	vtd_spin_lock(&c->lock);
+	hw_spin_lock(&c->lock);
 	/* Release: who reads the new count reads the table at least as new as this invalidation. */
 	atomic_fetch_add_explicit(&c->seq, 1, memory_order_acq_rel);
 	if (last - first >= IEC_SLOTS) {
@@ -115,7 +115,7 @@ void vtd_iec_invalidate(struct vtd *v, uint32_t first, uint32_t last)
 			slot_drop_locked(&c->slot[i % IEC_SLOTS], first, last);
 	}
 	atomic_fetch_add_explicit(&c->seq, 1, memory_order_acq_rel);
-	vtd_spin_unlock(&c->lock);
+	hw_spin_unlock(&c->lock);
 }
 
 /* ---- entries, 9.9 ---- */

@@ -166,20 +166,18 @@ void vtd_tlb_forget_locked(struct vtd_tlb *t, struct vtd_dom **doms, struct vtd_
 	t->want_reset = true; /* no new tags: a reader may still use an old id that would be given again */
 }
 
-static void bucket_erase(struct vtd_bucket *b, unsigned int way);
-
 void vtd_tlb_restart_locked(struct vtd_tlb *t)
 {
 	size_t i, n = ((size_t)1 << VTD_TLB_LG2) + ((size_t)1 << VTD_PSC_LG2);
 	unsigned int way;
 
 	for (i = 0; i < n; i++) {
-		struct vtd_bucket *b = i < (size_t)1 << VTD_TLB_LG2 ? &t->leaf[i] :
+		struct hw_bucket *b = i < (size_t)1 << VTD_TLB_LG2 ? &t->leaf[i] :
 									&t->psc[i - ((size_t)1 << VTD_TLB_LG2)];
 
-		for (way = 0; way < VTD_WAYS; way++)
+		for (way = 0; way < HW_WAYS; way++)
 			if (atomic_load_explicit(&b->key[way], memory_order_relaxed))
-				bucket_erase(b, way);
+				hw_bucket_erase(b, way);
 	}
 	t->next_id = 1;
 	t->want_reset = false;
@@ -187,47 +185,25 @@ void vtd_tlb_restart_locked(struct vtd_tlb *t)
 
 /* ---- entries ---- */
 
-/* Count odd before, even after; the pair's own stores are releases so that they cannot be seen before it is odd. */
-static inline void bucket_put(struct vtd_bucket *b, unsigned int way, uint64_t key, uint64_t val)
-{
-	uint32_t s = atomic_load_explicit(&b->seq, memory_order_relaxed);
-
-	atomic_store_explicit(&b->seq, s + 1, memory_order_relaxed);
-	atomic_store_explicit(&b->key[way], key, memory_order_release);
-	atomic_store_explicit(&b->val[way], val, memory_order_release);
-	atomic_store_explicit(&b->seq, s + 2, memory_order_release);
-}
-
-static void bucket_erase(struct vtd_bucket *b, unsigned int way)
-{
-	bucket_put(b, way, 0, 0);
-}
-
 static inline void put(struct vtd_tlb *t, const struct vtd_fill *f)
 {
-	struct vtd_bucket *b = f->bucket;
-	uint64_t k[VTD_WAYS], key = f->key;
-	unsigned int way;
+	struct hw_bucket *b = f->bucket;
+	unsigned int way = hw_bucket_way(b, f->key);
+	uint64_t victim;
 
-	for (way = 0; way < VTD_WAYS; way++)
-		k[way] = atomic_load_explicit(&b->key[way], memory_order_relaxed);
-	way = k[0] == key ? 0 : k[1] == key ? 1 : k[2] == key ? 2 : VTD_WAYS;
-	if (likely(way == VTD_WAYS)) {
-		way = !k[0] ? 0 : !k[1] ? 1 : !k[2] ? 2 : VTD_WAYS;
-		if (way == VTD_WAYS) {
-			way = b->hand;
-			b->hand = way == VTD_WAYS - 1 ? 0 : way + 1;
-			NB_TRACE(t->tr, hw_tlb_evict, k[way] >> 48, k[way] & (BIT(48) - 1));
-		}
+	if (way == HW_WAYS) {
+		way = hw_bucket_turn(b);
+		victim = atomic_load_explicit(&b->key[way], memory_order_relaxed);
+		NB_TRACE(t->tr, hw_tlb_evict, victim >> 48, victim & (BIT(48) - 1));
 	}
-	bucket_put(b, way, key, f->val);
+	hw_bucket_put(b, way, f->key, f->val);
 }
 
 void vtd_tlb_fill(struct vtd_tlb *t, uint64_t seq, const struct vtd_fill *f, unsigned int n)
 {
 	unsigned int i, spins = 0;
 
-	while (!vtd_spin_try(&t->lock)) {
+	while (!hw_spin_try(&t->lock)) {
 		if (++spins > 200)
 			return; /* caching is never owed */
 		nb_cpu_relax();
@@ -244,7 +220,7 @@ void vtd_tlb_fill(struct vtd_tlb *t, uint64_t seq, const struct vtd_fill *f, uns
 				atomic_store_explicit(f->word, word | bit, memory_order_release);
 		}
 	}
-	vtd_spin_unlock(&t->lock);
+	hw_spin_unlock(&t->lock);
 }
 
 /* ---- invalidation ---- */
@@ -261,18 +237,18 @@ void vtd_tag_drop_psc_locked(struct vtd_tlb *t, struct vtd_tag *tag)
 		atomic_store_explicit(&tag->psc, new_id(t) << 8, memory_order_release);
 }
 
-static void erase_key(struct vtd_bucket *table, unsigned int lg2, uint64_t key)
+static void erase_key(struct hw_bucket *table, unsigned int lg2, uint64_t key)
 {
-	struct vtd_bucket *b = vtd_bucket(table, lg2, key);
+	struct hw_bucket *b = hw_bucket(table, lg2, key);
 	unsigned int way;
 
-	for (way = 0; way < VTD_WAYS; way++)
+	for (way = 0; way < HW_WAYS; way++)
 		if (atomic_load_explicit(&b->key[way], memory_order_relaxed) == key)
-			bucket_erase(b, way);
+			hw_bucket_erase(b, way);
 }
 
 /* Keys lo..hi, which differ in their page number only. */
-static void erase_range(struct vtd_bucket *table, unsigned int lg2, uint64_t lo, uint64_t hi)
+static void erase_range(struct hw_bucket *table, unsigned int lg2, uint64_t lo, uint64_t hi)
 {
 	size_t i;
 	unsigned int way;
@@ -285,11 +261,11 @@ static void erase_range(struct vtd_bucket *table, unsigned int lg2, uint64_t lo,
 		}
 	}
 	for (i = 0; i < (size_t)1 << lg2; i++) {
-		for (way = 0; way < VTD_WAYS; way++) {
+		for (way = 0; way < HW_WAYS; way++) {
 			uint64_t k = atomic_load_explicit(&table[i].key[way], memory_order_relaxed);
 
 			if (k >= lo && k <= hi)
-				bucket_erase(&table[i], way);
+				hw_bucket_erase(&table[i], way);
 		}
 	}
 }

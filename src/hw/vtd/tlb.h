@@ -7,9 +7,8 @@
  * tag has two 16-bit *ids*, one under which its IOTLB entries lie, one for its paging-structure entries. To invalidate all
  * of a tag it gets a new id: its entries are then never found again and are overwritten in time.
  *
- * Two hash tables of 64-byte buckets, three (key, value) pairs each. Readers take no lock: a sequence count
- * per bucket tells a reader that it looked at a half-written pair, which is then a miss. Writers hold `lock`, which
- * nobody keeps while blocking, and a filler gives up rather than wait long.
+ * Two hash tables of hw/tlb.h's buckets, of which readers take no lock; a filler that finds the lock taken gives up rather than
+ * wait long.
  *
  * A fill that races with an invalidation: the filler reads `inv_seq` before it reads any table of the guest and
  * its entry is dropped if the count has moved when it holds the lock.
@@ -17,40 +16,13 @@
 #ifndef NB_HW_VTD_TLB_H
 #define NB_HW_VTD_TLB_H
 
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bits.h"
-#include "base/cpu.h"
 #include "base/trace.h"
-
-/* ---- lock: spins, then yields; held for microseconds, never across anything that blocks ---- */
-
-struct vtd_spin {
-	atomic_flag held;
-};
-
-static inline bool vtd_spin_try(struct vtd_spin *s)
-{
-	return !atomic_flag_test_and_set_explicit(&s->held, memory_order_acquire);
-}
-static inline void vtd_spin_lock(struct vtd_spin *s)
-{
-	unsigned int n = 0;
-
-	while (!vtd_spin_try(s)) {
-		if (++n < 100)
-			nb_cpu_relax();
-		else
-			sched_yield();
-	}
-}
-static inline void vtd_spin_unlock(struct vtd_spin *s)
-{
-	atomic_flag_clear_explicit(&s->held, memory_order_release);
-}
+#include "hw/tlb.h"
 
 /* ---- values: an output page and what is allowed there ---- */
 
@@ -120,14 +92,6 @@ struct vtd_dom {
 
 /* ---- tables ---- */
 
-#define VTD_WAYS 3
-struct vtd_bucket {
-	_Atomic uint32_t seq; /* odd: being written */
-	uint32_t hand;	      /* next victim; under the lock */
-	_Atomic uint64_t key[VTD_WAYS], val[VTD_WAYS];
-} __attribute__((aligned(64)));
-_Static_assert(sizeof(struct vtd_bucket) == 64, "one cache line");
-
 #define VTD_TLB_LG2 13 /* buckets */
 #define VTD_PSC_LG2 10
 #define VTD_TAG_HASH 1024
@@ -136,12 +100,12 @@ _Static_assert(sizeof(struct vtd_bucket) == 64, "one cache line");
 
 struct vtd_fill {
 	uint64_t key, val;
-	struct vtd_bucket *bucket;
+	struct hw_bucket *bucket;
 	_Atomic uint32_t *word; /* the tag's */
 };
 
 struct vtd_tlb {
-	struct vtd_bucket *leaf, *psc;
+	struct hw_bucket *leaf, *psc;
 	_Atomic uint64_t inv_seq; /* invalidations so far; written under the lock */
 	/* the rest under the lock */
 	uint32_t next_id;
@@ -152,7 +116,7 @@ struct vtd_tlb {
 	struct vtd_tag none;	  /* caches nothing: out of memory or tags */
 	struct vtd_dom none_dom;
 	struct nb_trace *tr;
-	struct vtd_spin lock __attribute__((aligned(64)));
+	struct hw_spin lock __attribute__((aligned(64)));
 };
 
 int vtd_tlb_init(struct vtd_tlb *t, struct nb_trace *tr); /* 0 or -ENOMEM */
@@ -184,48 +148,21 @@ void vtd_tag_psc_range_locked(struct vtd_tlb *t, struct vtd_tag *tag, uint64_t f
 void vtd_tlb_forget_locked(struct vtd_tlb *t, struct vtd_dom **doms, struct vtd_tag **tags);
 void vtd_tlb_restart_locked(struct vtd_tlb *t);
 
-static inline struct vtd_bucket *vtd_bucket(struct vtd_bucket *b, unsigned int lg2, uint64_t key)
-{
-	return &b[(key * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - lg2)];
-}
-
-/*
- * Acquire loads keep the order count, key, value, count without a fence; the writer's release stores are
- * their pairs (tlb.c, bucket_put()).
- */
-static inline __attribute__((always_inline)) bool vtd_probe(struct vtd_bucket *table, unsigned int lg2, uint64_t key, uint64_t *val)
-{
-	struct vtd_bucket *b = vtd_bucket(table, lg2, key);
-	uint32_t s = atomic_load_explicit(&b->seq, memory_order_acquire);
-	uint64_t k0 = atomic_load_explicit(&b->key[0], memory_order_acquire);
-	uint64_t k1 = atomic_load_explicit(&b->key[1], memory_order_acquire);
-	uint64_t k2 = atomic_load_explicit(&b->key[2], memory_order_acquire);
-	unsigned int way = k0 == key ? 0 : k1 == key ? 1 : 2;
-	uint64_t v = atomic_load_explicit(&b->val[way], memory_order_acquire);
-
-	if ((k0 != key) & (k1 != key) & (k2 != key))
-		return false;
-	if (unlikely((s & 1) != 0 || atomic_load_explicit(&b->seq, memory_order_relaxed) != s))
-		return false;
-	*val = v;
-	return true;
-}
-
 /* `word` is the tag's leaf word. True: *val, *lg2 of its size. */
 static inline __attribute__((always_inline)) bool vtd_tlb_probe(struct vtd_tlb *t, uint32_t word, uint64_t addr, uint64_t *val, unsigned int *lg2)
 {
 	uint64_t vpn = vtd_vpn(addr);
 	uint32_t id = word >> 8;
 
-	if ((word & 1) && vtd_probe(t->leaf, VTD_TLB_LG2, vtd_key(id, VTD_SZ_4K, vpn), val)) {
+	if ((word & 1) && hw_probe(t->leaf, VTD_TLB_LG2, vtd_key(id, VTD_SZ_4K, vpn), val)) {
 		*lg2 = 12;
 		return true;
 	}
-	if ((word & 2) && vtd_probe(t->leaf, VTD_TLB_LG2, vtd_key(id, VTD_SZ_2M, vpn >> 9), val)) {
+	if ((word & 2) && hw_probe(t->leaf, VTD_TLB_LG2, vtd_key(id, VTD_SZ_2M, vpn >> 9), val)) {
 		*lg2 = 21;
 		return true;
 	}
-	if ((word & 4) && vtd_probe(t->leaf, VTD_TLB_LG2, vtd_key(id, VTD_SZ_1G, vpn >> 18), val)) {
+	if ((word & 4) && hw_probe(t->leaf, VTD_TLB_LG2, vtd_key(id, VTD_SZ_1G, vpn >> 18), val)) {
 		*lg2 = 30;
 		return true;
 	}
@@ -244,7 +181,7 @@ static inline unsigned int vtd_psc_probe(struct vtd_tlb *t, uint32_t word, uint6
 		unsigned int s = level - VTD_PSC_FIRST;
 
 		if ((word >> s & 1) &&
-		    vtd_probe(t->psc, VTD_PSC_LG2, vtd_key(word >> 8, s, vpn >> (9 * (s + 1))), val))
+		    hw_probe(t->psc, VTD_PSC_LG2, vtd_key(word >> 8, s, vpn >> (9 * (s + 1))), val))
 			return level;
 	}
 	return 0;

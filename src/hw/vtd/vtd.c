@@ -292,7 +292,7 @@ static void translate(struct hw_iommu *hw, const struct hw_request *req, struct 
 		uint32_t word = atomic_load_explicit(&p->tag->leaf, memory_order_acquire);
 		uint64_t key = vtd_key(word >> 8, VTD_SZ_4K, vtd_vpn(req->addr));
 
-		if (likely((word & 1) && vtd_probe(v->tlb.leaf, VTD_TLB_LG2, key, &val) &&
+		if (likely((word & 1) && hw_probe(v->tlb.leaf, VTD_TLB_LG2, key, &val) &&
 			   !(access & ~val & (HW_READ | HW_WRITE)) && counted(hw->tr, NB_EV_hw_tlb_hit))) {
 			res->kind = HW_OK;
 			res->lg2 = 12;

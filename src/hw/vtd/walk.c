@@ -78,8 +78,8 @@ INLINE void enter(struct walk *w, struct vtd_tag *tag, bool psc, uint32_t word, 
 	f->key = vtd_key(word >> 8, size, page);
 	f->val = val;
 	f->word = psc ? &tag->psc : &tag->leaf;
-	f->bucket = psc ? vtd_bucket(w->v->tlb.psc, VTD_PSC_LG2, f->key) :
-			  vtd_bucket(w->v->tlb.leaf, VTD_TLB_LG2, f->key);
+	f->bucket = psc ? hw_bucket(w->v->tlb.psc, VTD_PSC_LG2, f->key) :
+			  hw_bucket(w->v->tlb.leaf, VTD_TLB_LG2, f->key);
 	__builtin_prefetch(f->bucket, 1);
 }
 
