@@ -88,7 +88,10 @@ NB_API int nb_host_poll_fd(struct nb_host *host, int fd);
 /* A function's regions, as pread(2), pwrite(2) and mmap(2) on its descriptor. */
 NB_API ssize_t nb_host_pread(struct nb_host *host, int fd, void *buf, size_t len, uint64_t off);
 NB_API ssize_t nb_host_pwrite(struct nb_host *host, int fd, const void *buf, size_t len, uint64_t off);
-/* The mapping is an ordinary one of the process: munmap(2) ends it. Null on failure, with the negative errno in *err. */
+/*
+ * The mapping is an ordinary one of the process: munmap(2) ends it. Null on failure, with the negative errno in *err. Also pages that a vIOMMU
+ * offers, on "/dev/iommu": nb_host_revoke() says that they go, and until then the vIOMMU is in use.
+ */
 NB_API void *nb_host_mmap(struct nb_host *host, void *addr, size_t len, int prot, int flags, int fd, uint64_t off,
 			  int *err);
 

@@ -203,6 +203,11 @@ struct hw_ops {
 	 * Units whose walks do not snoop: the CPU's copy of [pa, pa + len) went to memory. Until then they see what was there.
 	 */
 	void (*written_back)(struct hw_iommu *hw, hpa_t pa, size_t len);
+	/*
+	 * Registers [off, off + len), whole pages, that a kernel gives to a guest: memory to map, as a descriptor (the model's) and an offset in
+	 * it. Nothing tells the model when they are accessed there. -EINVAL: they are others.
+	 */
+	int (*register_memory)(struct hw_iommu *hw, uint64_t off, uint64_t len, int *fd, uint64_t *fd_off);
 };
 
 /* First member of every model's structure. */

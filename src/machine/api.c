@@ -379,6 +379,7 @@ ssize_t nb_host_write(struct nb_host *h, int fd, const void *buf, size_t len)
 void *nb_host_mmap(struct nb_host *h, void *addr, size_t len, int prot, int flags, int fd, uint64_t off, int *err)
 {
 	struct open_file *f = file_get(h, fd);
+	struct iommufd_mapping *mapping = NULL;
 	uint64_t real_off;
 	void *p = NULL;
 	int real, r = -EINVAL;
@@ -389,6 +390,8 @@ void *nb_host_mmap(struct nb_host *h, void *addr, size_t len, int prot, int flag
 	}
 	if (f->kind == VFIO)
 		r = vfio_mmap(f->vfio, off, len, prot, flags, &real, &real_off);
+	else if (f->kind == IOMMUFD)
+		r = iommufd_mmap(f->iommufd, off, nb_align_down(len + 4095, 4096), prot, flags, &real, &real_off, &mapping);
 	if (!r) {
 		p = mmap(addr, len, prot, flags, real, (off_t)real_off);
 		if (p == MAP_FAILED) {
@@ -396,6 +399,8 @@ void *nb_host_mmap(struct nb_host *h, void *addr, size_t len, int prot, int flag
 			r = -errno;
 		}
 	}
+	if (mapping)
+		iommufd_mapped(mapping, (uintptr_t)p);
 	file_put(h, f);
 	if (!p)
 		*err = r;

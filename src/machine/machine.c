@@ -52,6 +52,20 @@ static void queue_ready(void *opaque, struct queue_file *f, bool ready)
 	m->cfg.queue_ready(m->cfg.opaque, f, ready);
 }
 
+static int unit_pages(void *opaque, struct drv_iommu *iommu, uint64_t reg, uint64_t len, int *fd, uint64_t *fd_off)
+{
+	struct machine *m = opaque;
+	uint32_t i;
+
+	for (i = 0; i < m->desc.niommus; i++) {
+		struct hw_iommu *hw = m->unit[i].hw;
+
+		if (atomic_load_explicit(&m->unit[i].drv, memory_order_relaxed) == iommu && hw->ops->register_memory)
+			return hw->ops->register_memory(hw, reg, len, fd, fd_off);
+	}
+	return -EOPNOTSUPP;
+}
+
 static void host_log(void *opaque, const char *line)
 {
 	struct machine *m = opaque;
@@ -71,6 +85,7 @@ static int host_make(struct machine *m)
 		.queue_fd = m->cfg.queue_fd ? queue_fd : NULL,
 		.queue_fd_abort = m->cfg.queue_fd_abort ? queue_fd_abort : NULL,
 		.queue_ready = m->cfg.queue_ready ? queue_ready : NULL,
+		.unit_pages = unit_pages,
 		.settle = wires_settle,
 		.log = m->cfg.log ? host_log : NULL,
 	};

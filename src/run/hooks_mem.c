@@ -52,6 +52,7 @@ static void *pass_mmap(void *addr, size_t len, int prot, int flags, int fd, off_
 HOOK(void *, mmap, (void *addr, size_t len, int prot, int flags, int fd, off_t off))
 {
 	struct run_file *f = NULL;
+	struct iommufd_mapping *mapping = NULL;
 	int map_fd, err, saved = errno;
 	uint64_t map_off;
 	void *p;
@@ -59,7 +60,7 @@ HOOK(void *, mmap, (void *addr, size_t len, int prot, int flags, int fd, off_t o
 	if (!(flags & MAP_ANONYMOUS) && fdtable_busy() && run_self.depth == 0 && fd_mark_get(fd) < FD_FOREIGN)
 		f = file_get(fd);
 	if (f) {
-		err = off < 0 ? -EINVAL : vhost_mmap(f, fd, (uint64_t)off, len, prot, flags, &map_fd, &map_off);
+		err = off < 0 ? -EINVAL : vhost_mmap(f, fd, (uint64_t)off, len, prot, flags, &map_fd, &map_off, &mapping);
 		if (err) {
 			file_put(f);
 			sys_ret(err);
@@ -73,6 +74,8 @@ HOOK(void *, mmap, (void *addr, size_t len, int prot, int flags, int fd, off_t o
 	errno = saved;
 	p = pass_mmap(addr, len, prot, flags, fd, off);
 	saved = errno;
+	if (mapping)
+		vhost_mapped(mapping, p == MAP_FAILED ? NULL : p);
 	if (f)
 		file_put(f);
 	errno = saved;

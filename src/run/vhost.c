@@ -524,19 +524,30 @@ ssize_t vhost_pwrite(struct run_file *f, int fd, const void *buf, size_t len, ui
 }
 
 int vhost_mmap(struct run_file *f, int fd, uint64_t off, size_t len, int prot, int flags, int *map_fd,
-	       uint64_t *map_off)
+	       uint64_t *map_off, struct iommufd_mapping **m)
 {
 	void *obj;
 	int err = file_use(f, fd, &obj);
 
+	*m = NULL;
 	if (err)
 		return err;
-	if (f->kind != NODE_VFIO)
-		return f->kind == NODE_IOMMU ? -ENXIO : -ENODEV; /* no such page of a vIOMMU; not a file that maps */
+	if (f->kind == NODE_QUEUE)
+		return -ENODEV; /* not a file that maps */
 	vhost_enter();
-	err = vfio_mmap(obj, off, len, prot, flags, map_fd, map_off);
+	if (f->kind == NODE_VFIO)
+		err = vfio_mmap(obj, off, len, prot, flags, map_fd, map_off);
+	else /* of a length as the kernel would make it */
+		err = iommufd_mmap(obj, off, (len + 4095) & ~(size_t)4095, prot, flags, map_fd, map_off, m);
 	vhost_leave();
 	return err;
+}
+
+void vhost_mapped(struct iommufd_mapping *m, const void *va)
+{
+	vhost_enter();
+	iommufd_mapped(m, (uintptr_t)va);
+	vhost_leave();
 }
 
 /*

@@ -17,6 +17,7 @@
 #include "run/fdtable.h"
 #include "run/signals.h"
 
+struct iommufd_mapping;
 struct machine;
 struct nb_diag;
 
@@ -47,8 +48,10 @@ void vhost_init(void);
 long vhost_ioctl(struct run_file *f, int fd, unsigned int cmd, uint64_t arg);
 ssize_t vhost_pread(struct run_file *f, int fd, void *buf, size_t len, uint64_t off);
 ssize_t vhost_pwrite(struct run_file *f, int fd, const void *buf, size_t len, uint64_t off);
+/* What to map. *m, unless null: vhost_mapped() wants to know where it was mapped; null: it was not. */
 int vhost_mmap(struct run_file *f, int fd, uint64_t off, size_t len, int prot, int flags, int *map_fd,
-	       uint64_t *map_off);
+	       uint64_t *map_off, struct iommufd_mapping **m);
+void vhost_mapped(struct iommufd_mapping *m, const void *va);
 
 /* Memory [va, va + len) is about to go or to be replaced. Nearly free while there is no machine. */
 void vhost_revoke_slow(uint64_t va, uint64_t len);

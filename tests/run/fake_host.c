@@ -23,6 +23,8 @@ struct machine {
 	uint64_t watch, revokes;
 	bool dead;
 	unsigned int nopen;
+	unsigned int nmapped;
+	uint64_t mapped; /* the last one */
 	int bar_fd[FAKE_DEVICES];
 	bool bound[FAKE_DEVICES];
 	uint8_t regs[FAKE_DEVICES][FAKE_BAR_SIZE];
@@ -37,6 +39,10 @@ struct queue_file {
 	struct machine *m;
 	char data[64];
 	size_t len;
+};
+
+struct iommufd_mapping {
+	struct machine *m;
 };
 
 struct vfio_file {
@@ -100,6 +106,10 @@ void host_revoke(struct host *h, uint64_t va, uint64_t len)
 	m->revokes++;
 	if (m->watch && m->watch >= va && m->watch - va < len)
 		m->dead = true;
+	if (m->mapped && m->mapped >= va && m->mapped - va < len) {
+		m->nmapped--;
+		m->mapped = 0;
+	}
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -224,7 +234,37 @@ long iommufd_ioctl(struct iommufd_file *f, unsigned int cmd, uint64_t uarg)
 	}
 	if (cmd == FAKE_DEAD)
 		return f->m->dead;
+	if (cmd == FAKE_MAPPED)
+		return f->m->nmapped;
 	return common(f->m, &f->value, cmd, uarg);
+}
+
+/* One at a time is remembered. */
+int iommufd_mmap(struct iommufd_file *f, uint64_t off, size_t len, int prot, int flags, int *fd, uint64_t *fd_off,
+		 struct iommufd_mapping **out)
+{
+	(void)prot;
+	if (off != FAKE_PAGES || len != 0x2000 || !(flags & MAP_SHARED))
+		return -ENXIO;
+	*out = nb_zalloc(sizeof(**out));
+	if (!*out)
+		return -ENOMEM;
+	(*out)->m = f->m;
+	f->m->nmapped++;
+	*fd = f->m->bar_fd[0];
+	*fd_off = 0x1000;
+	return 0;
+}
+
+void iommufd_mapped(struct iommufd_mapping *m, uint64_t va)
+{
+	pthread_mutex_lock(&m->m->lock);
+	if (va)
+		m->m->mapped = va;
+	else
+		m->m->nmapped--;
+	pthread_mutex_unlock(&m->m->lock);
+	nb_free(m);
 }
 
 int vfio_open(struct host *h, unsigned int n, struct vfio_file **out)

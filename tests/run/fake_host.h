@@ -20,12 +20,14 @@ enum {
 	FAKE_REVOKED = 0x3be7,	/* any file: how often host_revoke() was called */
 	FAKE_FAULT = 0x3be9,	/* iommufd: a queue of the kind that arg says; its descriptor. It gives back what is written to it */
 	FAKE_ABORT = 0x3bea,	/* iommufd: the same, but the call fails in the end: -EFAULT */
+	FAKE_MAPPED = 0x3beb,	/* iommufd: how many of its mappings there are */
 	FAKE_BIND = 0x3b76,	/* vfio: as the real one */
 	FAKE_FILL = 0x3be8,	/* any file: allocate and free the argument's bytes, and map and unmap them */
 };
 
 #define FAKE_DEVICES  2
 #define FAKE_BAR_SIZE 0x4000u
+#define FAKE_PAGES	  0x1000u /* where the iommufd has two pages to map */
 #define FAKE_BAR0     UINT64_C(0)		/* registers: read back what was written */
 #define FAKE_BAR2     (UINT64_C(2) << 40)	/* memory that can be mapped */
 

@@ -113,6 +113,20 @@ static int receive_fd(int s)
 }
 
 /* A fork's child, and a process that never saw it made: refused, told why, and nothing blocks. Sockets stay sockets. */
+/* The other kind takes no writes: it is never ready for one. */
+static void event_queue(void)
+{
+	int iommu = open_iommu(), q = ioctl(iommu, FAKE_FAULT, 1);
+	struct pollfd p = {.fd = q, .events = POLLIN | POLLOUT | POLLPRI};
+	char a[8];
+
+	CHECK(q >= 0 && poll(&p, 1, 0) == 0);
+	CHECK(write(q, "ab", 2) == 2); /* the host's business: the fake one puts it into the queue */
+	CHECK(poll(&p, 1, 0) == 1 && p.revents == POLLIN);
+	CHECK(read(q, a, sizeof(a)) == 2 && poll(&p, 1, 0) == 0);
+	CHECK(close(q) == 0);
+}
+
 static void queue_of_another(void)
 {
 	int iommu = open_iommu(), q = open_queue(iommu), s[2], sent;
@@ -206,6 +220,6 @@ static void queue_own_numbers(void)
 }
 
 const struct prog_case fault_cases[] = {
-	{"queue", queue}, {"queue-of-another", queue_of_another}, {"queue-by-message", queue_by_message},
+	{"queue", queue}, {"event-queue", event_queue}, {"queue-of-another", queue_of_another}, {"queue-by-message", queue_by_message},
 	{"queue-daemon", queue_daemon}, {"queue-own-numbers", queue_own_numbers}, {0},
 };

@@ -231,6 +231,33 @@ static void bar_mapping(void)
 	CHECK(strcmp(twice + 0x1000, "still") == 0);
 }
 
+/* Pages of an iommufd: the host knows as long as they are mapped. */
+static void iommu_mapping(void)
+{
+	int iommu = open_iommu(), dev = open_device(0);
+	char *space = mmap(NULL, 0x8000, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *p, *bar;
+
+	CHECK(do_bind(dev, iommu) == 0);
+	CHECK(mmap(NULL, 0x1000, PROT_READ, MAP_SHARED, iommu, FAKE_PAGES) == MAP_FAILED && errno == ENXIO);
+	CHECK(mmap(NULL, 0x2000, PROT_READ, MAP_PRIVATE, iommu, FAKE_PAGES) == MAP_FAILED && errno == ENXIO);
+	CHECK(ioctl(iommu, FAKE_MAPPED) == 0);
+	/* The length is in whole pages by the time that the host sees it. */
+	p = mmap(NULL, 0x1001, PROT_READ | PROT_WRITE, MAP_SHARED, iommu, FAKE_PAGES);
+	CHECK(p != MAP_FAILED && ioctl(iommu, FAKE_MAPPED) == 1);
+	bar = mmap(NULL, 0x4000, PROT_READ, MAP_SHARED, dev, FAKE_BAR2);
+	strcpy(p, "page");
+	CHECK(strcmp(bar + 0x1000, "page") == 0);
+	CHECK(munmap(p, 0x2000) == 0 && ioctl(iommu, FAKE_MAPPED) == 0);
+	/* The system refuses what the host allowed: nothing is mapped. */
+	CHECK(mmap(space + 1, 0x2000, PROT_READ, MAP_SHARED | MAP_FIXED, iommu, FAKE_PAGES) == MAP_FAILED && errno == EINVAL);
+	CHECK(ioctl(iommu, FAKE_MAPPED) == 0);
+	/* Something else takes the place. */
+	p = mmap(space, 0x2000, PROT_READ, MAP_SHARED | MAP_FIXED, iommu, FAKE_PAGES);
+	CHECK(p == space && ioctl(iommu, FAKE_MAPPED) == 1);
+	CHECK(mmap(space, 0x8000, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == space);
+	CHECK(ioctl(iommu, FAKE_MAPPED) == 0);
+}
+
 /* What the library opened for itself is not the program's to close. */
 static void close_all(void)
 {
@@ -274,6 +301,7 @@ const struct prog_case fd_cases[] = {
 	{"transfers", transfers},
 	{"bind-errors", bind_errors},
 	{"bar-mapping", bar_mapping},
+	{"iommu-mapping", iommu_mapping},
 	{"close-all", close_all},
 	{"stdio", stdio},
 	{0},
