@@ -254,6 +254,12 @@ again:
 	return 0;
 }
 
+/* Stage 2 for a write to a stage 1 descriptor: seldom, and so not within the walk. */
+static __attribute__((noinline)) int s2_for_update(struct walk *w, uint64_t ipa, struct s2_out *o, bool obs)
+{
+	return obs ? s2_walk(w, ipa, HW_WRITE, SMMU_CLASS_TT, o, true) : s2_walk(w, ipa, HW_WRITE, SMMU_CLASS_TT, o, false);
+}
+
 /* The stage 2 of a page: its translations are kept under the VMID. Those of tables are not, walk caches hold the outcome. */
 INLINE int ipa_to_pa(struct walk *w, uint64_t ipa, unsigned int need, struct s2_out *o, const bool obs)
 {
@@ -436,7 +442,7 @@ again:
 				w->nfill = 0;
 				goto restart;
 			}
-			if (s2_walk(w, ipa + off, HW_WRITE, SMMU_CLASS_TT, &two, obs))
+			if (s2_for_update(w, ipa + off, &two, obs))
 				return -1;
 			pa = two.pa;
 		}

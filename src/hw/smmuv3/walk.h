@@ -16,6 +16,7 @@ struct smmu_geo {
 	uint8_t l3_lg2;	      /* what a whole level 3 table covers */
 	int8_t block;	      /* the highest level that may have blocks */
 	uint64_t index_mask;
+	uint64_t node;	      /* of `low`, what a table descriptor has */
 };
 
 static inline __attribute__((always_inline)) void smmu_geo_init(struct smmu_geo *g, unsigned int tg, bool ds, unsigned int oas)
@@ -40,6 +41,7 @@ static inline __attribute__((always_inline)) void smmu_geo_init(struct smmu_geo 
 		g->high_shift = 42;
 		g->block--;
 	}
+	g->node = g->low & ~nb_low_mask(tg);
 }
 
 /* The lowest address bit that a lookup at this level resolves. */
@@ -48,13 +50,18 @@ static inline unsigned int smmu_level_lsb(const struct smmu_geo *g, int level)
 	return g->tg + (unsigned int)(3 - level) * g->stride;
 }
 
+/* The branch is foreseen and keeps 52-bit formats out of the chain from one load to the next. */
 static inline uint64_t smmu_leaf_base(const struct smmu_geo *g, uint64_t e, unsigned int lsb)
 {
-	return (e & g->low & ~nb_low_mask(lsb)) | (e & g->high) << g->high_shift;
+	uint64_t a = e & g->low & ~nb_low_mask(lsb);
+
+	return likely(!g->high) ? a : a | (e & g->high) << g->high_shift;
 }
 static inline uint64_t smmu_next_table(const struct smmu_geo *g, uint64_t e)
 {
-	return smmu_leaf_base(g, e, g->tg);
+	uint64_t a = e & g->node;
+
+	return likely(!g->high) ? a : a | (e & g->high) << g->high_shift;
 }
 
 /* D8-48: of a descriptor that is no table. */
