@@ -74,7 +74,7 @@ class Translate(TranslateTest):
         im.put(im.root + 16 * 3 + 8, 1)
         q = lambda rid, addr=0x1000, op="read": {"rid": rid, "addr": addr, "op": op}
         got = self.ask(self.config(im), q(1), q(2), q(3), q(4), q(5), q(5, 1 << 39), q(5, 2 << 39), q(6), q(6, 0x1000, "write"),
-                       q(7, (1 << 40) + 5), q(7, 1 << 48), q(8, 1 << 39), q(9), q(10), q(0x100), q(0x200), q(0x300))
+                       q(7, (1 << 40) + 5), q(7, 1 << 48), q(8, 1 << 39), q(8, 1 << 52), q(9), q(10), q(0x100), q(0x200), q(0x300))
         self.fault(got[0], 0x0b, None)
         self.fault(got[1], 0x0b, None)
         self.fault(got[2], 0x03, None)
@@ -84,14 +84,15 @@ class Translate(TranslateTest):
         self.fault(got[6], 0x0c, 2, 2 << 39)
         self.fault(got[7], 0x06, 2, 0x1000, "none")
         self.fault(got[8], 0x05, 2, 0x1000, "none")
-        self.ok(got[9], (1 << 40) + 5, 48, "rw")
-        self.fault(got[10], 0x04, None)
-        self.fault(got[11], 0x04, None)
-        self.fault(got[12], 0x07, 2, 0x1000)
-        self.fault(got[13], 0x03, 2, 0x1000)
-        self.fault(got[14], 0x09, None)
-        self.fault(got[15], 0x0a, None)
+        self.ok(got[9], (1 << 40) + 5, 52, "rw")
+        self.ok(got[10], 1 << 48, 52, "rw")
+        self.ok(got[11], 1 << 39, 52, "rw")  # AW is not looked at
+        self.fault(got[12], 0x04, None)
+        self.fault(got[13], 0x07, 2, 0x1000)
+        self.fault(got[14], 0x03, 2, 0x1000)
+        self.fault(got[15], 0x09, None)
         self.fault(got[16], 0x0a, None)
+        self.fault(got[17], 0x0a, None)
 
     def test_modes_of_the_root(self):
         im = Image()

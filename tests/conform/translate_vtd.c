@@ -484,7 +484,7 @@ static bool check_line(void *world, const char *got, unsigned int id, u64 counts
 			return true;
 	} else {
 		/* Pass-through: all physical addresses, or in legacy mode as many as AW says. */
-		unsigned int lg2 = r.lg2 ? r.lg2 : w->legacy && w->small ? 48 : 52;
+		unsigned int lg2 = r.lg2 ? r.lg2 : 52;
 
 		snprintf(want, sizeof(want), "{ \"id\": %u, \"ok\": true, \"pa\": \"0x%" PRIx64 "\", \"lg2\": %u, \"perm\": \"%s%s\" }\n", id,
 			 r.pa, lg2, r.r ? "r" : "", r.w ? "w" : "");

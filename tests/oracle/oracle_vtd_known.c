@@ -109,7 +109,7 @@ static bool interrupt_range_read(const struct oracle_diff *d)
 
 static bool pass_through_width(const struct oracle_diff *d)
 {
-	return vtd_stage(d->c, d->b) == 0 && d->theirs->outcome != ORACLE_FAULT && d->b->iova >> 39 != 0 &&
+	return vtd_stage(d->c, d->b) == 0 && d->theirs->outcome != ORACLE_FAULT && d->b->iova >> host_width(d) != 0 &&
 	       (ours_refuses(d, VTD_FR_ADDR_WIDE) || ours_refuses(d, VTD_FR_HPA_WIDE));
 }
 
@@ -306,7 +306,7 @@ const struct oracle_filter vtd_known[] = {
 	{"legacy-reasons", "7.1.3 SRT, SCT, SSS, SGN", "scalable mode faults with reasons of legacy mode", legacy_reasons},
 	{"scalable-reasons", "7.1.3 LGN.4", "in legacy mode a unit with scalable mode faults with its reason", scalable_reasons},
 	{"interrupt-range-read", "3.15", "a read of 0xfeexxxxx without PASID passes", interrupt_range_read},
-	{"pass-through-width", "LGN.1, SGN.4", "pass-through looks at no address width", pass_through_width},
+	{"pass-through-width", "3.9, LGN.1, SGN.4", "pass-through does not look at the width of host addresses", pass_through_width},
 	{"hit-without-fault", "7.1.3 LGN.2, SGN.6", "a write that hits a read-only IOTLB entry is blocked, not recorded",
 	 hit_without_fault},
 	{"root-other-half", "9.2", "reserved bits of the half for the other 16 devices fault", root_other_half},

@@ -296,7 +296,7 @@ static int legacy(struct walk *w, const struct naive_req *q, struct leaf *out)
 	if (!aw_ok(w->n, aw))
 		return 0x03;
 	if (tt == 2) {
-		if (q->addr >> (30 + 9 * aw < w->n->haw ? 30 + 9 * aw : w->n->haw))
+		if (q->addr >> w->n->haw) /* LGN.1.3; AW must be one there is, and that is all */
 			return 0x04;
 		*out = (struct leaf){.pa = q->addr, .lg2 = 0, .r = true, .w = true};
 		return 0;

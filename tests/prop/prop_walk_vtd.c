@@ -234,15 +234,11 @@ static bool build_legacy(struct world *w, uint64_t root)
 
 	w->ss_levels = pick_ss_levels(w);
 	aw = w->ss_levels - 2;
-	if (pt)
-		aw = vtd_caps_widest(&w->caps) == 57 ? 3 : vtd_caps_widest(&w->caps) == 48 ? 2 : 1;
 	w->ss_root = new_page(w, SS);
 	put(w, root + 16u * (w->req.rid >> 8), ctx | 1);
 	put(w, at, w->ss_root | (pt ? 2u << 2 : w->caps.device_tlb && chance(w, 2) ? 1u << 2 : 0) | fpd(w) | 1);
 	put(w, at + 8, aw | rnd(w, 16) << 3 | (2 + rnd(w, 14)) << 8);
-	w->req.addr = rnd64(w) & low(ss_width(w));
-	if (pt)
-		w->req.addr &= low(w->caps.haw) & low(ss_width(w));
+	w->req.addr = rnd64(w) & low(pt ? w->caps.haw : ss_width(w)); /* pass-through does not ask for AW */
 	return pt || build_ss_leaf(w, w->req.addr);
 }
 

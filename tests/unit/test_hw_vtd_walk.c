@@ -173,6 +173,11 @@ static void test_legacy(void **state)
 	flush(r);
 	GOES(r, NOP, RIG_BASE + 7, HW_WRITE, RIG_BASE + 7);
 	FAULTS(r, NOP, BIT(46), HW_READ, 0x04);
+	w64(r, ctx + 8, 1 | 7 << 8); /* 3.9: the width of host addresses counts, not AW */
+	flush(r);
+	GOES(r, NOP, BIT(39), HW_READ, BIT(39));
+	GOES(r, NOP, BITS(45, 0), HW_WRITE, BITS(45, 0));
+	FAULTS(r, NOP, BIT(46), HW_READ, 0x04);
 	done(r);
 }
 
