@@ -21,10 +21,10 @@
 _Static_assert(BUFFER > LINE_MAX_LEN && BUFFER > RESULT_MAX, "a line of each fits");
 
 static const char help[] =
-	"usage: nestbox translate --model vtd --config CONFIG.json [--requests FILE] [--results FILE]\n"
+	"usage: nestbox translate --model NAME --config CONFIG.json [--requests FILE] [--results FILE]\n"
 	"                         [--image-out DIR]\n\n"
 	"Answers translation requests from a memory image and register values, as the IOMMU would.\n\n"
-	"  --model NAME      the hardware: vtd\n"
+	"  --model NAME      the hardware: vtd or smmuv3\n"
 	"  --config FILE     memory, registers and, if need be, capabilities\n"
 	"  --requests FILE   one JSON object a line; - or nothing: standard input\n"
 	"  --results FILE    one JSON object a line, in order; - or nothing: standard output\n"

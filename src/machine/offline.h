@@ -39,7 +39,7 @@ struct offline_value {
 };
 
 struct offline_cfg {
-	const char *model; /* "vtd" */
+	const char *model; /* "vtd", "smmuv3" */
 	const struct offline_region *region;
 	size_t nregions;
 	/* What software would have written before it switched the unit on. */

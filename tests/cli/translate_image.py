@@ -78,6 +78,8 @@ class Image:
 
 
 class TranslateTest(CliTest):
+    MODEL = "vtd"
+
     def config(self, image, caps=None, name="config.json"):
         self.file("mem.bin", bytes(image.bytes))
         c = {"memory": [{"base": hex(BASE), "file": "mem.bin"}], "registers": {"RTADDR": hex(image.rtaddr)}}
@@ -86,7 +88,7 @@ class TranslateTest(CliTest):
         return self.file(name, json.dumps(c, indent=1))
 
     def raw(self, config, text, *args, **kw):
-        return subprocess.run([clitest.NESTBOX, "translate", "--model", "vtd", "--config", config, *args],
+        return subprocess.run([clitest.NESTBOX, "translate", "--model", self.MODEL, "--config", config, *args],
                               input=text if isinstance(text, bytes) else text.encode(), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, check=False, env=self.env, timeout=60, **kw)
 
