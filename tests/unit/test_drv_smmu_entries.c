@@ -148,6 +148,12 @@ static bool valid(const struct bench *b, const struct dsmmu_entry *e)
 	return e->q[0] & (b->w->used == dsmmu_ste_used ? SMMU_STE_0_V : SMMU_CD_0_V);
 }
 
+/* 5.2.2: a stage 2 that stalls does not go with ATS. Stated here once more: is_one_of() believes the driver's idea of what is safe. */
+static bool illegal(const struct bench *b, const struct dsmmu_entry *e)
+{
+	return b->w->used == dsmmu_ste_used && (e->q[0] & 0xd) == 0xd && (e->q[1] >> 28 & 3) && (e->q[2] >> 57 & 1);
+}
+
 /* Every mixture of words that hardware may have read since the last sync. */
 static void look(struct bench *b)
 {
@@ -165,7 +171,7 @@ static void look(struct bench *b)
 				view.q[i] = cpu64(b->live[i]);
 		if (!valid(b, &view) && valid(b, &b->old) && valid(b, &b->new))
 			b->went_invalid = true;
-		else if (!is_one_of(b, &view))
+		else if (!is_one_of(b, &view) || illegal(b, &view))
 			fail_msg("from %s to %s hardware may see %s", name_of(&b->old, x), name_of(&b->new, y), name_of(&view, z));
 		if (mask == 0)
 			return;
