@@ -40,6 +40,7 @@ static struct fake_v {
 	unsigned int slots; /* pages in use, a bit each */
 	struct fake_vdevice *of[0x10000]; /* by RID */
 	struct drv_hw_queue last_queue;
+	void (*in_init)(struct drv_viommu *v, uint64_t mmap_offset);
 	void (*in_vdev_init)(struct drv_vdevice *vd);
 	void (*in_hwq_init)(struct drv_hw_queue *q);
 } fv;
@@ -225,6 +226,8 @@ static int fv_init(struct drv_viommu *v, const struct drv_user_data *data, struc
 			return nb_fail(diag, -EOPNOTSUPP, "no pages");
 		err = fv_take_page(f);
 		out.out_vintf_mmap_offset = f->mmap_offset;
+		if (!err && fv.in_init)
+			fv.in_init(v, f->mmap_offset);
 		if (!err && (data->len != sizeof(out) || guard_copy((void *)(uintptr_t)data->uptr, &out, sizeof(out))))
 			err = -EFAULT;
 	}

@@ -345,7 +345,7 @@ static void user_pasids(void **state)
 	assert_int_equal(rig_attach(r, 0, plain), 0);
 	answered(r, 0, 9, 4, DRV_PAGE_INVALID);
 	/* A table that is not nested has no such PASIDs. */
-	assert_int_equal(report(r, 0, 10, 5, 0x2000, true), -ENODEV);
+	assert_int_equal(report(r, 0, 10, 6, 0x2000, true), -ENODEV);
 	assert_int_equal(report(r, 0, NB_NO_PASID, 5, 0x2000, true), 0);
 	assert_int_equal(rig_attach(r, 0, n), 0);
 	answered(r, 0, NB_NO_PASID, 5, DRV_PAGE_INVALID);

@@ -168,6 +168,7 @@ static void sub_pages(void **state)
 	assert_int_equal(rig_map_at(r, vm.ioas, m + 2 * PG, 2048, AT + 2 * PG), 0);
 	assert_int_equal(hwq_try(r, vm.v, 0, AT, PG, &id), -EADDRINUSE);
 	assert_int_equal(rig_unmap(r, vm.ioas, AT + 2 * PG, 2048, NULL), 0);
+	assert_int_equal(hwq_try(r, vm.v, 0, AT, 3 * PG, &id), -ENOENT); /* an access that did not come to be wants nothing */
 	assert_int_equal(rig_ioctl(r, IOMMU_IOAS_IOVA_RANGES, &g), -EMSGSIZE);
 	assert_int_equal(g.out_iova_alignment, 2048);
 	id = hwq(r, vm.v, 0, AT, PG);
@@ -234,6 +235,29 @@ static int map_try(struct rig *r, uint64_t off, size_t len, int prot, int flags,
 	int fd;
 
 	return iommufd_mmap(r->fd, off, len, prot, flags, &fd, &fd_off, m);
+}
+
+static struct rig *in_rig;
+
+static void map_early(struct drv_viommu *v, uint64_t off)
+{
+	struct iommufd_mapping *m;
+
+	(void)v;
+	assert_int_equal(off, PG);
+	assert_int_equal(map_try(in_rig, off, FAKE_REG_SIZE, PROT_READ, MAP_SHARED, &m), -ENXIO);
+}
+
+/* A region is there when its vIOMMU is, not earlier. */
+static void not_yet(void **state)
+{
+	struct rig *r = in_rig = rig_of(state);
+	struct iommufd_mapping *m;
+
+	fv.in_init = map_early;
+	vm_new(r, QUEUED);
+	assert_int_equal(map_try(r, PG, FAKE_REG_SIZE, PROT_READ, MAP_SHARED, &m), 0);
+	iommufd_mapped(m, 0);
 }
 
 static void offsets(void **state)
@@ -372,7 +396,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, v_setup, v_teardown)
 	const struct CMUnitTest tests[] = {
 		T(alloc_errors), T(pins),    T(unmap_before), T(dead_memory), T(sub_pages),
-		T(order),	 T(offsets), T(mmap_errors),  T(mappings),    T(outlives),
+		T(order),	 T(not_yet), T(offsets), T(mmap_errors),  T(mappings),    T(outlives),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
