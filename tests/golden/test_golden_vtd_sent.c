@@ -6,7 +6,8 @@
  * Most missing invalidations show as wrong translations (update, prop, conform). These lists are for what the model has no
  * use for: it never caches that something is not there, has no write buffers, and no memory attributes in its IOTLB.
  *
- * A list is: TYPE.G and what the descriptor names; "|" is a wait descriptor (the end of a submission); "WBF" the command.
+ * A list is: TYPE.G and what the descriptor names; "|" is a wait descriptor that says when it is done (the end of a submission),
+ * "drain|" one that drains page requests, "fence" one that only orders; "WBF" the command.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -62,14 +63,17 @@ static void descriptor(uint64_t lo, uint64_t hi)
 	case 3:
 		say("devtlb sid %x%s", (unsigned int)(lo >> 32 & 0xffff), hi == 0x7ffffffffffff001 ? " all" : "");
 		break;
-	case 5:
-		say("|");
+	case 5: /* SW, FN, PD */
+		say((lo >> 5 & 7) == 1 ? "|" : (lo >> 5 & 7) == 5 ? "drain|" : (lo >> 5 & 7) == 2 ? "fence" : "wait?");
 		break;
 	case 6:
 		say("piotlb.%u did %u pasid %u", g, did, pasid);
 		break;
 	case 7:
 		say("pasid.%u did %u pasid %u", g, did, pasid);
+		break;
+	case 8:
+		say("pdevtlb sid %x pasid %u%s", (unsigned int)(lo >> 16 & 0xffff), pasid, hi == 0x7ffffffffffff800 ? " all" : "");
 		break;
 	default:
 		say("type %u%s", type, type == 4 ? lo >> 4 & 1 ? " one" : " all" : "");
@@ -183,6 +187,44 @@ static void caching_mode(void **state)
 	down();
 }
 
+static int reported(struct drv_dev *dev, const struct drv_page_request *pr)
+{
+	(void)dev;
+	(void)pr;
+	return 0;
+}
+
+/* 7.10: the last step of whatever takes an attachment from a function that may have asked for pages. */
+static void page_requests(void **state)
+{
+	struct drv_dev *dev = &t.b.dev[1];
+	struct drv_domain *fs, *ss;
+
+	(void)state;
+	up("spr-fixed");
+	vendor_vtd.drv->release_device(dev);
+	dev->pri = true;
+	dev->report_fault = reported;
+	assert_int_equal(vendor_vtd.drv->probe_device(dev, &t.b.diag), 0);
+	fs = paging(0);
+	ss = paging(DRV_ALLOC_DIRTY);
+	fs->iopf = ss->iopf = true;
+	SENDS(assert_int_equal(bench_attach(&t.b, 1, NB_NO_PASID, ss), 0), "");
+	SENDS(assert_int_equal(bench_attach(&t.b, 1, 5, fs), 0), "");
+	SENDS(assert_int_equal(bench_attach(&t.b, 1, 5, NULL), 0),
+	      "pasid.1 did 3 pasid 5 | piotlb.2 did 3 pasid 5 pdevtlb sid 188 pasid 5 all | "
+	      "fence piotlb.2 did 3 pasid 5 pdevtlb sid 188 pasid 5 all drain|");
+	SENDS(assert_int_equal(bench_attach(&t.b, 1, NB_NO_PASID, NULL), 0),
+	      "pasid.1 did 2 pasid 0 | iotlb.2 did 2 devtlb sid 188 all | "
+	      "fence iotlb.2 did 2 devtlb sid 188 all drain|");
+	/* A function that goes: whatever it asked since. */
+	SENDS(vendor_vtd.drv->release_device(dev), "fence iotlb.2 did 0 devtlb sid 188 all drain| context.3 did 0 sid 188 |");
+	SENDS(assert_int_equal(vendor_vtd.drv->probe_device(dev, &t.b.diag), 0), "");
+	fs->ops->free(fs);
+	ss->ops->free(ss);
+	down();
+}
+
 /* CAP.RWBF: a flush where an entry appears. */
 static void write_buffer(void **state)
 {
@@ -246,6 +288,7 @@ int main(void)
 		cmocka_unit_test(interrupt_table),
 		cmocka_unit_test(plain),
 		cmocka_unit_test(caching_mode),
+		cmocka_unit_test(page_requests),
 		cmocka_unit_test(write_buffer),
 	};
 

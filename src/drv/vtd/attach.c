@@ -254,7 +254,7 @@ static void teardown(struct vtd_att **slot)
 	if (att->iopf)
 		dvtd_pri_put(att->vdev); /* first: the last one stops the function asking */
 	if (asks)
-		dvtd_prq_drain(att->vdev, att->pasid);
+		dvtd_prq_drain(att->vdev, att->did, att->pasid);
 	nb_free(att);
 }
 

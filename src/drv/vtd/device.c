@@ -209,7 +209,7 @@ void dvtd_release_device(struct drv_dev *dev)
 				if (vdev->tables[i]->att[k])
 					dvtd_block(dev, i * 64 + k);
 		if (vdev->pri) /* what it asked is reported here or answered; ATS must still be on */
-			dvtd_prq_drain(vdev, 0);
+			dvtd_prq_drain(vdev, 0, 0);
 		dvtd_features_off(vdev);
 		take_context(vdev);
 	}

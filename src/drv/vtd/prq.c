@@ -193,10 +193,11 @@ static bool read_all(struct vtd_unit *u)
 }
 
 /*
- * 7.10. Requests that the unit has taken are in the ring, or answered by it, when the wait completes; the invalidation of the
- * device's TLB goes ahead of it, as what the device posts is in order with its completion. Then the ring is read.
+ * 7.10, a to d. Requests that the unit has taken are in the ring, or answered by it, when the wait completes; the invalidation of the
+ * device's TLB goes ahead of it, as what the device posts is in order with its completion. What both invalidations name is not
+ * important; another domain that has the id by now fetches again what it needs. Then the ring is read.
  */
-void dvtd_prq_drain(struct vtd_dev *vdev, uint32_t pasid)
+void dvtd_prq_drain(struct vtd_dev *vdev, uint16_t did, uint32_t pasid)
 {
 	struct vtd_unit *u = vdev->unit;
 	unsigned int n = 0;
@@ -206,6 +207,10 @@ void dvtd_prq_drain(struct vtd_dev *vdev, uint32_t pasid)
 	do {
 		dvtd_queue_begin(u);
 		dvtd_queue_push(u, dvtd_desc_fence());
+		if (pasid == 0)
+			dvtd_queue_push(u, dvtd_desc_iotlb(u, VTD_INV_IOTLB_DOMAIN, did, 0, 0, false));
+		else
+			dvtd_queue_push(u, dvtd_desc_piotlb(VTD_INV_PIOTLB_PASID, did, pasid, 0, 0, false));
 		dvtd_push_devtlb(u, vdev->dev->rid, pasid, 0, 52);
 		dvtd_queue_end_drain(u);
 	} while (read_all(u) && ++n < MAX_DRAINS);

@@ -129,10 +129,11 @@ void dvtd_prq_add(struct vtd_dev *vdev);
 /* The function makes no requests any more; when this returns nothing is reported for it. */
 void dvtd_prq_del(struct vtd_dev *vdev);
 /*
- * On return every request of the function for this PASID (0: RID) that it made before was reported or answered. Its
- * translations are gone already. No driver lock; the group's may be held.
+ * On return every request of the function for this PASID (0: RID) that it made before was reported or answered, and every answer
+ * sent before has reached it. Its translations are gone already; did: the id that they had, 0: there were none. No driver lock;
+ * the group's may be held.
  */
-void dvtd_prq_drain(struct vtd_dev *vdev, uint32_t pasid);
+void dvtd_prq_drain(struct vtd_dev *vdev, uint16_t did, uint32_t pasid);
 void dvtd_page_response(struct drv_dev *dev, const struct drv_page_response *resp);
 
 /* ---- remap.c ---- */
