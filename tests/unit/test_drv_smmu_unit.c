@@ -133,6 +133,30 @@ static void many_units(void **state)
 	}
 }
 
+/* A device that asks before anybody knows it: the unit caches that nothing is there, and has to be told. */
+static void early_device(void **state)
+{
+	struct hw_request req = {.addr = 0x7000, .pasid = NB_NO_PASID, .rid = 0x900, .access = HW_READ};
+	struct hw_result res;
+	struct drv_dev dev;
+	struct rig r;
+
+	(void)state;
+	rig_up(&r);
+	hw_translate(r.unit[0].hw, &req, &res);
+	assert_int_equal(res.kind, HW_FAULT);
+	assert_int_equal(res.fault.reason, SMMU_EVT_BAD_STREAMID);
+	dev = (struct drv_dev){.iommu = r.unit[0].drv, .rid = 0x900};
+	OK(&r, drv_smmuv3_ops.probe_device(&dev, &r.diag));
+	hw_translate(r.unit[0].hw, &req, &res); /* aborted, without an event */
+	assert_int_equal(res.kind, HW_FAULT);
+	OK(&r, drv_smmuv3_ops.attach(&dev, NB_NO_PASID, identity(&r, 0), &r.diag));
+	hw_translate(r.unit[0].hw, &req, &res);
+	assert_int_equal(res.kind, HW_OK);
+	drv_smmuv3_ops.release_device(&dev);
+	rig_down(&r);
+}
+
 /* A StreamID beyond the table is refused at probe. */
 static void beyond_the_table(void **state)
 {
@@ -245,7 +269,7 @@ static void dies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(comes_up), cmocka_unit_test(e2h), cmocka_unit_test(many_units),
+		cmocka_unit_test(comes_up), cmocka_unit_test(e2h), cmocka_unit_test(many_units), cmocka_unit_test(early_device),
 		cmocka_unit_test(beyond_the_table), cmocka_unit_test(refused), cmocka_unit_test(dies),
 	};
 
