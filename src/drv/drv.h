@@ -160,6 +160,9 @@ struct drv_dev {
 	bool always_snoops;  /* all its requests do, whatever attributes tables give them (Arm firmware: CANWBS) */
 	uint32_t max_pasids; /* 0: no PASID capability; probe_device() lowers it to what the unit can do */
 	const struct drv_fn_ops *fn_ops; /* null: the function is not told anything */
+	/* What firmware said of the function's address space, with no type that is the driver's (MSI): part of resv_regions(). */
+	const struct drv_resv *fw_resv;
+	unsigned int nfw_resv;
 	/*
 	 * A page request of this function, set by the core before probe_device(); null: nobody wants any. 0: the core will answer the
 	 * group through ops->page_response(). Else the driver answers (invalid). May come on any thread that holds no driver lock

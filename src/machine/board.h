@@ -27,6 +27,7 @@ struct function {
 	const struct nb_desc_function *desc;
 	struct dev_fn *fn;
 	struct drv_dev dev;
+	struct drv_resv fw_resv[NB_DESC_MAX_RMRRS];
 	_Atomic(struct host_function *) host; /* null until plugged in: interrupts before that are dropped */
 	struct hw_client client;
 	struct inbox inbox;

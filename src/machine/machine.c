@@ -166,6 +166,8 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 	err = wires_function(f, &caps);
 	if (err)
 		return nb_fail(diag, err, "out of memory");
+	for (j = 0; j < d->nrmrrs; j++)
+		f->fw_resv[j] = (struct drv_resv){d->rmrr[j].base, d->rmrr[j].base + (d->rmrr[j].size - 1), DRV_RESV_DIRECT};
 	f->dev = (struct drv_dev){
 		.iommu = atomic_load_explicit(&f->unit->drv, memory_order_relaxed),
 		.rid = d->rid,
@@ -173,6 +175,8 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 		.pri = caps.pri,
 		.max_pasids = caps.max_pasids,
 		.fn_ops = &wires_fn_ops,
+		.fw_resv = f->fw_resv,
+		.nfw_resv = d->nrmrrs,
 	};
 	err = host_add_function(m->host,
 				&(struct host_function_cfg){.segment = d->segment,

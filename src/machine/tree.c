@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -276,6 +277,75 @@ static int put_function(const struct tree *t, const struct nb_desc *d, uint32_t 
 	return err;
 }
 
+struct region {
+	uint64_t first, last;
+	bool msi; /* else direct: the firmware's */
+};
+
+static int by_first(const void *a, const void *b)
+{
+	const struct region *x = a, *y = b;
+
+	return x->first != y->first ? (x->first < y->first ? -1 : 1) : (int)x->msi - (int)y->msi;
+}
+
+/*
+ * What Linux reserves for the functions of a group: what firmware asked for, and the window of messages (of addresses that the kernel maps them at,
+ * where messages are translated: IOMMU_RESV_SW_MSI). Neighbours of one type are one region.
+ */
+static unsigned int group_regions(const struct nb_desc *d, uint32_t i, struct region *r)
+{
+	bool sw = d->iommu[d->function[i].iommu].vendor == NB_DESC_SMMUV3;
+	unsigned int n = 0, k, out = 0;
+	uint32_t j;
+
+	r[n++] = sw ? (struct region){0x8000000, 0x80fffff, true} : (struct region){0xfee00000, 0xfeefffff, true};
+	for (j = 0; j < d->nfunctions; j++) {
+		const struct nb_desc_function *f = &d->function[j];
+
+		for (k = 0; f->group == d->function[i].group && k < f->nrmrrs; k++)
+			r[n++] = (struct region){f->rmrr[k].base, f->rmrr[k].base + (f->rmrr[k].size - 1), false};
+	}
+	qsort(r, n, sizeof(*r), by_first);
+	for (k = 0; k < n; k++) {
+		unsigned int l = out;
+
+		while (l > 0 && r[l - 1].msi != r[k].msi)
+			l--;
+		if (l > 0 && r[k].first <= r[l - 1].last + 1)
+			r[l - 1].last = r[k].last > r[l - 1].last ? r[k].last : r[l - 1].last;
+		else
+			r[out++] = r[k];
+	}
+	return out;
+}
+
+static int put_regions(const struct tree *t, const struct nb_desc *d, uint32_t i, const char *dir)
+{
+	const unsigned int max = NB_DESC_MAX_FUNCTIONS * NB_DESC_MAX_RMRRS + 1;
+	const size_t line = sizeof("0x0123456789abcdef 0x0123456789abcdef direct\n");
+	struct region *r = nb_calloc(max, sizeof(*r));
+	char *text = nb_zalloc(max * line), path[192];
+	unsigned int n, k;
+	size_t len = 0;
+	int err = -ENOMEM;
+
+	if (!r || !text) {
+		nb_fail(t->diag, err, "out of memory");
+		goto out;
+	}
+	n = group_regions(d, i, r);
+	for (k = 0; k < n; k++)
+		len += (size_t)snprintf(text + len, line, "0x%016" PRIx64 " 0x%016" PRIx64 " %s\n", r[k].first, r[k].last,
+					r[k].msi ? "msi" : "direct");
+	snprintf(path, sizeof(path), "%s/reserved_regions", dir);
+	err = put_bytes(t, path, 0644, text, len);
+out:
+	nb_free(text);
+	nb_free(r);
+	return err;
+}
+
 static int put_group(const struct tree *t, const struct nb_desc *d, uint32_t i)
 {
 	char dir[128];
@@ -288,7 +358,7 @@ static int put_group(const struct tree *t, const struct nb_desc *d, uint32_t i)
 	snprintf(dir, sizeof(dir), "sys/kernel/iommu_groups/%" PRIu32, d->function[i].group);
 	err = put_file(t, dir, "type", "DMA\n");
 	if (!err)
-		err = put_file(t, dir, "reserved_regions", "0x%016x 0x%016x msi\n", 0xfee00000u, 0xfeefffffu);
+		err = put_regions(t, d, i, dir);
 	return err;
 }
 

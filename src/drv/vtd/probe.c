@@ -411,11 +411,14 @@ static bool dvtd_capable(struct drv_dev *dev, enum drv_cap cap)
 
 static unsigned int dvtd_resv_regions(struct drv_dev *dev, struct drv_resv *r, unsigned int max)
 {
-	(void)dev;
+	unsigned int n;
+
+	for (n = 0; n < dev->nfw_resv && n < max; n++)
+		r[n] = dev->fw_resv[n];
 	/* Writes there are interrupt messages, whatever the tables say. */
-	if (max > 0)
-		r[0] = (struct drv_resv){ MSI_WINDOW_FIRST, MSI_WINDOW_LAST, DRV_RESV_MSI };
-	return max > 0 ? 1 : 0;
+	if (n < max)
+		r[n++] = (struct drv_resv){ MSI_WINDOW_FIRST, MSI_WINDOW_LAST, DRV_RESV_MSI };
+	return n;
 }
 
 static struct drv_domain *dvtd_identity_domain(struct drv_iommu *iommu)
