@@ -180,7 +180,7 @@ static void caching_mode(void **state)
 	SENDS(ATTACH(5, ss), "pasid.1 did 2 pasid 5 pasid.1 did 0 pasid 5 | piotlb.2 did 2 pasid 5 iotlb.2 did 2 iotlb.2 did 0 |");
 	SENDS(assert_int_equal(bench_map(&t.b, ss, 0x10001000, 0x10001000, K4), 0), "iotlb.3 did 2 |");
 	SENDS(ATTACH(5, NULL), "pasid.1 did 2 pasid 5 | iotlb.2 did 2 |");
-	SENDS(release(), "context.3 did 0 sid 100 |");
+	SENDS(release(), "context.3 did 0 sid 100 pasid.0 did 0 pasid 0 | iotlb.2 did 0 |");
 	SENDS(probe(), "context.3 did 0 sid 100 | iotlb.2 did 0 |");
 	fs->ops->free(fs);
 	ss->ops->free(ss);
@@ -218,7 +218,8 @@ static void page_requests(void **state)
 	      "pasid.1 did 2 pasid 0 | iotlb.2 did 2 devtlb sid 188 all | "
 	      "fence iotlb.2 did 2 devtlb sid 188 all drain|");
 	/* A function that goes: whatever it asked since. */
-	SENDS(vendor_vtd.drv->release_device(dev), "fence iotlb.2 did 0 devtlb sid 188 all drain| context.3 did 0 sid 188 |");
+	SENDS(vendor_vtd.drv->release_device(dev), 
+	      "fence iotlb.2 did 0 devtlb sid 188 all drain| context.3 did 0 sid 188 | devtlb sid 188 all |");
 	SENDS(assert_int_equal(vendor_vtd.drv->probe_device(dev, &t.b.diag), 0), "");
 	fs->ops->free(fs);
 	ss->ops->free(ss);

@@ -102,7 +102,11 @@ static void publish_context(struct vtd_dev *vdev)
 	context_appeared(vdev->unit, vdev->dev->rid);
 }
 
-/* No PASID entry is there, in memory or cached: this takes the way to them. */
+/*
+ * No PASID entry is present, in memory or cached: this takes the way to them. Table 28, changes to a scalable-mode context entry: no
+ * domain is left to be affected, but with CM the unit may know, under DID 0, that those entries are absent. ATS is still on: a
+ * function answers invalidations only then.
+ */
 static void take_context(struct vtd_dev *vdev)
 {
 	struct vtd_unit *u = vdev->unit;
@@ -112,6 +116,14 @@ static void take_context(struct vtd_dev *vdev)
 	dvtd_flush(u, live, sizeof(*live));
 	dvtd_queue_begin(u);
 	dvtd_queue_push(u, dvtd_desc_context(VTD_INV_CC_DEVICE, 0, vdev->dev->rid));
+	if (u->cap & VTD_CAP_CM)
+		dvtd_queue_push(u, dvtd_desc_pasid_cache(VTD_INV_PC_DOMAIN, 0, 0));
+	dvtd_queue_end(u);
+	dvtd_queue_begin(u);
+	if (u->cap & VTD_CAP_CM)
+		dvtd_queue_push(u, dvtd_desc_iotlb(u, VTD_INV_IOTLB_DOMAIN, 0, 0, 0, false));
+	if (vdev->ats)
+		dvtd_push_devtlb(u, vdev->dev->rid, 0, 0, 52);
 	dvtd_queue_end(u);
 	dvtd_sctx_zero(live);
 	dvtd_flush(u, live, sizeof(*live));
@@ -210,8 +222,8 @@ void dvtd_release_device(struct drv_dev *dev)
 					dvtd_block(dev, i * 64 + k);
 		if (vdev->pri) /* what it asked is reported here or answered; ATS must still be on */
 			dvtd_prq_drain(vdev, 0, 0);
-		dvtd_features_off(vdev);
 		take_context(vdev);
+		dvtd_features_off(vdev);
 	}
 	dvtd_prq_del(vdev);
 	dev->priv = NULL;
