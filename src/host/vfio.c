@@ -104,9 +104,11 @@ static long vfio_bind(struct vfio_file *file, uint64_t uarg, struct nb_diag *dia
 	if (user_write(uarg + offsetof(struct vfio_device_bind_iommufd, out_devid), &c.out_devid, sizeof(c.out_devid))) {
 		pthread_mutex_lock(&f->lock);
 		f->dev = NULL;
-		f->opener = NULL;
 		pthread_mutex_unlock(&f->lock);
 		idev_unbind(dev);
+		pthread_mutex_lock(&f->lock);
+		f->opener = NULL; /* only then may somebody else bind it */
+		pthread_mutex_unlock(&f->lock);
 		return -EFAULT;
 	}
 	atomic_store_explicit(&file->bound, true, memory_order_release); /* pairs with the loads before any use */
