@@ -37,7 +37,10 @@ struct dev_page_request {
 
 struct dev_bus {
 	void *opaque;
-	/* pasid or NB_NO_PASID. 0 or -EFAULT: aborted; bytes before the failing one may have moved. */
+	/*
+	 * pasid or NB_NO_PASID. 0 or -EFAULT: aborted; bytes before the failing one may have moved. -EAGAIN, only to functions that can
+	 * wait (dev_caps.stall): it is stalled, and nothing of the failing 4 KiB page has moved; dev_stall_done() comes later.
+	 */
 	int (*dma_read)(void *opaque, uint32_t pasid, uint64_t addr, void *buf, size_t len);
 	int (*dma_write)(void *opaque, uint32_t pasid, uint64_t addr, const void *buf, size_t len);
 	/*
@@ -122,6 +125,7 @@ struct dev_caps {
 	unsigned int msix_bar;			/* BAR of the MSI-X table */
 	uint64_t msix_table_off, msix_table_len;
 	bool ats, pri;
+	bool stall;				/* its transactions can wait until software has mended a fault */
 	uint32_t max_pasids;			/* 0: no PASID capability */
 };
 void dev_caps(struct dev_fn *fn, struct dev_caps *out);
@@ -142,6 +146,12 @@ int dev_feature_enable(struct dev_fn *fn, enum dev_feature what, bool on, uint32
 bool dev_feature_enabled(struct dev_fn *fn, enum dev_feature what);
 /* A page group response arrived (code 0 success, 1 invalid, 15 failure). Without locks; the function may go on with its DMA in here. */
 void dev_page_response(struct dev_fn *fn, uint32_t pasid, unsigned int prgi, unsigned int code);
+/*
+ * The stalled transaction of pasid at addr ends; with all, every one of the function (pasid and addr mean nothing). Retry: it is to be
+ * issued again, and may stall again. Without locks; the function may go on with its DMA in here.
+ */
+enum dev_stall_end { DEV_STALL_RETRY, DEV_STALL_ABORT, DEV_STALL_RAZ_WI };
+void dev_stall_done(struct dev_fn *fn, uint32_t pasid, uint64_t addr, bool all, enum dev_stall_end end);
 /* INTx: is the line asserted (config status bit 3, not masked by command bit 10)? */
 bool dev_intx_pending(struct dev_fn *fn);
 

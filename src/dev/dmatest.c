@@ -235,7 +235,7 @@ static int local_new(struct dmatest *d, struct nb_diag *diag)
 }
 
 struct options {
-	bool ats, pri;
+	bool ats, pri, stall;
 	uint64_t pasid_bits;
 };
 
@@ -249,6 +249,8 @@ static int read_options(const struct dev_option *opt, unsigned int nopts, struct
 			err = option_bool(&opt[i], &o->ats, diag);
 		else if (strcmp(opt[i].key, "pri") == 0)
 			err = option_bool(&opt[i], &o->pri, diag);
+		else if (strcmp(opt[i].key, "stall") == 0)
+			err = option_bool(&opt[i], &o->stall, diag);
 		else if (strcmp(opt[i].key, "pasid-bits") == 0)
 			err = option_number(&opt[i], 0, DMATEST_PASID_BITS, &o->pasid_bits, diag);
 		else
@@ -282,6 +284,7 @@ static int dmatest_create(const struct dev_option *opt, unsigned int nopts, cons
 		.bar_read = dmatest_bar_read,
 		.bar_write = dmatest_bar_write,
 		.page_response = dmatest_page_response,
+		.stall_done = dmatest_stall_done,
 		.pri_reset = dmatest_pri_reset,
 	};
 	static const struct pci_id id = {DMATEST_PCI_VENDOR, DMATEST_PCI_DEVICE, DMATEST_PCI_CLASS, 1};
@@ -320,6 +323,7 @@ static int dmatest_create(const struct dev_option *opt, unsigned int nopts, cons
 		pci_add_pasid(&d->fn, (unsigned int)o.pasid_bits);
 	if (o.pri)
 		pci_add_pri(&d->fn);
+	d->fn.stall = o.stall;
 	pci_ready(&d->fn);
 	*out = &d->fn;
 	return 0;
@@ -340,6 +344,7 @@ const struct pci_model dmatest_model = {
 		.brief = "a documented DMA engine: copy, fill, compare, checksum, with or without PASID, ATS, page requests",
 		.options = "ats=BOOL  the ATS capability, default on\n"
 			   "pri=BOOL  the page request interface, default on with ats\n"
+			   "stall=BOOL  its accesses can wait for software behind an SMMU, default off\n"
 			   "pasid-bits=NUMBER  width of a PASID, 0: no capability; default 20\n",
 		.create = dmatest_create,
 	},

@@ -9,7 +9,8 @@
  *   idle      reset                                     held
  *   running   COMMAND; the thread that goes on          held all the time: nobody else sees it
  *   asking    the running thread, a request to send     dropped around bus.page_request
- *   waiting   the same thread, if no answer has come    dropped; the thread leaves
+ *   waiting   the same thread, if no answer has come;   dropped; the thread leaves
+ *             the running thread, if its access stalled
  *   ended     running, or ABORT in asking and waiting   held
  *
  * Whoever moves a job on holds the lock and knows its number: a job that was aborted or reset has another, so a thread that
@@ -40,6 +41,12 @@ struct dmatest_miss { /* the access that found no translation */
 	unsigned int code;
 };
 
+struct dmatest_stall { /* the access that stalled */
+	bool on, raz;	 /* raz: it ended, and reads zero when it is done again */
+	uint64_t addr;
+	uint32_t error;	 /* what its abort is called */
+};
+
 struct dmatest {
 	struct dev_fn fn;
 	uint8_t *local; /* BAR 2; guests write it at any time */
@@ -58,6 +65,7 @@ struct dmatest {
 	uint64_t number; /* of the job */
 	struct dmatest_job job;
 	struct dmatest_miss miss;
+	struct dmatest_stall stall;
 
 	uint64_t requests, responses, unexpected, last_response;
 	unsigned int next_group; /* where the search for a free one starts; not reset, so that late answers find nobody */
@@ -71,8 +79,9 @@ static inline struct dmatest *dmatest_of(struct dev_fn *fn)
 	return container_of(fn, struct dmatest, fn);
 }
 
-/* dmatest_run.c. Results are DMATEST_ERROR_*, or DMATEST_MISSING: d->miss says what. */
+/* dmatest_run.c. Results are DMATEST_ERROR_*, or DMATEST_MISSING: d->miss says what, or DMATEST_STALLED: d->stall does. */
 #define DMATEST_MISSING UINT32_MAX
+#define DMATEST_STALLED (UINT32_MAX - 1)
 uint32_t dmatest_advance_locked(struct dmatest *d);
 
 /*
@@ -86,6 +95,7 @@ void dmatest_interrupt(struct dmatest *d, uint32_t control);
 void dmatest_drop_locked(struct dmatest *d);
 uint32_t dmatest_translate_locked(struct dmatest *d);
 void dmatest_page_response(struct dev_fn *fn, uint32_t pasid, unsigned int prgi, unsigned int code);
+void dmatest_stall_done(struct dev_fn *fn, uint32_t pasid, uint64_t addr, bool all, enum dev_stall_end end);
 void dmatest_pri_reset(struct dev_fn *fn);
 uint32_t dmatest_features(struct dmatest *d);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dmatest's page requests and the life of a command around them; translation requests. dmatest.h has the states.
+ * dmatest's page requests, stalled accesses, and the life of a command around them; translation requests. dmatest.h has the states.
  *
  * PCI Express Base 5.0, 10.4: a group of requests is named by its index until the response to it has come, so we remember which are
  * out, and with which PASID: the capability says that responses must carry it.
@@ -42,6 +42,7 @@ static unsigned int find_group(const struct dmatest *d)
 static bool end_locked(struct dmatest *d, uint32_t error)
 {
 	d->state = DMATEST_ENDED;
+	d->stall.on = false;
 	d->number++;
 	d->error = error;
 	NB_TRACE(d->fn.tr, dmatest_done, d->error, d->error_addr);
@@ -137,6 +138,10 @@ static bool go_on_locked(struct dmatest *d)
 	for (;;) {
 		d->state = DMATEST_RUNNING;
 		err = dmatest_advance_locked(d);
+		if (unlikely(err == DMATEST_STALLED)) {
+			d->state = DMATEST_WAITING;
+			return false;
+		}
 		if (likely(err != DMATEST_MISSING))
 			return end_locked(d, err);
 		err = ask_locked(d, &ours);
@@ -177,6 +182,7 @@ bool dmatest_start_locked(struct dmatest *d)
 		.checksum = DMATEST_FNV_BASIS,
 	};
 	d->miss = (struct dmatest_miss){0};
+	d->stall = (struct dmatest_stall){0};
 	if (d->command != DMATEST_CMD_PAGE_REQUEST)
 		return go_on_locked(d);
 	err = storm_locked(d, &ours);
@@ -195,6 +201,7 @@ void dmatest_drop_locked(struct dmatest *d)
 	d->number++;
 	d->state = DMATEST_IDLE;
 	d->miss = (struct dmatest_miss){0};
+	d->stall = (struct dmatest_stall){0};
 	for (unsigned int i = 0; i < DMATEST_GROUPS / 64; i++)
 		d->out[i] = 0;
 	d->nout = 0;
@@ -242,6 +249,33 @@ void dmatest_page_response(struct dev_fn *fn, uint32_t pasid, unsigned int prgi,
 		err = answer_error(code);
 		d->error_addr = err ? d->miss.addr : 0;
 		message = err ? end_locked(d, err) : go_on_locked(d);
+	}
+	control = d->job.control;
+	pthread_mutex_unlock(&d->lock);
+	if (message)
+		dmatest_interrupt(d, control);
+}
+
+/*
+ * Our transactions have no other name than PASID and address: the end of one that a job left behind (ABORT, reset) may be taken for that of a
+ * later job's at the same place. A retry does no harm then: it stalls again.
+ */
+void dmatest_stall_done(struct dev_fn *fn, uint32_t pasid, uint64_t addr, bool all, enum dev_stall_end end)
+{
+	struct dmatest *d = dmatest_of(fn);
+	bool message = false;
+	uint32_t control;
+
+	pthread_mutex_lock(&d->lock);
+	if (d->state == DMATEST_WAITING && d->stall.on && (all || (pasid == d->job.pasid && addr == d->stall.addr))) {
+		d->stall.on = false;
+		d->stall.raz = end == DEV_STALL_RAZ_WI;
+		if (end == DEV_STALL_ABORT) {
+			message = end_locked(d, d->stall.error);
+		} else {
+			d->error_addr = 0;
+			message = go_on_locked(d);
+		}
 	}
 	control = d->job.control;
 	pthread_mutex_unlock(&d->lock);
@@ -310,5 +344,7 @@ uint32_t dmatest_features(struct dmatest *d)
 		v |= DMATEST_FEATURE_PASID | (uint32_t)fn->pasid_bits << 16;
 	if (dev_feature_enabled(fn, DEV_FEATURE_PASID))
 		v |= DMATEST_FEATURE_PASID_ON;
+	if (fn->stall)
+		v |= DMATEST_FEATURE_STALL;
 	return v;
 }

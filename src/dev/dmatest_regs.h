@@ -58,7 +58,7 @@
 #define DMATEST_STATUS_IDLE	 0	 /* no command since reset */
 #define DMATEST_STATUS_DONE	 1
 #define DMATEST_STATUS_ERROR	 2
-#define DMATEST_STATUS_WAITING	 3	 /* for a page, or for page requests to be taken */
+#define DMATEST_STATUS_WAITING	 3	 /* for a page, a stalled access, or for page requests to be taken */
 
 #define DMATEST_ERROR_NONE	 0
 #define DMATEST_ERROR_COMMAND	 1	 /* unknown command or flag */
@@ -125,6 +125,7 @@
 #define DMATEST_FEATURE_PRI_ON	 0x00000008
 #define DMATEST_FEATURE_PASID	 0x00000010
 #define DMATEST_FEATURE_PASID_ON 0x00000020
+#define DMATEST_FEATURE_STALL	 0x00000040 /* plain accesses can wait until software has mended a fault */
 #define DMATEST_FEATURE_STU	 0x00001f00 /* smallest translation unit: 4 KiB << this */
 #define DMATEST_FEATURE_BITS	 0x001f0000 /* width of a PASID */
 

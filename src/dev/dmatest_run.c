@@ -3,6 +3,7 @@
  * How a dmatest command moves data. Work is bounded by the maximal length; requests never cross a 4 KiB boundary, so the
  * address of an aborted one is exact.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "dev/dmatest.h"
@@ -41,6 +42,12 @@ static uint32_t transfer(struct dmatest *d, const struct side *s, uint64_t off, 
 		memcpy(write ? d->local + addr : buf, write ? buf : d->local + addr, n);
 		return DMATEST_ERROR_NONE;
 	}
+	if (unlikely(d->stall.raz) && addr == d->stall.addr) {
+		d->stall.raz = false;
+		if (!write)
+			memset(buf, 0, n);
+		return DMATEST_ERROR_NONE;
+	}
 	if (s->translated)
 		err = pci_dma_translated(&d->fn, d->job.pasid, addr, buf, n, write);
 	else if ((d->job.control & DMATEST_CONTROL_ATS) && pci_ats_on(&d->fn))
@@ -51,6 +58,10 @@ static uint32_t transfer(struct dmatest *d, const struct side *s, uint64_t off, 
 	if (likely(!err))
 		return DMATEST_ERROR_NONE;
 	d->error_addr = addr + moved;
+	if (err == -EAGAIN) { /* of a piece that stalled nothing has moved */
+		d->stall = (struct dmatest_stall){.on = true, .addr = addr, .error = s->error};
+		return DMATEST_STALLED;
+	}
 	if (err != -ENOENT || !(d->job.control & DMATEST_CONTROL_PRI) || !pci_pri_on(&d->fn))
 		return s->error;
 	d->miss.addr = d->error_addr;
@@ -86,7 +97,7 @@ static uint32_t check(const struct dmatest_job *j, const struct side *src, const
 	return op != DMATEST_CMD_CHECKSUM ? side_check(dst, j->length) : DMATEST_ERROR_NONE;
 }
 
-/* The commands that move data. A piece whose translation is missing is done again from its first byte. */
+/* The commands that move data. A piece whose translation is missing, or which stalled, is done again from its first byte. */
 static uint32_t move_locked(struct dmatest *d)
 {
 	struct dmatest_job *j = &d->job;

@@ -169,6 +169,7 @@ void dev_caps(struct dev_fn *fn, struct dev_caps *out)
 		.msix_table_len = fn->nmsix * sizeof(struct pci_msix_entry),
 		.ats = fn->ats != 0,
 		.pri = fn->pri != 0,
+		.stall = fn->stall,
 		.max_pasids = fn->pasid ? 1u << fn->pasid_bits : 0,
 	};
 }

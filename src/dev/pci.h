@@ -61,6 +61,8 @@ struct dev_fn_ops {
 	void (*bar_write)(struct dev_fn *fn, unsigned int bar, uint64_t off, unsigned int size, uint64_t v);
 	/* A page group response; without locks. Null: the model makes no page requests. */
 	void (*page_response)(struct dev_fn *fn, uint32_t pasid, unsigned int prgi, unsigned int code);
+	/* dev_stall_done(). Null: the model's transactions cannot wait. */
+	void (*stall_done)(struct dev_fn *fn, uint32_t pasid, uint64_t addr, bool all, enum dev_stall_end end);
 	/* The page request interface was reset: requests that are out will not be answered. Without locks; may be null. */
 	void (*pri_reset)(struct dev_fn *fn);
 	/* May be null. The function changed between INTx, MSI and MSI-X: the model sets its INTx level anew. */
@@ -85,6 +87,7 @@ struct dev_fn {
 	uint16_t next_cap, next_ext; /* first free byte */
 	unsigned int nmsi, nmsix, msix_bar;
 	uint8_t pasid_bits;
+	bool stall; /* transactions can wait */
 
 	pthread_mutex_t lock;
 	uint8_t config[DEV_CONFIG_SIZE];  /* under lock */

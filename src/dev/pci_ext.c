@@ -168,3 +168,9 @@ void dev_page_response(struct dev_fn *fn, uint32_t pasid, unsigned int prgi, uns
 	if (fn->ops->page_response)
 		fn->ops->page_response(fn, pasid, prgi, code);
 }
+
+void dev_stall_done(struct dev_fn *fn, uint32_t pasid, uint64_t addr, bool all, enum dev_stall_end end)
+{
+	if (fn->ops->stall_done)
+		fn->ops->stall_done(fn, pasid, addr, all, end);
+}
