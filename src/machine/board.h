@@ -11,14 +11,20 @@
 #include "machine/machine.h"
 #include "mem/lag.h"
 
-/* Where the units send their own messages: in the interrupt address range, a vector each and one more for page requests. */
+/*
+ * Where the units send their own messages: a vector each and one more for page requests. VT-d has an address range for that. To an
+ * SMMU a message is a write like any other, and memory is the process's: so the doorbell is a page of the process where nothing is.
+ */
 #define UNIT_MSI_ADDR UINT64_C(0xfee00000)
 #define UNIT_MSI_DATA 0x4000u
+#define DOORBELL_SIZE 65536u
+#define DOORBELL_OFF  0x40u /* as GITS_TRANSLATER's in its frame (IHI 0069) */
 
 struct unit {
 	struct machine *m;
 	struct hw_iommu *hw;
 	_Atomic(struct drv_iommu *) drv;
+	uint64_t msi_addr;
 	uint32_t msi_data;
 };
 
@@ -41,6 +47,7 @@ struct machine {
 	struct mem mem;
 	struct mem_pool *pool;
 	struct mem_lag *lag; /* null: all units snoop */
+	void *doorbell;	     /* DOORBELL_SIZE, mapped without access; null: no unit needs one */
 	struct nb_trace *tr;
 	struct host *host;
 	struct unit unit[NB_DESC_MAX_IOMMUS];
@@ -52,6 +59,7 @@ struct machine {
 struct unit_vendor {
 	enum nb_desc_vendor id;
 	const struct drv_ops *drv;
+	bool doorbell; /* messages are writes to memory */
 	bool (*lags)(const struct nb_desc_iommu *d); /* its walks look past the CPU's caches */
 	/* Make u->hw, unwired, and say in *cfg what the driver has to know about it. */
 	int (*create)(struct unit *u, const struct nb_desc_iommu *d, struct drv_iommu_cfg *cfg, struct nb_diag *diag);

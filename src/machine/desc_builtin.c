@@ -2,8 +2,9 @@
 /*
  * The hosts that need no file.
  *
- * All are the same two-socket board: one VT-d unit per socket, an NVMe disk and a test engine behind
- * each, every function in an IOMMU group of its own. They differ in what the units can do.
+ * Those with VT-d are the same two-socket board: one unit per socket, an NVMe disk and a test engine behind
+ * each, every function in an IOMMU group of its own. They differ in what the units can do. Those with SMMUs are alike, but for the number
+ * of units.
  */
 #include "machine/desc_vendor.h"
 
@@ -89,7 +90,7 @@ const struct nb_desc desc_grace = {
 		     {.rid = 0x8200, .iommu = 2, .group = 5, .model = "dmatest"}},
 };
 
-const struct nb_desc desc_smmu_basic = {
+static const struct nb_desc smmu_basic = {
 	.name = "smmu-basic",
 	.title = "one plain SMMUv3: two stages of 48 bits, no ATS, no PASID, no stalls",
 	.magic = NB_DESC_MAGIC, .size = sizeof(struct nb_desc), .niommus = 1, .nfunctions = 2,
@@ -98,7 +99,8 @@ const struct nb_desc desc_smmu_basic = {
 		     {.rid = 0x0200, .iommu = 0, .group = 1, .model = "dmatest"}},
 };
 
-const struct nb_desc *const nb_desc_builtin[] = {&spr, &desc_spr_fixed, &legacy, &incoherent, NULL};
+const struct nb_desc *const nb_desc_builtin[] = {&spr,	      &desc_spr_fixed,	&legacy, &incoherent,
+						 &desc_grace, &smmu_basic, NULL};
 
 const struct nb_desc *nb_desc_find(const char *name)
 {

@@ -71,7 +71,7 @@ static inline void *desc_part_rw(struct nb_desc_iommu *u)
 	return &u->vtd;
 }
 
-/* The hosts that vendors name as their standard; nb_desc_builtin[] has them as well once they can be run. */
-extern const struct nb_desc desc_spr_fixed, desc_smmu_basic, desc_grace;
+/* Built-in hosts that vendors name as their standard. */
+extern const struct nb_desc desc_spr_fixed, desc_grace;
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Page group responses on their way from a unit to a function.
+ * Page group responses and ends of stalls on their way from a unit to a function.
  *
  * A unit answers with its own locks held and the function then wants to go on with its DMA: so an answer is put aside here
  * and handed over by a thread that holds no lock, namely the one that made a page request, after it, and every thread that
@@ -22,14 +22,16 @@
 #define INBOX_SIZE 8192u
 
 struct inbox_item {
+	uint64_t addr;	/* stalls */
 	uint32_t pasid;
-	uint16_t prgi;
-	uint8_t code;
+	uint16_t prgi;	/* responses */
+	uint8_t code;	/* of the response, or enum dev_stall_end */
+	bool stall, all;
 };
 
 struct inbox {
 	pthread_mutex_t lock;
-	struct inbox_item *item; /* INBOX_SIZE; null: a function without page requests */
+	struct inbox_item *item; /* INBOX_SIZE; null: a function that never waits */
 	uint32_t first;		 /* under lock */
 	_Atomic uint32_t n;	 /* written under lock; without it a hint */
 };

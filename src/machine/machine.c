@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -104,6 +105,19 @@ static const struct unit_vendor *vendor_of(const struct nb_desc_iommu *d)
 	return all[i];
 }
 
+static int doorbell_create(struct machine *m)
+{
+	void *p;
+
+	if (!vendor_of(&m->desc.iommu[0])->doorbell)
+		return 0;
+	p = mmap(NULL, DOORBELL_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	m->doorbell = p;
+	return 0;
+}
+
 static int unit_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 {
 	const struct nb_desc_iommu *d = &m->desc.iommu[i];
@@ -115,7 +129,7 @@ static int unit_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 		.tr = m->tr,
 		.mmio = wires_mmio(u),
 		.segment = (uint16_t)d->segment,
-		.msi_addr = UNIT_MSI_ADDR,
+		.msi_addr = v->doorbell ? (uintptr_t)m->doorbell + DOORBELL_OFF : UNIT_MSI_ADDR,
 		.msi_data = UNIT_MSI_DATA + i,
 	};
 	struct drv_iommu *drv;
@@ -123,6 +137,7 @@ static int unit_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 	int err;
 
 	u->m = m;
+	u->msi_addr = cfg.msi_addr;
 	u->msi_data = cfg.msi_data;
 	err = v->create(u, d, &cfg, &why);
 	if (err)
@@ -173,6 +188,8 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 		.rid = d->rid,
 		.ats = caps.ats,
 		.pri = caps.pri,
+		.stall = caps.stall,
+		.always_snoops = true, /* the virtual host's memory is coherent for everybody */
 		.max_pasids = caps.max_pasids,
 		.fn_ops = &wires_fn_ops,
 		.fw_resv = f->fw_resv,
@@ -216,6 +233,8 @@ void machine_destroy(struct machine *m)
 		if (m->unit[i].hw)
 			m->unit[i].hw->ops->destroy(m->unit[i].hw);
 	}
+	if (m->doorbell)
+		munmap(m->doorbell, DOORBELL_SIZE);
 	mem_lag_free(m->lag);
 	if (m->pool)
 		mem_pool_free(m->pool);
@@ -259,6 +278,11 @@ int machine_create(const struct machine_cfg *cfg, struct machine **out, struct n
 		m->lag = mem_lag_new(&m->mem, m->pool);
 		if (!m->lag)
 			goto fail;
+	}
+	err = doorbell_create(m);
+	if (err) {
+		nb_fail(diag, err, "no room for a doorbell: %s", strerror(-err));
+		goto fail;
 	}
 	err = host_make(m);
 	if (err) {

@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
-
+#include "hw/smmuv3/smmu.h"
 #include "machine/board.h"
+#include "machine/desc_smmuv3.h"
 
+/* Walks that do not snoop see memory as it is all the same: the model has no lag (hw/smmuv3/smmu.h), so nothing is to be told of flushes. */
 static bool lags(const struct nb_desc_iommu *d)
 {
-	return !d->smmuv3.coherent;
+	(void)d;
+	return false;
 }
 
 static int create(struct unit *u, const struct nb_desc_iommu *d, struct drv_iommu_cfg *cfg, struct nb_diag *diag)
 {
-	(void)u, (void)d, (void)cfg;
-	return nb_fail(diag, -EOPNOTSUPP, "this nestbox can describe an SMMUv3, but not yet run one");
+	struct smmu_caps caps;
+
+	(void)cfg;
+	desc_smmuv3_caps(&d->smmuv3, &caps);
+	return smmu_create(&caps, &u->m->mem, u->m->tr, &u->hw, diag);
 }
 
 const struct unit_vendor unit_smmuv3 = {
 	.id = NB_DESC_SMMUV3,
+	.drv = &drv_smmuv3_ops,
+	.doorbell = true,
 	.lags = lags,
 	.create = create,
 };

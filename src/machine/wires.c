@@ -2,7 +2,7 @@
 /*
  * What passes between the rooms of a machine.
  *
- *   function --DMA, ATS, page request, message--> unit        unit --response, invalidation--> function
+ *   function --DMA, ATS, page request, message--> unit        unit --response, end of a stall, invalidation--> function
  *   unit --remapped message--> host                           driver --MMIO, write-back--> unit --MSI--> driver
  *   driver --capabilities--> function
  *
@@ -56,7 +56,7 @@ static void unit_msi(void *opaque, uint64_t addr, uint32_t data)
 	struct unit *u = opaque;
 	struct drv_iommu *drv = atomic_load_explicit(&u->drv, memory_order_acquire);
 
-	if (drv && addr == UNIT_MSI_ADDR && (data == u->msi_data || data == u->msi_data + DRV_MSI_PAGE_REQUEST))
+	if (drv && addr == u->msi_addr && (data == u->msi_data || data == u->msi_data + DRV_MSI_PAGE_REQUEST))
 		drv->ops->irq(drv, data);
 }
 
@@ -94,18 +94,39 @@ void wires_unit(struct unit *u)
 
 /* ---- responses ---- */
 
+static bool put_aside(struct function *f, const struct inbox_item *it)
+{
+	struct machine *m = f->unit->m;
+
+	atomic_fetch_add_explicit(&m->waiting, 1, memory_order_relaxed);
+	if (inbox_put(&f->inbox, it))
+		return true;
+	atomic_fetch_sub_explicit(&m->waiting, 1, memory_order_relaxed);
+	return false;
+}
+
 static void client_response(void *opaque, uint32_t pasid, unsigned int prgi, unsigned int code)
 {
 	struct function *f = opaque;
-	struct machine *m = f->unit->m;
 	const struct inbox_item it = {.pasid = pasid, .prgi = (uint16_t)prgi, .code = (uint8_t)code};
 
-	atomic_fetch_add_explicit(&m->waiting, 1, memory_order_relaxed);
-	if (inbox_put(&f->inbox, &it))
-		return;
-	atomic_fetch_sub_explicit(&m->waiting, 1, memory_order_relaxed);
-	NB_TRACE(m->tr, hw_page_request_lost, f->desc->rid, 0, prgi);
+	if (!put_aside(f, &it))
+		NB_TRACE(f->unit->m->tr, hw_page_request_lost, f->desc->rid, 0, prgi);
 }
+
+/*
+ * A unit has few places for stalled transactions, and a function stalls again only when it was told to go on: there is always room for
+ * what ends one.
+ */
+static void client_stall_done(void *opaque, uint32_t pasid, uint64_t addr, bool all, enum hw_stall_end end)
+{
+	struct function *f = opaque;
+	const struct inbox_item it = {.stall = true, .all = all, .pasid = pasid, .addr = addr, .code = (uint8_t)end};
+
+	(void)put_aside(f, &it);
+}
+_Static_assert((int)HW_STALL_RETRY == (int)DEV_STALL_RETRY && (int)HW_STALL_ABORT == (int)DEV_STALL_ABORT &&
+	       (int)HW_STALL_RAZ_WI == (int)DEV_STALL_RAZ_WI, "");
 
 /* Hand over what is there for f. Without locks. */
 static void drain(struct function *f)
@@ -114,7 +135,10 @@ static void drain(struct function *f)
 
 	while (inbox_take(&f->inbox, &it)) {
 		atomic_fetch_sub_explicit(&f->unit->m->waiting, 1, memory_order_relaxed);
-		dev_page_response(f->fn, it.pasid, it.prgi, it.code);
+		if (it.stall)
+			dev_stall_done(f->fn, it.pasid, it.addr, it.all, it.code);
+		else
+			dev_page_response(f->fn, it.pasid, it.prgi, it.code);
 	}
 }
 
@@ -290,7 +314,7 @@ static bool client_invalidate(void *opaque, uint32_t pasid, bool all_pasids, uin
 /* A function without ATS keeps nothing: the unit takes the missing call as an answer. */
 int wires_function(struct function *f, const struct dev_caps *caps)
 {
-	if (caps->pri && inbox_init(&f->inbox))
+	if ((caps->pri || caps->stall) && inbox_init(&f->inbox))
 		return -ENOMEM;
 	if (caps->ats) {
 		f->atc = hw_atc_new(f->unit->hw, f->desc->rid, ATC_ENTRIES);
@@ -300,7 +324,8 @@ int wires_function(struct function *f, const struct dev_caps *caps)
 	}
 	f->client = (struct hw_client){.opaque = f,
 				       .ats_invalidate = caps->ats ? client_invalidate : NULL,
-				       .page_response = client_response};
+				       .page_response = client_response,
+				       .stall_done = caps->stall ? client_stall_done : NULL};
 	return 0;
 }
 

@@ -94,7 +94,7 @@ class Host(CliTest):
     def test_list(self):
         got = self.nestbox("host", "list")
         names = [line.split()[0] for line in got.stdout.splitlines()]
-        self.assertEqual((got.returncode, names), (0, ["spr", "spr-fixed", "legacy", "incoherent"]))
+        self.assertEqual((got.returncode, names), (0, ["spr", "spr-fixed", "legacy", "incoherent", "grace", "smmu-basic"]))
 
     def test_models(self):
         got = self.nestbox("host", "models")
@@ -102,7 +102,7 @@ class Host(CliTest):
             self.assertRegex(got.stdout, r"(?m)^%s\s" % model)
 
     def test_show_is_what_check_takes(self):
-        for name in ("spr", "spr-fixed", "legacy", "incoherent"):
+        for name in ("spr", "spr-fixed", "legacy", "incoherent", "grace", "smmu-basic"):
             shown = self.nestbox("host", "show", name)
             self.assertEqual(shown.returncode, 0, shown.stderr)
             path = self.file(name + ".yaml", shown.stdout)

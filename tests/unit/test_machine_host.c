@@ -38,10 +38,12 @@ static void made_and_taken_down(void **state)
 		struct machine *m;
 
 		assert_int_equal(machine_create(&cfg, &m, &why), 0);
-		assert_int_equal(machine_vfio_index(m, 0, 0x8100), 2);
-		assert_int_equal(machine_vfio_index(m, 1, 0x8100), -ENOENT);
+		assert_int_equal(machine_vfio_index(m, 0, 0x8100), (*d)->niommus == 1 ? -ENOENT : 2 * ((int)(*d)->niommus - 1));
+		assert_int_equal(machine_vfio_index(m, 1, 0x0100), -ENOENT);
 		assert_ptr_equal(machine_iommu_of(m, 0, 0x0100), machine_iommu_of(m, 0, 0x0200));
 		assert_ptr_not_equal(machine_iommu_of(m, 0, 0x0100), machine_iommu_of(m, 0, 0x8100));
+		assert_string_equal(machine_iommu_of(m, 0, 0x0100)->ops->vendor,
+				    (*d)->iommu[0].vendor == NB_DESC_VTD ? "vtd" : "smmuv3");
 		assert_null(machine_iommu_of(m, 0, 0));
 		assert_non_null(machine_function(m, 0, 0x0200));
 		assert_null(machine_function(m, 0, 0x0201));
@@ -50,15 +52,14 @@ static void made_and_taken_down(void **state)
 }
 
 /* Freshly made, nothing is attached: every function's DMA is refused. */
-static void blocked_at_first(void **state)
+static void blocked(const char *host)
 {
 	static const uint16_t rids[] = {0x0100, 0x0200, 0x8100, 0x8200, 0x0300};
-	const struct machine_cfg cfg = {.desc = nb_desc_find("spr"), .resolve_iommufd = nobody};
+	const struct machine_cfg cfg = {.desc = nb_desc_find(host), .resolve_iommufd = nobody};
 	struct machine *m;
 	uint64_t word = 0;
 	size_t i;
 
-	(void)state;
 	assert_int_equal(machine_create(&cfg, &m, NULL), 0);
 	for (i = 0; i < sizeof(rids) / sizeof(rids[0]); i++) {
 		struct hw_iommu *hw = machine_iommu_of(m, 0, rids[i] == 0x0300 ? 0x0100 : rids[i]);
@@ -66,8 +67,17 @@ static void blocked_at_first(void **state)
 		assert_int_equal(hw_dma_read(hw, rids[i], NB_NO_PASID, 0x1000, &word, 8), -EFAULT);
 		assert_int_equal(hw_dma_write(hw, rids[i], 1, (uintptr_t)&word, &word, 8), -EFAULT);
 	}
-	assert_int_equal(nb_trace_count(machine_trace(m), NB_EV_hw_fault), 2 * i);
+	/* A VT-d unit records each; an SMMU's STE that says abort is silent, and only the StreamID without an entry is reported. */
+	if (strcmp(host, "spr") == 0)
+		assert_int_equal(nb_trace_count(machine_trace(m), NB_EV_hw_fault), 2 * i);
 	machine_destroy(m);
+}
+
+static void blocked_at_first(void **state)
+{
+	(void)state;
+	blocked("spr");
+	blocked("grace");
 }
 
 static void refuses_bad_descriptions(void **state)
@@ -90,12 +100,11 @@ static void refuses_bad_descriptions(void **state)
 }
 
 /* Each time one call later fails, until none does. The sanitizer sees what a failure left. */
-static void every_allocation_fails_once(void **state)
+static void fail_each_allocation(const char *host)
 {
-	const struct machine_cfg cfg = {.desc = nb_desc_find("spr"), .resolve_iommufd = nobody};
+	const struct machine_cfg cfg = {.desc = nb_desc_find(host), .resolve_iommufd = nobody};
 	unsigned long n;
 
-	(void)state;
 	for (n = 1; n < 100000; n++) {
 		struct machine *m = NULL;
 		struct nb_diag why = {""};
@@ -116,6 +125,13 @@ static void every_allocation_fails_once(void **state)
 		}
 	}
 	assert_in_range(n, 20, 99999);
+}
+
+static void every_allocation_fails_once(void **state)
+{
+	(void)state;
+	fail_each_allocation("spr");
+	fail_each_allocation("grace");
 }
 
 /* Tree: a regular file in the way, and a directory that is not there. */
