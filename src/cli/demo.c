@@ -193,8 +193,8 @@ int cmd_demo(int argc, char **argv)
 	printf("1. A host (%s), a guest with 16 MiB, and a DMA engine at %04x:%02x:%02x.%x assigned to it.\n\n"
 	       "         stage-1  the guest's own table, in guest memory: device address -> guest address\n"
 	       "         stage-2  the host's table: guest address -> memory\n"
-	       "         The guest's table at guest address 0x%" PRIx64 " was nested on the host's by IOMMU_HWPT_ALLOC.\n",
-	       host, s->vm.segment, s->vm.rid >> 8, s->vm.rid >> 3 & 31, s->vm.rid & 7, s->vm.guest.root.v);
+	       "         The guest's table at guest address 0x%" PRIx64 " %s.\n",
+	       host, s->vm.segment, s->vm.rid >> 8, s->vm.rid >> 3 & 31, s->vm.rid & 7, s->vm.guest.root.v, s->vm.kind->how);
 	move_data(s);
 	forget_invalidation(s);
 	invalidate(s);

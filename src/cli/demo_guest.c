@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Written from the Intel SDM, volume 3, 4.5 (4-level paging), on purpose without the library's own page-table engine: the
- * demo's tables and the walker shall have nothing in common but the manual.
+ * Written from the Intel SDM, volume 3, 4.5 (4-level paging) and DDI 0487, D8.3, on purpose without the library's own page-table engine:
+ * the demo's tables and the walker shall have nothing in common but the manual.
  */
 #include "cli/demo_guest.h"
 
@@ -12,10 +12,20 @@
 
 #include "base/bits.h"
 
-#define PTE_P	 BIT(0)
-#define PTE_RW	 BIT(1)
-#define PTE_US	 BIT(2) /* requests without PASID are user requests */
-#define PTE_ADDR BITS(51, 12)
+/* Requests without PASID are user requests to either vendor. */
+const struct guest_format guest_x86_64 = {
+	.present = BIT(0),		 /* P */
+	.table = BIT(1) | BIT(2),	 /* R/W, U/S */
+	.page = BIT(2),
+	.writable = BIT(1),
+	.addr = BITS(51, 12),
+};
+const struct guest_format guest_arm64 = {
+	.present = BIT(0) | BIT(1),	 /* valid; table, or page on level 3 */
+	.page = BIT(6) | BIT(10) | BIT(11) | BITS(9, 8), /* AP[1], AF, nG, SH: inner */
+	.read_only = BIT(7),		 /* AP[2] */
+	.addr = BITS(47, 12),
+};
 
 #define LEVELS 4
 
@@ -66,15 +76,15 @@ static _Atomic uint64_t *leaf_of(struct guest *g, iova_t at, bool make)
 		_Atomic uint64_t *e = &table[at.v >> (12 + 9 * level) & 511];
 		uint64_t v = atomic_load_explicit(e, memory_order_relaxed);
 
-		if (!(v & PTE_P)) {
+		if ((v & g->fmt->present) != g->fmt->present) {
 			gpa_t page;
 
 			if (!make || guest_alloc(g, &page))
 				return NULL;
-			v = page.v | PTE_P | PTE_RW | PTE_US;
+			v = page.v | g->fmt->present | g->fmt->table;
 			atomic_store_explicit(e, v, memory_order_release);
 		}
-		table = guest_ptr(g, gpa(v & PTE_ADDR));
+		table = guest_ptr(g, gpa(v & g->fmt->addr));
 	}
 	return &table[at.v >> 12 & 511];
 }
@@ -85,7 +95,8 @@ int guest_map(struct guest *g, iova_t at, gpa_t page, bool writable)
 
 	if (!e)
 		return -ENOMEM;
-	atomic_store_explicit(e, page.v | PTE_P | PTE_US | (writable ? PTE_RW : 0), memory_order_release);
+	atomic_store_explicit(e, page.v | g->fmt->present | g->fmt->page | (writable ? g->fmt->writable : g->fmt->read_only),
+			      memory_order_release);
 	return 0;
 }
 

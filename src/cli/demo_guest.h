@@ -16,11 +16,20 @@
 
 #define GUEST_PAGE 4096u
 
+/* Tables of 4 levels of 512 entries each, 48 bits: x86-64 and Arm agree on that, but not on the bits. */
+struct guest_format {
+	uint64_t present, table, page; /* of every entry; with it in one that leads to a table; in one of a page */
+	uint64_t writable, read_only;  /* set in a page's accordingly */
+	uint64_t addr;
+};
+extern const struct guest_format guest_x86_64, guest_arm64;
+
 struct guest {
 	uint8_t *ram; /* of this process; guest address 0 is its first byte */
 	uint64_t size;
 	uint64_t next; /* first page that was never given out */
-	gpa_t root;    /* of the tables, 4 levels of x86-64 paging */
+	gpa_t root;    /* of the tables */
+	const struct guest_format *fmt; /* set before the first guest_map() */
 };
 
 /* 0 or -errno with the reason. */

@@ -17,12 +17,12 @@
 #define PCI_COMMAND 4
 #define PCI_COMMAND_MEMORY_MASTER 6
 
-static int refused(struct nb_diag *diag, int err, const char *what)
+int demo_vm_refused(struct nb_diag *diag, long err, const char *what)
 {
-	return nb_fail(diag, err, "the host refused to %s: %s", what, strerror(-err));
+	return nb_fail(diag, (int)err, "the host refused to %s: %s", what, strerror((int)-err));
 }
 
-static long call(struct demo_vm *vm, int fd, unsigned long cmd, void *arg)
+long demo_vm_ioctl(struct demo_vm *vm, int fd, unsigned long cmd, void *arg)
 {
 	return vm->k->ioctl(vm->k->opaque, fd, cmd, arg);
 }
@@ -42,7 +42,7 @@ static int find_engine(struct demo_vm *vm, struct nb_diag *diag)
 	vm->rid = d->function[i].rid;
 	snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%u", i);
 	vm->device = vm->k->open(vm->k->opaque, path, O_RDWR);
-	return vm->device < 0 ? refused(diag, vm->device, "open the device") : 0;
+	return vm->device < 0 ? demo_vm_refused(diag, vm->device, "open the device") : 0;
 }
 
 /* bind, stage-2: the whole guest memory at guest address 0 */
@@ -59,22 +59,22 @@ static int build_stage2(struct demo_vm *vm, struct nb_diag *diag)
 	struct iommu_hwpt_alloc hwpt = {.size = sizeof(hwpt), .flags = IOMMU_HWPT_ALLOC_NEST_PARENT};
 	long r;
 
-	r = call(vm, vm->device, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	r = demo_vm_ioctl(vm, vm->device, VFIO_DEVICE_BIND_IOMMUFD, &bind);
 	if (r)
-		return refused(diag, (int)r, "bind the device");
+		return demo_vm_refused(diag, r, "bind the device");
 	vm->devid = bind.out_devid;
-	r = call(vm, vm->iommufd, IOMMU_IOAS_ALLOC, &ioas);
+	r = demo_vm_ioctl(vm, vm->iommufd, IOMMU_IOAS_ALLOC, &ioas);
 	if (r)
-		return refused(diag, (int)r, "make an address space");
+		return demo_vm_refused(diag, r, "make an address space");
 	vm->ioas = map.ioas_id = ioas.out_ioas_id;
-	r = call(vm, vm->iommufd, IOMMU_IOAS_MAP, &map);
+	r = demo_vm_ioctl(vm, vm->iommufd, IOMMU_IOAS_MAP, &map);
 	if (r)
-		return refused(diag, (int)r, "map the guest's memory");
+		return demo_vm_refused(diag, r, "map the guest's memory");
 	hwpt.dev_id = vm->devid;
 	hwpt.pt_id = vm->ioas;
-	r = call(vm, vm->iommufd, IOMMU_HWPT_ALLOC, &hwpt);
+	r = demo_vm_ioctl(vm, vm->iommufd, IOMMU_HWPT_ALLOC, &hwpt);
 	if (r)
-		return refused(diag, (int)r, "make a stage-2 table that others can nest on");
+		return demo_vm_refused(diag, r, "make a stage-2 table that others can nest on");
 	vm->parent = hwpt.out_hwpt_id;
 	return 0;
 }
@@ -98,26 +98,32 @@ static int build_stage1(struct demo_vm *vm, struct nb_diag *diag)
 	return err ? nb_fail(diag, err, "the guest's memory is too small") : 0;
 }
 
+/* Which IOMMU is it? Its kind decides on the form of the guest's tables. */
+static int find_kind(struct demo_vm *vm, struct nb_diag *diag)
+{
+	struct iommu_hw_info info = {.size = sizeof(info), .dev_id = vm->devid};
+	long r = demo_vm_ioctl(vm, vm->iommufd, IOMMU_GET_HW_INFO, &info);
+
+	if (r)
+		return demo_vm_refused(diag, r, "tell which IOMMU the device is behind");
+	vm->kind = demo_nest_find(info.out_data_type);
+	if (!vm->kind)
+		return nb_fail(diag, -EOPNOTSUPP, "the demo does not know how to nest on an IOMMU of type %u", info.out_data_type);
+	vm->guest.fmt = vm->kind->fmt;
+	return 0;
+}
+
 static int nest(struct demo_vm *vm, struct nb_diag *diag)
 {
-	struct iommu_hwpt_vtd_s1 s1 = {.pgtbl_addr = vm->guest.root.v, .addr_width = 48};
-	struct iommu_hwpt_alloc hwpt = {
-		.size = sizeof(hwpt),
-		.dev_id = vm->devid,
-		.pt_id = vm->parent,
-		.data_type = IOMMU_HWPT_DATA_VTD_S1,
-		.data_len = sizeof(s1),
-		.data_uptr = (uintptr_t)&s1,
-	};
 	struct vfio_device_attach_iommufd_pt attach = {.argsz = sizeof(attach)};
+	int err = vm->kind->nest(vm, diag);
 	long r;
 
-	r = call(vm, vm->iommufd, IOMMU_HWPT_ALLOC, &hwpt);
-	if (r)
-		return refused(diag, (int)r, "nest the guest's table on it");
-	vm->nested = attach.pt_id = hwpt.out_hwpt_id;
-	r = call(vm, vm->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
-	return r ? refused(diag, (int)r, "attach the device to the nested table") : 0;
+	if (err)
+		return err;
+	attach.pt_id = vm->nested;
+	r = demo_vm_ioctl(vm, vm->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
+	return r ? demo_vm_refused(diag, r, "attach the device to the nested table") : 0;
 }
 
 static int enable_engine(struct demo_vm *vm, struct nb_diag *diag)
@@ -128,11 +134,11 @@ static int enable_engine(struct demo_vm *vm, struct nb_diag *diag)
 	uint32_t id = 0;
 	long r;
 
-	r = call(vm, vm->device, VFIO_DEVICE_GET_REGION_INFO, &config);
+	r = demo_vm_ioctl(vm, vm->device, VFIO_DEVICE_GET_REGION_INFO, &config);
 	if (!r)
-		r = call(vm, vm->device, VFIO_DEVICE_GET_REGION_INFO, &bar);
+		r = demo_vm_ioctl(vm, vm->device, VFIO_DEVICE_GET_REGION_INFO, &bar);
 	if (r)
-		return refused(diag, (int)r, "tell where the registers are");
+		return demo_vm_refused(diag, r, "tell where the registers are");
 	vm->bar0 = bar.offset;
 	r = vm->k->pwrite(vm->k->opaque, vm->device, &command, sizeof(command), config.offset + PCI_COMMAND);
 	if (r == sizeof(command))
@@ -161,10 +167,12 @@ int demo_vm_start(struct demo_vm *vm, const char *host, struct nb_diag *diag)
 		return err;
 	vm->iommufd = vm->k->open(vm->k->opaque, "/dev/iommu", O_RDWR);
 	if (vm->iommufd < 0)
-		return refused(diag, vm->iommufd, "open /dev/iommu");
+		return demo_vm_refused(diag, vm->iommufd, "open /dev/iommu");
 	err = find_engine(vm, diag);
 	if (!err)
 		err = build_stage2(vm, diag);
+	if (!err)
+		err = find_kind(vm, diag);
 	if (!err)
 		err = build_stage1(vm, diag);
 	if (!err)
@@ -226,17 +234,7 @@ uint64_t demo_vm_error_addr(struct demo_vm *vm)
 
 int demo_vm_invalidate(struct demo_vm *vm, uint64_t addr, uint64_t pages)
 {
-	struct iommu_hwpt_vtd_s1_invalidate range = {.addr = addr, .npages = pages};
-	struct iommu_hwpt_invalidate inv = {
-		.size = sizeof(inv),
-		.hwpt_id = vm->nested,
-		.data_uptr = (uintptr_t)&range,
-		.data_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1,
-		.entry_len = sizeof(range),
-		.entry_num = 1,
-	};
-
-	return (int)call(vm, vm->iommufd, IOMMU_HWPT_INVALIDATE, &inv);
+	return vm->kind->invalidate(vm, addr, pages);
 }
 
 void demo_vm_log(struct demo_vm *vm, char *buf, size_t size)

@@ -14,13 +14,28 @@
 #define DEMO_DST   UINT64_C(0x2a8040000000)
 #define DEMO_PAGES 16u
 
+struct demo_vm;
+
+/* What differs between hosts: how the guest's table is nested, and how the hardware is told of changes. demo_nest.c */
+struct demo_nest {
+	uint32_t hw_info;		  /* IOMMU_HW_INFO_TYPE_* */
+	const struct guest_format *fmt;
+	const char *how;		  /* a sentence for the story */
+	int (*nest)(struct demo_vm *vm, struct nb_diag *diag); /* sets vm->nested */
+	int (*invalidate)(struct demo_vm *vm, uint64_t addr, uint64_t pages);
+};
+/* Null: no host of this kind can be nested on. */
+const struct demo_nest *demo_nest_find(uint32_t hw_info);
+
 struct demo_vm {
+	const struct demo_nest *kind;
 	struct nb_host *host;
 	const struct nb_kernel *k;
 	struct guest guest;
 	uint16_t segment, rid; /* the test engine */
 	int iommufd, device, log[2];
 	uint32_t devid, ioas, parent, nested;
+	uint32_t viommu; /* SMMUv3 */
 	uint64_t bar0; /* offset of the registers in the device file */
 	gpa_t src[DEMO_PAGES], dst[DEMO_PAGES];
 };
@@ -35,6 +50,10 @@ int demo_vm_dma(struct demo_vm *vm, uint32_t cmd, uint64_t src, uint64_t dst, ui
 uint64_t demo_vm_error_addr(struct demo_vm *vm);
 /* Tell the hardware that the guest's entries for these pages changed. */
 int demo_vm_invalidate(struct demo_vm *vm, uint64_t addr, uint64_t pages);
+/* One ioctl to the host. 0 or -errno. */
+long demo_vm_ioctl(struct demo_vm *vm, int fd, unsigned long cmd, void *arg);
+/* "the host refused to ...": the errno. */
+int demo_vm_refused(struct nb_diag *diag, long err, const char *what);
 /* What the host logged since the last call, at most size - 1 bytes. */
 void demo_vm_log(struct demo_vm *vm, char *buf, size_t size);
 
