@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * oracle [--cases N] [--seed S] [--jobs J] [--kind NAME] [--known NAME] [--min-hits] [--list]
+ * oracle [--vendor NAME] [--cases N] [--seed S] [--jobs J] [--kind NAME] [--known NAME] [--min-hits] [--list]
  * oracle --unit NAME --replay 'name=value,...'
  *
- * N cases in all, spread over the units (QEMU configurations) whose name begins with --kind, in J processes with
+ * N cases of each vendor, spread over the units (QEMU configurations) whose name begins with --kind, in J processes with
  * a QEMU each. --known stops at the first case that the filter of that name explains and prints it as a disagreement would be. Ends with
  * how often each filter was needed; --min-hits fails if one never was.
  * Exit status: 0, 1 (disagreement, or QEMU died), 2 (usage), 77 (no QEMU: skipped).
@@ -22,12 +22,12 @@
 
 #define MAX_BAD 3 /* disagreements of one worker and unit, until it goes on to the next */
 
-static const struct oracle_vendor *const vendors[] = {&oracle_vtd};
+static const struct oracle_vendor *const vendors[] = {&oracle_vtd, &oracle_smmuv3};
 
 struct options {
 	uint64_t cases, seed;
 	unsigned int jobs;
-	const char *kind, *known, *replay, *unit;
+	const char *vendor, *kind, *known, *replay, *unit;
 	bool min_hits;
 };
 
@@ -117,7 +117,7 @@ static unsigned int nunits(const struct options *opt, const struct oracle_vendor
 {
 	unsigned int n = 0, i;
 
-	for (i = 0; v->units[i].name; i++)
+	for (i = 0; v->units[i].name && !(opt->vendor && strcmp(opt->vendor, v->name)); i++)
 		n += wanted(opt, &v->units[i]);
 	return n;
 }
@@ -234,7 +234,7 @@ static int run(const struct oracle_vendor *v, const struct options *opt, const c
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: oracle [--cases N] [--seed S] [--jobs J] [--kind NAME] [--known NAME] [--min-hits] [--list]\n"
+	fprintf(stderr, "usage: oracle [--vendor NAME] [--cases N] [--seed S] [--jobs J] [--kind NAME] [--known NAME] [--min-hits] [--list]\n"
 			"       oracle --unit NAME --replay 'name=value,...'\n");
 	return 2;
 }
@@ -254,7 +254,7 @@ int main(int argc, char **argv)
 	static const struct option longs[] = {
 		{"cases", 1, NULL, 'c'}, {"seed", 1, NULL, 's'},   {"jobs", 1, NULL, 'j'},  {"kind", 1, NULL, 'k'},
 		{"known", 1, NULL, 'n'}, {"replay", 1, NULL, 'r'}, {"unit", 1, NULL, 'u'}, {"min-hits", 0, NULL, 'm'},
-		{"list", 0, NULL, 'l'},	 {NULL, 0, NULL, 0},
+		{"list", 0, NULL, 'l'},	 {"vendor", 1, NULL, 'v'}, {NULL, 0, NULL, 0},
 	};
 	struct options opt = {.cases = 100000, .seed = 1, .jobs = 1};
 	const char *why = "";
@@ -287,6 +287,9 @@ int main(int argc, char **argv)
 		case 'm':
 			opt.min_hits = true;
 			break;
+		case 'v':
+			opt.vendor = optarg;
+			break;
 		case 'l':
 			list();
 			return 0;
@@ -299,11 +302,12 @@ int main(int argc, char **argv)
 	if (guard_init())
 		return 1;
 	for (v = 0; v < ARRAY_SIZE(vendors); v++) {
-		const char *program = qtest_find(vendors[v]->program, &why);
+		const char *program;
 
 		if (!nunits(&opt, vendors[v]))
 			continue;
 		found = 1;
+		program = qtest_find(vendors[v]->program, &why);
 		if (!program) {
 			printf("%s\n", why);
 			return 77;

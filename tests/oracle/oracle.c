@@ -23,7 +23,7 @@ int oracle_open(struct oracle *o, const char *program, struct nb_diag *diag)
 	}
 	err = mem_init_regions(&o->mem);
 	if (!err)
-		err = mem_add_region(&o->mem, hpa(0), o->ours, ORACLE_RAM);
+		err = mem_add_region(&o->mem, hpa(o->v->ram_base), o->ours, ORACLE_RAM);
 	return err ? err : o->v->start(o, diag);
 }
 
@@ -52,8 +52,8 @@ static void write_words(struct oracle *o, const struct oracle_built *b, bool val
 	unsigned int i;
 
 	for (i = 0; i < b->nwords; i++) {
-		oracle_put64(o->ours, b->word[i].pa, values ? b->word[i].val : 0);
-		oracle_put64(o->theirs, b->word[i].pa, values ? b->word[i].val : 0);
+		oracle_put64(o, o->ours, b->word[i].pa, values ? b->word[i].val : 0);
+		oracle_put64(o, o->theirs, b->word[i].pa, values ? b->word[i].val : 0);
 	}
 }
 
@@ -62,8 +62,8 @@ static void collect(struct oracle *o, struct oracle_built *b)
 	unsigned int i;
 
 	for (i = 0; i < b->nwords; i++) {
-		b->word[i].ours = oracle_get64(o->ours, b->word[i].pa);
-		b->word[i].theirs = oracle_get64(o->theirs, b->word[i].pa);
+		b->word[i].ours = oracle_get64(o, o->ours, b->word[i].pa);
+		b->word[i].theirs = oracle_get64(o, o->theirs, b->word[i].pa);
 	}
 }
 
@@ -71,10 +71,10 @@ static void collect(struct oracle *o, struct oracle_built *b)
 static void wipe(struct oracle *o, uint64_t pa)
 {
 	pa &= ~UINT64_C(15);
-	oracle_put64(o->ours, pa, 0);
-	oracle_put64(o->ours, pa + 8, 0);
-	oracle_put64(o->theirs, pa, 0);
-	oracle_put64(o->theirs, pa + 8, 0);
+	oracle_put64(o, o->ours, pa, 0);
+	oracle_put64(o, o->ours, pa + 8, 0);
+	oracle_put64(o, o->theirs, pa, 0);
+	oracle_put64(o, o->theirs, pa + 8, 0);
 }
 
 int oracle_batch(struct oracle *o, unsigned int n, struct nb_diag *diag)

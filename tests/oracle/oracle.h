@@ -28,11 +28,11 @@
 #include "mem/mem.h"
 #include "qtest.h"
 
-#define ORACLE_FIELDS  64
-#define ORACLE_WORDS   64
-#define ORACLE_STEPS   2
+#define ORACLE_FIELDS  80
+#define ORACLE_WORDS   96
+#define ORACLE_STEPS   3
 #define ORACLE_BATCH   64
-#define ORACLE_FILTERS 48
+#define ORACLE_FILTERS 64
 #define ORACLE_RAM     (UINT64_C(256) << 20)
 
 struct oracle_case {
@@ -73,7 +73,7 @@ struct oracle_built {
 	uint64_t iova;
 	uint64_t target;   /* where the access lands if everything is in order */
 	bool skip;	   /* set by ours(): it would reach what is no memory of ours, so QEMU is not asked */
-	uint64_t vend[8];  /* the vendor's own */
+	uint64_t vend[12]; /* the vendor's own */
 	size_t at, at2;	   /* indices of answers, the vendor's own */
 	struct oracle_answer ours, theirs;
 	unsigned int nwords;
@@ -109,6 +109,7 @@ struct oracle;
 struct oracle_vendor {
 	const char *name;
 	const char *program;
+	uint64_t ram_base;		 /* where the machine has its RAM */
 	const struct oracle_unit *units; /* ends with a null name */
 	const char *const *fields;	 /* names; ends with null */
 	const struct oracle_filter *filters; /* ends with a null name */
@@ -133,7 +134,7 @@ struct oracle_vendor {
 	void (*print_step)(const struct oracle_step *s, FILE *to);
 };
 
-extern const struct oracle_vendor oracle_vtd;
+extern const struct oracle_vendor oracle_vtd, oracle_smmuv3;
 
 struct oracle_totals { /* shared by the worker processes */
 	_Atomic uint64_t cases, landed, faults, skipped, bad;
@@ -186,19 +187,25 @@ static inline uint64_t oracle_rnd(uint64_t *s, uint64_t n)
 {
 	return (oracle_rnd64(s) >> 16) % n;
 }
-/* Little-endian words of a RAM. Out of range reads as 0 and is not written. */
-static inline uint64_t oracle_get64(const uint8_t *ram, uint64_t pa)
+/* Little-endian words of one of the two RAMs. Out of range reads as 0 and is not written. */
+static inline uint64_t oracle_get64(const struct oracle *o, const uint8_t *ram, uint64_t pa)
 {
-	uint64_t v = 0;
+	uint64_t v = 0, at = pa - o->v->ram_base;
 
-	if (pa <= ORACLE_RAM - 8)
-		memcpy(&v, ram + pa, 8);
+	if (at <= ORACLE_RAM - 8)
+		memcpy(&v, ram + at, 8);
 	return v;
 }
-static inline void oracle_put64(uint8_t *ram, uint64_t pa, uint64_t v)
+static inline void oracle_put64(const struct oracle *o, uint8_t *ram, uint64_t pa, uint64_t v)
 {
-	if (pa <= ORACLE_RAM - 8)
-		memcpy(ram + pa, &v, 8);
+	uint64_t at = pa - o->v->ram_base;
+
+	if (at <= ORACLE_RAM - 8)
+		memcpy(ram + at, &v, 8);
+}
+static inline uint32_t oracle_get32(const struct oracle *o, const uint8_t *ram, uint64_t pa)
+{
+	return (uint32_t)(oracle_get64(o, ram, pa & ~UINT64_C(7)) >> (pa & 4 ? 32 : 0));
 }
 
 #endif

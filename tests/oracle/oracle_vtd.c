@@ -452,11 +452,6 @@ static void their_record(struct oracle *o, struct oracle_step *s, size_t at)
 	s->reason = (uint16_t)FIELD_GET(VTD_FRCD_1_FR, s->record[1]);
 }
 
-static uint32_t peek32(const uint8_t *ram, uint64_t pa)
-{
-	return (uint32_t)(oracle_get64(ram, pa & ~UINT64_C(7)) >> (pa & 4 ? 32 : 0));
-}
-
 static void their_write(struct oracle *o, struct oracle_step *s, const struct oracle_step *ours, uint64_t target, size_t at)
 {
 	uint64_t pa = ours->pa ? ours->pa : target;
@@ -464,7 +459,7 @@ static void their_write(struct oracle *o, struct oracle_step *s, const struct or
 	their_record(o, s, at + 1);
 	if (s->record[1] & VTD_FRCD_1_F) {
 		s->outcome = ORACLE_FAULT;
-	} else if (qtest_answer(o->q, at) == 0 && peek32(o->theirs, pa) == MAGIC) {
+	} else if (qtest_answer(o->q, at) == 0 && oracle_get32(o, o->theirs, pa) == MAGIC) {
 		s->outcome = ORACLE_LANDED;
 		s->pa = pa;
 	}
@@ -493,7 +488,7 @@ static void theirs(struct oracle *o, const struct oracle_case *c, struct oracle_
 	pa = b->ours.step[1].pa ? b->ours.step[1].pa : b->target ^ BACK;
 	if (s->record[1] & VTD_FRCD_1_F) {
 		s->outcome = ORACLE_FAULT;
-	} else if (peek32(o->theirs, pa) == datum(b)) {
+	} else if (oracle_get32(o, o->theirs, pa) == datum(b)) {
 		s->outcome = ORACLE_LANDED;
 		s->pa = pa;
 	}

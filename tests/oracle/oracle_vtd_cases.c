@@ -229,10 +229,10 @@ void vtd_print(struct oracle *o, const struct oracle_case *c, const struct oracl
 		c->f[F_DEV] < DEV_READ ? "write" : c->f[F_DEV] == DEV_READ ? "read" : "read, then write of the same page,",
 		b->iova, vtd_rid(c) >> 8, vtd_rid(c) >> 3 & 31, vtd_rid(c) & 7, b->target, b->vend[B_RTADDR]);
 	for (i = 0; i < b->nwords; i++)
-		oracle_put64(o->ours, b->word[i].pa, b->word[i].val);
+		oracle_put64(o, o->ours, b->word[i].pa, b->word[i].val);
 	o->hw->ops->walk(o->hw, &req, on_step, to, &res);
 	for (i = 0; i < b->nwords; i++)
-		oracle_put64(o->ours, b->word[i].pa, 0);
+		oracle_put64(o, o->ours, b->word[i].pa, 0);
 }
 
 void vtd_print_step(const struct oracle_step *s, FILE *to)

@@ -52,7 +52,7 @@ const char *qtest_find(const char *program, const char **why)
 	const char *home = getenv("HOME");
 
 	if (own)
-		snprintf(path, sizeof(path), "%s", own);
+		snprintf(path, sizeof(path), "%s/%s", own, program);
 	else if (cache)
 		snprintf(path, sizeof(path), "%s/bin/%s", cache, program);
 	else if (xdg && *xdg)
@@ -314,4 +314,10 @@ void qtest_pci_enable(struct qtest *q, unsigned int devfn, uint32_t bar0)
 	qtest_out32(q, 0xcfc, bar0);
 	qtest_out32(q, 0xcf8, 0x80000000u | devfn << 8 | 0x04);
 	qtest_out32(q, 0xcfc, 6); /* memory space, bus master */
+}
+
+void qtest_ecam_enable(struct qtest *q, uint64_t ecam, uint32_t bar0)
+{
+	qtest_write(q, 4, ecam + 0x10, bar0);
+	qtest_write(q, 4, ecam + 0x04, 6);
 }

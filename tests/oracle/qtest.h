@@ -21,7 +21,7 @@
 struct qtest;
 
 /*
- * The program that scripts/setup cached, or $NB_ORACLE_QEMU. Null: there is none; *why (static text) says where it was
+ * The program that scripts/setup cached, or the one in the folder $NB_ORACLE_QEMU. Null: there is none; *why (static text) says where it was
  * looked for.
  */
 const char *qtest_find(const char *program, const char **why);
@@ -46,5 +46,7 @@ uint64_t qtest_answer(const struct qtest *q, size_t index);
 
 /* A conventional PCI function on bus 0, by the PC's ports: place BAR 0, let it decode and master. Collects only. */
 void qtest_pci_enable(struct qtest *q, unsigned int devfn, uint32_t bar0);
+/* The same for a function whose configuration space lies at `ecam`. */
+void qtest_ecam_enable(struct qtest *q, uint64_t ecam, uint32_t bar0);
 
 #endif
