@@ -10,10 +10,12 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hw/smmuv3/model.h"
 #include "hw/smmuv3/smmu.h"
 #include "mem/mem.h"
 #include "spec/smmuv3/cd.h"
@@ -581,6 +583,79 @@ static void updates_race(void **state)
 	assert_int_equal(*word & ~(BITS(58, 55) | SMMU_PTE_AP2), (PA_PAGE | clean | SMMU_PTE_AF | 3) & ~SMMU_PTE_AP2);
 }
 
+/* ---- threads ---- */
+
+/*
+ * When an invalidation and a grace period are over, nobody gets an older translation. Every change leads to a page further up;
+ * each reader notes how far the changes were done before it asks.
+ */
+static _Atomic uint64_t done_with;
+struct user {
+	pthread_t th;
+	_Atomic unsigned int asked;
+	unsigned int wrong;
+};
+static void *use(void *opaque)
+{
+	struct user *u = opaque;
+
+	while (atomic_load(&racing)) {
+		uint64_t sure = atomic_load(&done_with), pa;
+
+		nb_rcu_read_lock();
+		pa = ask(0, VA, HW_READ).pa.v;
+		nb_rcu_read_unlock();
+		u->wrong += (pa & 0xfffff000) >> 12 < sure;
+		atomic_fetch_add(&u->asked, 1);
+	}
+	return NULL;
+}
+
+static void invalidation_is_a_promise(void **state)
+{
+	const struct smmu_range va = {.first = VA, .last = VA | 0xfff, .leaf = true};
+	struct smmu_range ipa = {.leaf = true};
+	struct user users[2] = {0};
+	unsigned int i, k, seen;
+	struct s1_tables t;
+	struct smmu *v;
+	uint64_t s2_leaf[2];
+
+	(void)state;
+	start(true, 12, 12, false);
+	v = to_smmu(r->hw);
+	nfar = 1;
+	t = map1(VA, IPA_PAGE, S1_RW);
+	s2_leaf[0] = map2(IPA_PAGE, 0, 3, S2_RW);
+	s2_leaf[1] = map2(IPA_PAGE + 0x1000, 0, 3, S2_RW);
+	put_cd(0, cd_w0(1), t.root);
+	atomic_store(&racing, true);
+	atomic_store(&done_with, 0);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&users[i].th, NULL, use, &users[i]), 0);
+	for (i = 1; i < 100; i++) {
+		/* the page that stage 1 does not lead to gets a new output; then stage 1 leads to it, or stage 2 changes under it */
+		unsigned int page = i / 2 % 2;
+		uint64_t out = (uint64_t)i << 12 | S2_RW | 3;
+
+		__atomic_store_n((uint64_t *)(void *)(r->buf + (s2_leaf[page] - BASE)), out, __ATOMIC_RELEASE);
+		ipa.first = IPA_PAGE + 0x1000 * page;
+		ipa.last = ipa.first | 0xfff;
+		smmu_tlbi_ipa(v, 5, &ipa);
+		__atomic_store_n((uint64_t *)(void *)(r->buf + (t.leaf - BASE)), ipa.first | S1_RW | 3, __ATOMIC_RELEASE);
+		smmu_tlbi_va(v, SMMU_R_EL1, 5, 1, &va);
+		nb_rcu_synchronize();
+		atomic_store(&done_with, i);
+		for (k = 0; k < 2; k++) /* one of the two that this one asks begins after the change */
+			for (seen = atomic_load(&users[k].asked); atomic_load(&users[k].asked) - seen < 2;)
+				sched_yield();
+	}
+	atomic_store(&racing, false);
+	for (i = 0; i < 2; i++)
+		pthread_join(users[i].th, NULL);
+	assert_int_equal(users[0].wrong + users[1].wrong, 0);
+}
+
 /* ---- telling ---- */
 
 struct told {
@@ -643,6 +718,7 @@ int main(void)
 		cmocka_unit_test_teardown(updates_ask_stage_2, stop),
 		cmocka_unit_test_teardown(no_updates, stop),
 		cmocka_unit_test_teardown(updates_race, stop),
+		cmocka_unit_test_teardown(invalidation_is_a_promise, stop),
 		cmocka_unit_test_teardown(steps_of_a_walk, stop),
 	};
 

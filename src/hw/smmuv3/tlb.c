@@ -442,11 +442,13 @@ static void wc_range_locked(struct smmu_tlb *t, struct smmu_tag *tag, const stru
 
 	for (code = 0; code < SMMU_WC_CODES; code++) {
 		unsigned int lg2 = smmu_wc_lg2(code);
-		uint64_t lo = smmu_key(word >> 16, code, r->first >> lg2), hi = smmu_key(word >> 16, code, r->last >> lg2), k;
+		uint64_t lo, hi, k;
 		size_t i;
 
 		if (!(word >> code & 1) || (r->tg && r->tg != 12 + code / 4 * 2) || (r->ttl && code % 4 > r->ttl))
 			continue;
+		lo = smmu_key(word >> 16, code, r->first >> lg2);
+		hi = smmu_key(word >> 16, code, r->last >> lg2);
 		if (hi - lo < PROBE_MAX) {
 			for (k = lo; k <= hi; k++) {
 				struct hw_bucket *b = hw_bucket(t->wc, SMMU_WC_LG2, k);

@@ -21,7 +21,7 @@
 
 #define MAX_FILLS 24
 /* How often a descriptor may change under an update before we call the update failed. */
-#define MAX_RETRIES 64
+#define MAX_RETRIES 1000
 
 struct walk {
 	struct smmu *v;
@@ -110,20 +110,25 @@ INLINE void enter_leaf(struct walk *w, struct smmu_tag *tag, uint32_t word, uint
 }
 
 /*
- * Replace a descriptor by compare-exchange. 1: done, *e as it is now. 0: it is another one by now, start over.
- * -1: not writable, or it will not hold still.
+ * Replace a descriptor by compare-exchange. 1: done, *e as it is now. 0: it is another one by now, start over. -1: not
+ * writable, or it will not hold still. Bits that belong to software (D8-52, D8-53: 58:55) may change all the time.
  */
 static int update(struct walk *w, uint64_t pa, bool big_endian, uint64_t *e, uint64_t now)
 {
-	uint64_t was = big_endian ? __builtin_bswap64(*e) : *e;
-	int r = mem_cas64(w->v->hw.mem, hpa(pa), &was, big_endian ? __builtin_bswap64(now) : now);
+	uint64_t change = *e ^ now, seen = *e, was;
+	int r;
 
-	if (r == 0) {
-		*e = now;
-		return 1;
-	}
-	if (r < 0 || ++w->retries > MAX_RETRIES)
-		return -1;
+	do {
+		was = big_endian ? __builtin_bswap64(seen) : seen;
+		r = mem_cas64(w->v->hw.mem, hpa(pa), &was, big_endian ? __builtin_bswap64(seen ^ change) : seen ^ change);
+		if (r == 0) {
+			*e = seen ^ change;
+			return 1;
+		}
+		if (r < 0 || ++w->retries > MAX_RETRIES)
+			return -1;
+		seen = big_endian ? __builtin_bswap64(was) : was;
+	} while (((seen ^ *e) & ~BITS(58, 55)) == 0);
 	return 0;
 }
 
