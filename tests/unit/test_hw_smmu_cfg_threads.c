@@ -188,11 +188,116 @@ static void second_stage(void **state)
 	revoke(3, false);
 }
 
+/* ---- an entry that is invalidated while it is being read ---- */
+
+/*
+ * The structures lie behind callbacks. When the last word of the one in question has been read, another thread invalidates it and it
+ * changes: what was read belongs to the past and may serve the request, but not stay.
+ */
+#define SLOW UINT64_C(0x60000000)
+
+struct slow {
+	struct rig *r;
+	uint64_t word[1024];
+	uint64_t trip; /* offset; UINT64_MAX: none */
+	uint64_t q0, q1;
+};
+
+static void *invalidate(void *arg)
+{
+	struct slow *s = arg;
+
+	assert_true(cmd(s->r, s->q0, s->q1)); /* no CMD_SYNC: it would wait for the reader */
+	return NULL;
+}
+
+static uint64_t slow_read(void *opaque, uint64_t off, unsigned int size)
+{
+	struct slow *s = opaque;
+	uint64_t v = s->word[off / 8];
+	pthread_t th;
+
+	assert_int_equal(size, 8);
+	if (off == s->trip) {
+		s->trip = UINT64_MAX;
+		assert_int_equal(pthread_create(&th, NULL, invalidate, s), 0);
+		pthread_join(th, NULL);
+	}
+	return v;
+}
+
+static void slow_write(void *opaque, uint64_t off, unsigned int size, uint64_t v)
+{
+	(void)opaque;
+	(void)off;
+	(void)size;
+	(void)v;
+}
+
+static const struct mem_mmio_ops slow_ops = {.read = slow_read, .write = slow_write};
+
+/* Offsets: level 1 stream table at 0 (RIG_SID >> 6 is 4), STEs at 0x1000, level 1 CDs at 0x400, CDs at 0x800. */
+enum { L1STD_AT = 4 * 8, STE_AT = 0x1000 + (RIG_SID & 63) * 64, L1CD_AT = 0x400, CD_AT = 0x800 };
+
+static void caught_in_the_act(void **state)
+{
+	static const struct {
+		const char *what;
+		uint64_t trip, q0, q1;
+		uint64_t at, was; /* what the entry was before: a fault */
+	} t[] = {
+		{"L1STD", L1STD_AT, 0x03 | SID64, 0, L1STD_AT, 0},
+		{"STE", STE_AT + 56, 0x03 | SID64, 1, STE_AT, 0},
+		{"L1CD", L1CD_AT, 0x05 | SID64, 0, L1CD_AT, 0},
+		{"CD", CD_AT + 56, 0x05 | SID64, 1, CD_AT, 0},
+		{"CD, by CFGI_ALL", CD_AT + 56, 0x04, 31, CD_AT, 0},
+	};
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		static struct slow s;
+		uint64_t page, good;
+		struct rig r;
+
+		memset(&s, 0, sizeof(s));
+		rig_new(&r);
+		assert_int_equal(mem_add_mmio(&r.mem, hpa(SLOW), sizeof(s.word), &slow_ops, &s), 0);
+		page = rig_s1(&r);
+		s.r = &r;
+		s.word[L1STD_AT / 8] = (SLOW + 0x1000) | 7;
+		s.word[STE_AT / 8] = STE_S1 | (SLOW + L1CD_AT) | 0x10 | UINT64_C(7) << 59;
+		s.word[STE_AT / 8 + 1] = 2; /* S1DSS: CD 0 */
+		s.word[STE_AT / 8 + 2] = RIG_VMID;
+		s.word[L1CD_AT / 8] = SLOW | 1; /* CDs of 4 KiB tables: CD 32 is at 0x800 */
+		s.word[CD_AT / 8] = CD0;
+		s.word[CD_AT / 8 + 1] = r.s1root;
+		reg32(&r, 0x20, 0xe);
+		reg64(&r, 0x80, SLOW);
+		reg32(&r, 0x88, 16 | 6 << 6 | 1 << 16);
+		reg32(&r, 0x20, 0xf);
+		cfgi_all(&r);
+		good = s.word[t[i].at / 8];
+		s.word[t[i].at / 8] = t[i].was;
+		s.trip = t[i].trip;
+		s.q0 = t[i].q0 | ((t[i].q0 & 0xff) == 5 ? 32u << 12 : 0);
+		s.q1 = t[i].q1;
+		assert_int_equal(go_ssid(&r, 32, RIG_VA, HW_READ, 0).kind, HW_FAULT);
+		assert_int_equal(s.trip, UINT64_MAX);
+		s.word[t[i].at / 8] = good;
+		/* Nothing was invalidated since, and yet it is the new one. */
+		if (go_ssid(&r, 32, RIG_VA, HW_READ, 0).kind != HW_OK)
+			print_error("%s\n", t[i].what);
+		ok_at(go_ssid(&r, 32, RIG_VA, HW_READ, 0), page);
+		rig_free(&r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(page_table),	cmocka_unit_test(page_table_stalls), cmocka_unit_test(context_descriptor),
-		cmocka_unit_test(stream_table), cmocka_unit_test(second_stage),
+		cmocka_unit_test(stream_table), cmocka_unit_test(second_stage), cmocka_unit_test(caught_in_the_act),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
