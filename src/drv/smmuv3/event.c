@@ -183,7 +183,10 @@ static bool read_both(struct dsmmu *u)
 	return read_queue(u, &u->evt.priq, SMMU_REG_PRIQ_PROD, SMMU_REG_PRIQ_CONS, on_page_request) || any;
 }
 
-/* Read until nobody has left a mark, or the lock is somebody else's, who will see it. What MAX_ROUNDS leaves keeps its mark. */
+/*
+ * Read until nobody has left a mark, or the lock is somebody else's, who will see it. For what MAX_ROUNDS leaves no interrupt may come, as
+ * the queue was never empty: whoever sends a command next goes on.
+ */
 static void serve_marks(struct dsmmu *u)
 {
 	unsigned int rounds = MAX_ROUNDS;
@@ -193,11 +196,18 @@ static void serve_marks(struct dsmmu *u)
 		while (read_both(u)) {
 			if (--rounds == 0) {
 				atomic_store(&u->evt.pending, true);
+				atomic_store(&u->evt.left, true);
 				break;
 			}
 		}
 		pthread_mutex_unlock(&u->evt.lock);
 	}
+}
+
+void dsmmu_evt_leftover(struct dsmmu *u)
+{
+	if (atomic_exchange(&u->evt.left, false))
+		serve_marks(u);
 }
 
 void dsmmu_evt_drain(struct dsmmu *u)

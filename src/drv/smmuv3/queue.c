@@ -230,6 +230,8 @@ int dsmmu_queue_end(struct dsmmu *u)
 		dsmmu_unit_died(u);
 	else if (unlikely(cut_off))
 		dsmmu_ats_cut_off(u);
+	if (unlikely(atomic_load_explicit(&u->evt.left, memory_order_relaxed)))
+		dsmmu_evt_leftover(u);
 	return err;
 }
 

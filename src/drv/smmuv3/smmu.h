@@ -94,6 +94,7 @@ struct dsmmu_outq {		/* a queue that the unit writes */
 struct dsmmu_evt {
 	pthread_mutex_t lock;	/* everything here, and dsmmu_dev.viommu and vsid */
 	_Atomic bool pending;	/* an interrupt came: look again after dropping the lock */
+	_Atomic bool left;	/* a reader has done enough and left something */
 	struct dsmmu_outq evtq, priq;
 	struct nb_list devs[64];/* dsmmu_dev.evt_link by StreamID */
 };
@@ -104,6 +105,8 @@ void dsmmu_irq(struct drv_iommu *iommu, uint32_t data);
 int dsmmu_evt_add(struct dsmmu_dev *sdev); /* 0 or -EBUSY: its StreamID is somebody else's */
 /* When this returns nothing is reported for the device any more. */
 void dsmmu_evt_del(struct dsmmu_dev *sdev);
+/* Read what was left. Any lock but the queue's. */
+void dsmmu_evt_leftover(struct dsmmu *u);
 /* Everything that is in the queues when we come was reported or answered on return. No driver lock; the group's may be held. */
 void dsmmu_evt_drain(struct dsmmu *u);
 /* From now on events of the device go to v under the name vsid; null: to nobody. */

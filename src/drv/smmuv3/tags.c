@@ -342,9 +342,7 @@ struct dsmmu *dsmmu_flush_range(struct dsmmu_domain *d, uint64_t first, uint64_t
 			if (before && (bad = end_dead(before->unit)))
 				dead = bad;
 			dsmmu_queue_begin(t->unit);
-		} else if (before->kind != t->kind && t->kind != DSMMU_TAG_CHILD_ATC) {
-			dsmmu_queue_sync(t->unit);
-		} else if (before->kind < DSMMU_TAG_ATC && t->kind >= DSMMU_TAG_ATC) {
+		} else if (before->kind != t->kind && before->kind < DSMMU_TAG_ATC) {
 			dsmmu_queue_sync(t->unit);
 		}
 		push_tag(d, t, first, last, leaf, cut);
