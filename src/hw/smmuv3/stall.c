@@ -46,9 +46,10 @@ bool smmu_stall_locked(struct smmu *v, const struct hw_request *req, bool writab
 	struct smmu_stall *s = writable ? free_place(v) : NULL;
 
 	*no_record = !s;
-	/* Translation was switched off meanwhile: nothing can become stalled any more (6.3.9.6). It is issued again, and bypasses. */
-	if (!s || !(atomic_load_explicit(&v->mode, memory_order_acquire) & SMMU_MODE_EN)) {
-		*no_record = true;
+	/* Translation was switched off meanwhile: nothing can become stalled any more (6.3.9.6), and what was about to is aborted. */
+	if (!(atomic_load_explicit(&v->mode, memory_order_acquire) & SMMU_MODE_EN))
+		return false;
+	if (!s) {
 		v->waiting[req->rid / 64] |= BIT(req->rid % 64);
 		v->any_waiting = true;
 		return true;
