@@ -263,7 +263,7 @@ static void each_removes_its_own(void **state)
 		assert_int_equal(left(VA1), ALL);
 		assert_int_equal(left(VA2), ALL);
 		assert_int_equal(tables_left(), ALL);
-		run(t->op);
+		run((int)t->op);
 		if (left(VA1) != (ALL & ~t->gone1) || left(VA2) != (ALL & ~t->gone2) ||
 		    (tables_left() & count) != (count & ~t->gone_tables))
 			fail_msg("%s left %#x %#x %#x", t->name, left(VA1), left(VA2), tables_left());
