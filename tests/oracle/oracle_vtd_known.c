@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where QEMU's intel-iommu is known to differ from the manual (D51397, revision 4.1, read beside 5.10). A filter looks at
+ * Where QEMU's intel-iommu is known to differ from the manual (D51397, revision 5.10). A filter looks at
  * what the case holds and at both answers, and explains a difference only as a whole: first match wins.
  *
  * All were seen with 11.1.3, and none of them is a bug of ours unless the manual is read otherwise than in its `section`.

@@ -2,8 +2,8 @@
 /*
  * VT-d queues: invalidation descriptors, page requests and their responses.
  *
- * Intel Virtualization Technology for Directed I/O, Architecture Specification, D51397, revision 4.1
- * (read beside 5.10), sections 6.5.2 and 7.4 to 7.6. A 128-bit descriptor in a queue of 256-bit ones is
+ * Intel Virtualization Technology for Directed I/O, Architecture Specification, revision 5.10
+ * (D51397-018), sections 6.5.2 and 7.4 to 7.6. A 128-bit descriptor in a queue of 256-bit ones is
  * padded with zero. The number in a name is the 64-bit word.
  */
 #ifndef NB_SPEC_VTD_DESCS_H

@@ -2,7 +2,7 @@
 /*
  * The DMA Remapping Reporting table (DMAR), by which firmware tells which units there are and what is behind each.
  *
- * Intel Virtualization Technology for Directed I/O, Architecture Specification, D51397, revision 4.1 (read beside 5.10),
+ * Intel Virtualization Technology for Directed I/O, Architecture Specification, revision 5.10 (D51397-018),
  * chapter 8. Numbers are little-endian and nothing is aligned, so what is here are offsets and lengths. Structures follow each other in the order of
  * their types; each begins with type and length.
  */

@@ -2,8 +2,8 @@
 /*
  * VT-d translation structures: root, context, PASID directory and table entries.
  *
- * Intel Virtualization Technology for Directed I/O, Architecture Specification, D51397, revision 4.1
- * (read beside 5.10), sections 9.1 to 9.6. The number in a name is the 64-bit word of the entry.
+ * Intel Virtualization Technology for Directed I/O, Architecture Specification, revision 5.10
+ * (D51397-018), sections 9.1 to 9.6. The number in a name is the 64-bit word of the entry.
  */
 #ifndef NB_SPEC_VTD_ENTRIES_H
 #define NB_SPEC_VTD_ENTRIES_H

@@ -2,8 +2,8 @@
 /*
  * VT-d interrupt remapping: table entries and the remappable message.
  *
- * Intel Virtualization Technology for Directed I/O, Architecture Specification, D51397, revision 4.1
- * (read beside 5.10), sections 9.9 (remapped), 9.10 (posted) and 5.1.2.2 (the message). The number in a name is the 64-bit word.
+ * Intel Virtualization Technology for Directed I/O, Architecture Specification, revision 5.10
+ * (D51397-018), sections 9.9 (remapped), 9.10 (posted) and 5.1.2.2 (the message). The number in a name is the 64-bit word.
  */
 #ifndef NB_SPEC_VTD_IRTE_H
 #define NB_SPEC_VTD_IRTE_H

@@ -2,8 +2,8 @@
 /*
  * VT-d paging entries, both stages.
  *
- * Intel Virtualization Technology for Directed I/O, Architecture Specification, D51397, revision 4.1
- * (read beside 5.10), sections 9.7 and 9.8. Address fields end below the host address width; the bits
+ * Intel Virtualization Technology for Directed I/O, Architecture Specification, revision 5.10
+ * (D51397-018), sections 9.7 and 9.8. Address fields end below the host address width; the bits
  * from there to 51 are reserved.
  */
 #ifndef NB_SPEC_VTD_PTE_H

@@ -2,8 +2,8 @@
 /*
  * VT-d registers: offsets and fields.
  *
- * Intel Virtualization Technology for Directed I/O, Architecture Specification, D51397, revision 4.1
- * (read beside 5.10), section 11.4. Field names are the manual's: "SS" and "FS" (second and first
+ * Intel Virtualization Technology for Directed I/O, Architecture Specification, revision 5.10
+ * (D51397-018), section 11.4. Field names are the manual's: "SS" and "FS" (second and first
  * stage) are what older revisions and Linux call "SL" and "FL".
  */
 #ifndef NB_SPEC_VTD_REGS_H
@@ -105,7 +105,7 @@ enum {
 #define VTD_ECAP_MTS	BIT(25)
 #define VTD_ECAP_NEST	BIT(26)
 #define VTD_ECAP_PRS	BIT(29)
-#define VTD_ECAP_ERS	BIT(30)
+#define VTD_ECAP_ERS	BIT(30) /* execute requests: as in revision 4.1 */
 #define VTD_ECAP_SRS	BIT(31)
 #define VTD_ECAP_NWFS	BIT(33)
 #define VTD_ECAP_EAFS	BIT(34)
