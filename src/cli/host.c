@@ -16,7 +16,7 @@ static const char help[] =
 	"       nestbox host show NAME    one of them as YAML: the start of your own\n"
 	"       nestbox host check FILE   is this description one that can be run?\n"
 	"       nestbox host models       the PCI functions that a description can name\n"
-	"       nestbox host acpi NAME|FILE -o TABLE   its DMAR table, as firmware would give it\n\n"
+	"       nestbox host acpi NAME|FILE -o TABLE   its DMAR or IORT table, as firmware would give it\n\n"
 	"The format is described in nestbox-host(5).\n";
 
 static int host_list(void)
@@ -93,10 +93,10 @@ static int host_acpi(const char *name, const char *path)
 {
 	struct nb_desc *d = nb_zalloc(sizeof(*d));
 	struct nb_diag why = {"out of memory"};
-	uint8_t table[ACPI_DMAR_MAX];
+	uint8_t table[ACPI_MAX];
 	int err = d ? desc_yaml_find(name, d, &why) : -ENOMEM, status;
 
-	status = err ? cli_fail(CLI_FAILED, "%s", why.msg) : write_table(path, table, acpi_dmar(d, table));
+	status = err ? cli_fail(CLI_FAILED, "%s", why.msg) : write_table(path, table, acpi_table(d, table));
 	nb_free(d);
 	return status;
 }

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ACPI table in which a machine's firmware would describe its VT-d units: DMAR.
- *
- * One DRHD for each unit, with the functions behind it named one by one; an RMRR for each range of memory that functions have reserved; an
- * ATSR for each segment whose units all have device-TLB support; a SATC for each segment with functions that have a device-TLB. All
- * functions of a virtual host sit on root buses: there are no bridges and no ports, so a path has one hop.
+ * The ACPI table in which a machine's firmware would describe its IOMMUs: DMAR for VT-d units, IORT for SMMUs.
  */
 #ifndef NB_MACHINE_ACPI_H
 #define NB_MACHINE_ACPI_H
@@ -14,16 +10,15 @@
 
 #include "machine/desc.h"
 
-/* The registers of unit n are at ACPI_DMAR_UNIT_BASE + n * ACPI_DMAR_UNIT_STEP, in the order of the description. */
+/* The registers of unit n are at ..._UNIT_BASE + n * ..._UNIT_STEP, in the order of the description. */
 #define ACPI_DMAR_UNIT_BASE UINT64_C(0xfed90000)
 #define ACPI_DMAR_UNIT_STEP UINT64_C(0x1000)
+#define ACPI_IORT_UNIT_BASE UINT64_C(0x11000000)
+#define ACPI_IORT_UNIT_STEP UINT64_C(0x1000000)
 
-/* Every list full, every function named in each. */
-#define ACPI_DMAR_MAX                                                                                         \
-	(48 + NB_DESC_MAX_IOMMUS * (16 + 8 + 8) +                                                             \
-	 NB_DESC_MAX_FUNCTIONS * (8 + 8 + NB_DESC_MAX_RMRRS * (24 + 8)))
+#define ACPI_MAX 32768
 
 /* The table of a checked description; returns its length. */
-size_t acpi_dmar(const struct nb_desc *d, uint8_t out[ACPI_DMAR_MAX]);
+size_t acpi_table(const struct nb_desc *d, uint8_t out[ACPI_MAX]);
 
 #endif

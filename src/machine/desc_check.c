@@ -84,12 +84,13 @@ static int check_options(const struct nb_desc_function *f, const struct dev_mode
 	return dev_check_options(model, opt, f->noptions, diag);
 }
 
-/* VT-d 8.4, DEN 0049 3.1.1.5: whole pages that the unit can address. Functions may share a range; parts of ranges are a mistake. */
+/* VT-d 8.4; DEN 0049, reserved memory range nodes: whole pages that the unit can address. Functions may share a range; parts of ranges are a mistake. */
 static int check_rmrrs(const struct nb_desc *d, uint32_t i, struct nb_diag *diag)
 {
 	const struct nb_desc_function *f = &d->function[i];
 	const struct nb_desc_iommu *u = &d->iommu[f->iommu];
-	unsigned int width = desc_vendor_of(u)->address_bits(desc_part(u)), k, l;
+	const struct desc_vendor *v = desc_vendor_of(u);
+	unsigned int width = v->address_bits(desc_part(u)), k, l;
 	uint32_t j;
 
 	if (f->nrmrrs > NB_DESC_MAX_RMRRS)
@@ -97,9 +98,9 @@ static int check_rmrrs(const struct nb_desc *d, uint32_t i, struct nb_diag *diag
 	for (k = 0; k < f->nrmrrs; k++) {
 		const struct nb_desc_rmrr *r = &f->rmrr[k];
 
-		if (r->size == 0 || !nb_aligned(r->base | r->size, 4096))
-			return nb_fail(diag, -EINVAL, "rmrr: base %#" PRIx64 " and size %#" PRIx64 " must be multiples of 4096", r->base,
-				       r->size);
+		if (r->size == 0 || !nb_aligned(r->base | r->size, v->rmrr_align))
+			return nb_fail(diag, -EINVAL, "rmrr: base %#" PRIx64 " and size %#" PRIx64 " must be multiples of %" PRIu32, r->base,
+				       r->size, v->rmrr_align);
 		if (r->size - 1 > UINT64_MAX - r->base || (r->base + (r->size - 1)) >> width != 0)
 			return nb_fail(diag, -EINVAL, "rmrr: base %#" PRIx64 " and size %#" PRIx64 " go beyond the host address width of %u bits",
 				       r->base, r->size, width);

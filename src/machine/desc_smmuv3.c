@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/diag.h"
 #include "machine/desc_vendor.h"
+#include "spec/smmuv3/iort.h"
 #include "spec/smmuv3/regs.h"
 
 /* Indices of the words are what ID registers hold: IHI 0070, IDR0.HTTU and IDR0.STALL_MODEL. */
@@ -230,6 +231,7 @@ const struct desc_vendor desc_vendor_smmuv3 = {
 	.errata = errata,
 	.standard = &desc_grace,
 	.check = check,
+	.rmrr_align = SMMU_IORT_RMR_ALIGN,
 	.address_bits = address_bits,
 	.device_tlb = device_tlb,
 };

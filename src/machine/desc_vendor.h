@@ -49,6 +49,7 @@ struct desc_vendor {
 	const struct nb_desc *standard;	   /* a unit of which nothing is said is as the first one here */
 	/* Values in range, nothing without what it stands on, and the model has it. Switches are 0 or 1 already. */
 	int (*check)(const void *part, struct nb_diag *diag);
+	uint32_t rmrr_align; /* of reserved memory */
 	unsigned int (*address_bits)(const void *part); /* width of a physical address */
 	bool (*device_tlb)(const void *part);		/* functions may use ATS */
 };

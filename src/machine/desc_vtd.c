@@ -177,6 +177,7 @@ const struct desc_vendor desc_vendor_vtd = {
 	.errata = errata,
 	.standard = &desc_spr_fixed,
 	.check = check,
+	.rmrr_align = 4096,
 	.address_bits = address_bits,
 	.device_tlb = device_tlb,
 };
