@@ -309,6 +309,8 @@ static void sync_signals(void **state)
 	r.hw->msi = NULL;
 	assert_true(cmd(&r, 0x46 | 1u << 12, 0x8090040));
 	assert_int_equal(get32(&r, 0x60), 0x90);
+	assert_true(cmd(&r, 0x46 | 1u << 12, 0x8090040)); /* active already: it does not toggle back */
+	assert_int_equal(get32(&r, 0x60), 0x90);
 	rig_free(&r);
 
 	smmu_caps_all(&c);

@@ -108,6 +108,10 @@ static void stage2_alone(void **state)
 	ipa = page + RIG_IPA;
 	ste(&r, RIG_SID, STE_S2, 0, STE2_S2 | RIG_VMID, r.s2root);
 	ok_at(go(&r, ipa + 0x777, HW_WRITE), page + 0x777);
+	/* Cached, and yet not for an address that differs above bit 55. */
+	ok_at(go(&r, ipa, HW_READ), page);
+	faults(go(&r, ipa | BIT(60), HW_READ), 0x11);
+	event_is(&r, 0x11 | SID64, IN | RNW, ipa | BIT(60), 0);
 	/* The IPA in the record is that of the page. */
 	faults(go(&r, UINT64_C(0x123456), HW_READ), 0x10);
 	event_is(&r, 0x10 | SID64, IN | S2 | RNW, 0x123456, 0x123000);
@@ -533,6 +537,11 @@ static void cannot_stall(void **state)
 	rig_new(&r);
 	stalling(&r);
 	r.client.stall_done = NULL;
+	assert_int_equal(hw_dma_read(r.hw, RIG_SID, NB_NO_PASID, 0x5000, &b, 1), -EFAULT);
+	event_is(&r, 0x10 | SID64, IN | RNW, 0x5000, 0);
+	/* 3.12: "terminated with Abort", whatever A says. */
+	w64(&r, r.cd, (CD0 & ~BIT(46)) | BIT(44));
+	forget(&r);
 	assert_int_equal(hw_dma_read(r.hw, RIG_SID, NB_NO_PASID, 0x5000, &b, 1), -EFAULT);
 	event_is(&r, 0x10 | SID64, IN | RNW, 0x5000, 0);
 	rig_free(&r);
