@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "spec/smmuv3/events.h"
 #include "spec/vtd/faults.h"
 
 /* VT-d 7.1.3: our words for the conditions of its tables. */
@@ -83,9 +84,35 @@ static const char *const vtd[] = {
 	[VTD_FR_PSS] = "the PASID is wider than the unit takes",
 };
 
+/* IHI 0070 7.3: our words for its events. */
+static const char *const smmuv3[] = {
+	[0] = "the stream table entry says that everything is aborted: nothing is attached",
+	[SMMU_EVT_UUT] = "a kind of transaction that the SMMU does not take",
+	[SMMU_EVT_BAD_STREAMID] = "the stream table has no entry for this StreamID",
+	[SMMU_EVT_STE_FETCH] = "the stream table is not readable",
+	[SMMU_EVT_BAD_STE] = "the stream table entry is not valid, or asks for what the SMMU cannot do",
+	[SMMU_EVT_BAD_ATS_TREQ] = "a translation request that the stream table entry does not allow",
+	[SMMU_EVT_STREAM_DISABLED] = "the stream table entry does not allow requests without SubstreamID, or with SubstreamID 0",
+	[SMMU_EVT_TRANSL_FORBIDDEN] = "a translated request that the stream table entry does not allow",
+	[SMMU_EVT_BAD_SUBSTREAMID] = "the SubstreamID is beyond the context descriptors, or there are none",
+	[SMMU_EVT_CD_FETCH] = "the context descriptor is not readable",
+	[SMMU_EVT_BAD_CD] = "the context descriptor is not valid, or asks for what the SMMU cannot do",
+	[SMMU_EVT_WALK_EABT] = "a translation table is not readable",
+	[SMMU_EVT_TRANSLATION] = "nothing is mapped there, or the address is beyond the tables",
+	[SMMU_EVT_ADDR_SIZE] = "a descriptor leads to an address that is too wide, or with stage 1 bypassed the request does",
+	[SMMU_EVT_ACCESS] = "a page that was never accessed, and the SMMU may not mark it",
+	[SMMU_EVT_PERMISSION] = "the tables do not permit the access",
+	[SMMU_EVT_TLB_CONFLICT] = "two TLB entries contradict each other",
+	[SMMU_EVT_CFG_CONFLICT] = "two cached stream table entries contradict each other",
+	[SMMU_EVT_PAGE_REQUEST] = "a hint that a page will be used",
+	[SMMU_EVT_VMS_FETCH] = "the virtual machine structure is not readable",
+};
+
 const char *reason_text(const char *vendor, uint16_t reason)
 {
 	if (strcmp(vendor, "vtd") == 0 && reason < ARRAY_SIZE(vtd))
 		return vtd[reason];
+	if (strcmp(vendor, "smmuv3") == 0 && reason < ARRAY_SIZE(smmuv3))
+		return smmuv3[reason];
 	return NULL;
 }

@@ -20,6 +20,7 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "machine/acpi.h"
 #include "machine/desc_vtd.h"
 
 struct tree {
@@ -179,10 +180,23 @@ static int put_identity(const struct tree *t, const char *dir, struct dev_fn *fn
 	return err;
 }
 
+/*
+ * What Linux calls a unit: an SMMU by its registers' address (%pa), which is firmware's, a VT-d unit by a number, which our names are
+ * made to look like.
+ */
+static const char *class_name(const struct nb_desc *d, uint32_t unit, char buf[40])
+{
+	if (d->iommu[unit].vendor == NB_DESC_SMMUV3)
+		snprintf(buf, 40, "smmu3.0x%016" PRIx64, ACPI_IORT_UNIT_BASE + unit * ACPI_IORT_UNIT_STEP);
+	else
+		snprintf(buf, 40, "%s", d->iommu[unit].name);
+	return buf;
+}
+
 static int put_function_links(const struct tree *t, const struct nb_desc *d, const struct nb_desc_function *f,
 			      const char *bdf)
 {
-	char path[256], target[256];
+	char path[256], target[256], unit[40];
 	int err;
 
 	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/iommu_group", bdf);
@@ -199,7 +213,7 @@ static int put_function_links(const struct tree *t, const struct nb_desc *d, con
 	if (err)
 		return err;
 	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/iommu", bdf);
-	snprintf(target, sizeof(target), "../../../../class/iommu/%s", d->iommu[f->iommu].name);
+	snprintf(target, sizeof(target), "../../../../class/iommu/%s", class_name(d, f->iommu, unit));
 	err = put_link(t, path, target);
 	if (err)
 		return err;
@@ -362,14 +376,27 @@ static int put_group(const struct tree *t, const struct nb_desc *d, uint32_t i)
 	return err;
 }
 
+static int put_vtd(const struct tree *t, const char *dir, const struct nb_desc_vtd *vtd)
+{
+	struct vtd_caps caps;
+	int err;
+
+	desc_vtd_caps(vtd, &caps);
+	err = put_file(t, dir, "intel-iommu/cap", "%" PRIx64 "\n", vtd_caps_cap(&caps));
+	if (!err)
+		err = put_file(t, dir, "intel-iommu/ecap", "%" PRIx64 "\n", vtd_caps_ecap(&caps));
+	if (!err)
+		err = put_file(t, dir, "intel-iommu/domains_supported", "%u\n", 1u << vtd->nd_lg2);
+	return err;
+}
+
 static int put_iommu(const struct tree *t, const struct nb_desc *d, uint32_t i)
 {
-	char dir[128], path[256], target[128];
-	struct vtd_caps caps;
+	char dir[128], path[256], target[128], name[40];
 	uint32_t j;
 	int err;
 
-	snprintf(dir, sizeof(dir), "sys/class/iommu/%s", d->iommu[i].name);
+	snprintf(dir, sizeof(dir), "sys/class/iommu/%s", class_name(d, i, name));
 	snprintf(path, sizeof(path), "%s/devices", dir);
 	err = put_dir(t, path);
 	for (j = 0; !err && j < d->nfunctions; j++) {
@@ -383,13 +410,8 @@ static int put_iommu(const struct tree *t, const struct nb_desc *d, uint32_t i)
 			 f->rid >> 3 & 31, f->rid & 7);
 		err = put_link(t, path, target);
 	}
-	desc_vtd_caps(&d->iommu[i].vtd, &caps);
-	if (!err)
-		err = put_file(t, dir, "intel-iommu/cap", "%" PRIx64 "\n", vtd_caps_cap(&caps));
-	if (!err)
-		err = put_file(t, dir, "intel-iommu/ecap", "%" PRIx64 "\n", vtd_caps_ecap(&caps));
-	if (!err)
-		err = put_file(t, dir, "intel-iommu/domains_supported", "%u\n", 1u << d->iommu[i].vtd.nd_lg2);
+	if (!err && d->iommu[i].vendor == NB_DESC_VTD) /* Linux says nothing about an SMMU */
+		err = put_vtd(t, dir, &d->iommu[i].vtd);
 	return err;
 }
 

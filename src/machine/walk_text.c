@@ -65,14 +65,24 @@ static const char *size_word(unsigned int lg2, char buf[16])
 	return buf;
 }
 
-static void put_step(struct text *t, unsigned int number, const struct hw_step *s, int name_width)
+/* As the manual counts: levels of 4 to 1, or from -1 or 0 down to 3. */
+static void put_level(char out[8], const struct hw_step *s, bool arm)
+{
+	if (!s->level)
+		snprintf(out, 8, "-");
+	else if (arm)
+		snprintf(out, 8, "%d", 4 - (s->level & 15));
+	else
+		snprintf(out, 8, "%u", s->level);
+}
+
+static void put_step(struct text *t, unsigned int number, const struct hw_step *s, int name_width, bool arm)
 {
 	static const char *const stages[] = {"config", "stage-1", "stage-2"};
-	char level[8] = "-", at[24] = "";
+	char level[8], at[24] = "";
 	unsigned int i;
 
-	if (s->level)
-		snprintf(level, sizeof(level), "%u", s->level);
+	put_level(level, s, arm);
 	if (s->gpa_valid)
 		snprintf(at, sizeof(at), "0x%" PRIx64, s->gpa.v);
 	put(t, "%3u  %-7s  %-5s  %-*s  %-14s  0x%-14" PRIx64, number, s->stage < 3 ? stages[s->stage] : "?", level,
@@ -143,7 +153,7 @@ int machine_walk(struct machine *m, uint16_t segment, uint16_t rid, uint32_t pas
 	put(&t, "%3s  %-7s  %-5s  %-*s  %-14s  %-16s  %-18s  %s\n", "#", "stage", "level", name_width, "entry",
 	    "guest address", "host address", "value", "decoded");
 	for (i = 0; i < w.n; i++)
-		put_step(&t, i + 1, &w.step[i], name_width);
+		put_step(&t, i + 1, &w.step[i], name_width, strcmp(hw->ops->vendor, "smmuv3") == 0);
 	if (w.lost)
 		put(&t, "     and %u more\n", w.lost);
 	put_verdict(&t, hw->ops->vendor, &res);

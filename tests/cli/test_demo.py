@@ -28,6 +28,24 @@ class Demo(CliTest):
         path = self.file("h.yaml", "name: h\niommus:\n  - name: a\n")
         self.refused(self.nestbox("demo", "--host", path), 1, "no dmatest function")
         self.refused(self.nestbox("demo", "--host", "nosuch"), 1, '"nosuch"')
+        for stage in ("stage-2: off, vmid16: off, xnx: off", "stage-1: off, asid16: off, ssid-bits: 0, cd-2level: off, hyp: off"):
+            path = self.file("s.yaml", "name: h\niommus:\n  - name: a\n    vendor: smmuv3\n    capabilities: {%s}\nfunctions:\n"
+                             "  - {address: '01:00.0', iommu: a, model: dmatest}\n" % stage)
+            self.refused(self.nestbox("demo", "--host", path), 1, "refused to make a stage-2 table that others can nest on")
+
+    def test_smmus(self):
+        for host in ("grace", "smmu-basic"):
+            got = self.nestbox("demo", "--host", host)
+            self.assertEqual((got.returncode, got.stderr), (0, ""), got.stdout)
+            self.assertNotIn("WRONG", got.stdout)
+            self.assertEqual(len(re.findall(r"(?m)^  ok ", got.stdout)), 11)
+            self.assertIn("verdict: refused by stage-1, reason 0x10: nothing is mapped there", got.stdout)
+            # the context descriptor, four stage 1 descriptors, and the end go through stage 2
+            walk = got.stdout[got.stdout.index("wants to write"):got.stdout.index("verdict: reaches memory")]
+            rows = re.findall(r"(?m)^ *\d+  (config|stage-1|stage-2) +(\S+) ", walk)
+            stages = "".join({"config": "c", "stage-1": "1", "stage-2": "2"}[s] for s, _ in rows)
+            self.assertRegex(stages, "^%s2+c2+12+12+12+12+$" % ("cc" if host == "grace" else "c"))
+            self.assertEqual([level for s, level in rows if s == "stage-1"], ["0", "1", "2", "3"])
 
     def test_narrow_host(self):
         path = self.file("h.yaml", "name: h\niommus:\n  - {name: a, capabilities: {haw: 47, mgaw: 48, levels: 4, ss-1g: false, "
@@ -44,12 +62,14 @@ class Demo(CliTest):
 
 class WalkDemo(CliTest):
     def test_every_reason_has_words(self):
-        with open(os.path.join(clitest.SOURCE, "src/spec/vtd/faults.h"), encoding="utf-8") as f:
-            reasons = set(re.findall(r"\b(VTD_FR_\w+) =", f.read()))
         with open(os.path.join(clitest.SOURCE, "src/machine/reason_text.c"), encoding="utf-8") as f:
-            words = set(re.findall(r'\[(VTD_FR_\w+)\] = "\w', f.read()))
-        self.assertGreater(len(words), 50)
-        self.assertEqual(reasons, words)
+            text = f.read()
+        for header, name, least in (("vtd/faults.h", r"VTD_FR_\w+", 50), ("smmuv3/events.h", r"SMMU_EVT_[A-Z]\w+", 18)):
+            with open(os.path.join(clitest.SOURCE, "src/spec", header), encoding="utf-8") as f:
+                reasons = set(re.findall(r"\b(%s) =" % name, f.read()))
+            words = set(re.findall(r'\[(%s)\] = "\w' % name, text))
+            self.assertGreater(len(words), least)
+            self.assertEqual(reasons, words)
 
     def rows(self, text):
         """number, stage, level of each line of the table"""

@@ -178,6 +178,21 @@ class Run(CliTest):
         self.assertRegex(text("sys/class/iommu/dmar0/intel-iommu/ecap"), "^[0-9a-f]+\n$")
         self.assertTrue(os.path.exists(os.path.join(top, "dev/iommu")))
 
+    def test_tree_of_smmus(self):
+        got = self.run_("--host", "grace", "sh", "-c", 'cp -a "$NESTBOX_RUN/sys" "$NESTBOX_RUN/dev" %s' % self.dir)
+        self.assertEqual(got.returncode, 0, got.stderr)
+        top = os.path.realpath(self.dir)
+        real = lambda path: os.path.relpath(os.path.realpath(os.path.join(top, path)), top)
+        names = ["smmu3.0x%016x" % (0x11000000 + i * 0x1000000) for i in range(3)]  # as Linux calls them
+        self.assertEqual(sorted(os.listdir(os.path.join(top, "sys/class/iommu"))), names)
+        for i, bdf in enumerate(("0000:01:00.0", "0000:02:00.0", "0000:41:00.0", "0000:42:00.0", "0000:81:00.0", "0000:82:00.0")):
+            unit = "sys/class/iommu/" + names[i // 2]
+            self.assertEqual(real("sys/bus/pci/devices/%s/iommu" % bdf), unit)
+            self.assertEqual(real("%s/devices/%s" % (unit, bdf)), "sys/bus/pci/devices/" + bdf)
+            self.assertEqual(os.listdir(os.path.join(top, unit)), ["devices"])
+            with open(os.path.join(top, "sys/kernel/iommu_groups/%d/reserved_regions" % i), encoding="utf-8") as f:
+                self.assertEqual(f.read(), "0x0000000008000000 0x00000000080fffff msi\n")
+
     def test_inside_another(self):
         got = self.run_(clitest.NESTBOX, "run", "--host", "legacy", "sh", "-c", "ls $NESTBOX_RUN/sys/bus/pci/devices | wc -l; exit 5")
         self.assertEqual((got.returncode, got.stdout.strip()), (5, "4"))
