@@ -33,11 +33,6 @@ uint16_t smmu_rid(const struct oracle_case *c)
 	return rids[c->f[F_DEV] % DEV_COUNT];
 }
 
-static bool writes(const struct oracle_case *c)
-{
-	return c->f[F_DEV] != DEV_READ && c->f[F_DEV] != DEV_READ_WRITE;
-}
-
 /* ---- setting up ---- */
 
 static void reg(struct oracle *o, unsigned int size, uint64_t off, uint64_t v)
@@ -95,6 +90,7 @@ static int start(struct oracle *o, struct nb_diag *diag)
 	id.idr3 = (uint32_t)qtest_answer(o->q, at + 2);
 	id.idr5 = (uint32_t)qtest_answer(o->q, at + 3);
 	id.aidr = (uint32_t)qtest_answer(o->q, at + 4);
+	qtest_ram_clear(o->q); /* the board has put a device tree there */
 	smmu_caps_from_regs(&id, &caps);
 	if (caps.oas != SMMU_ORACLE_OAS)
 		return nb_fail(diag, -EPROTO, "this QEMU has output addresses of %u bits, not of %u", caps.oas, SMMU_ORACLE_OAS);
@@ -141,6 +137,7 @@ static void our_step(struct oracle *o, struct oracle_built *b, uint16_t rid, uin
 	if (res.kind == HW_FAULT) {
 		s->reason = res.fault.reason;
 		s->silent = true;
+		s->outcome = write ? ORACLE_NOTHING : ORACLE_UNSEEN;
 		return;
 	}
 	s->pa = res.pa.v;
@@ -157,16 +154,16 @@ static void our_step(struct oracle *o, struct oracle_built *b, uint16_t rid, uin
 	}
 }
 
-/* What CONS and GERROR say after a command that may be illegal, as a step. */
+/* What CONS and GERROR say after a command that may be illegal, as a step. ERR means something while the error is active. */
 static void command_step(struct oracle_step *s, uint64_t cons, uint64_t gerror)
 {
-	s->outcome = FIELD_GET(SMMU_CMDQ_CONS_ERR, cons) || gerror ? ORACLE_FAULT : ORACLE_LANDED;
+	s->outcome = gerror ? ORACLE_FAULT : ORACLE_LANDED;
+	if (!gerror)
+		return;
 	s->record[0] = FIELD_GET(SMMU_CMDQ_CONS_ERR, cons);
 	s->record[1] = gerror;
 	s->record[2] = cons & SMMU_Q_IDX;
 	s->reason = (uint16_t)(0xc0 | s->record[0]);
-	if (s->outcome == ORACLE_LANDED)
-		s->record[2] = 0;
 }
 
 static void our_command(struct oracle *o, struct oracle_built *b)
@@ -185,7 +182,7 @@ static void our_command(struct oracle *o, struct oracle_built *b)
 static void ours(struct oracle *o, const struct oracle_case *c, struct oracle_built *b)
 {
 	uint16_t rid = smmu_rid(c);
-	bool write = writes(c);
+	bool write = smmu_writes(c);
 	struct oracle_step *last;
 
 	reg(o, 4, SMMU_REG_CR0, QUEUES);
@@ -201,7 +198,7 @@ static void ours(struct oracle *o, const struct oracle_case *c, struct oracle_bu
 	last = &b->ours.step[b->ours.n - 1];
 	if (!write) {
 		/* What was not read cannot be told from what was there before. */
-		if (c->f[F_DEV] == DEV_READ_WRITE && !b->skip && last->outcome == ORACLE_UNSEEN)
+		if (c->f[F_DEV] == DEV_READ_WRITE && !b->skip && last->outcome == ORACLE_UNSEEN && !last->silent)
 			our_step(o, b, rid, b->iova ^ BACK, true, datum(b));
 	} else if (b->vend[B_AGAIN_TAIL]) {
 		/* The queue moves on in any case. */
@@ -272,7 +269,7 @@ static void ask(struct oracle *o, const struct oracle_case *c, struct oracle_bui
 		o->vend[V_COMMANDS]++;
 	}
 	qreg(o, 4, SMMU_REG_CMDQ_PROD, b->vend[B_TAIL]);
-	if (writes(c)) {
+	if (smmu_writes(c)) {
 		if (!b->skip)
 			b->at = ask_testdev(o, bar, b->iova, pa);
 		if (b->vend[B_AGAIN_TAIL]) {
@@ -321,20 +318,20 @@ static void theirs(struct oracle *o, const struct oracle_case *c, struct oracle_
 	struct oracle_step *s = b->theirs.step + first;
 	const struct oracle_step *mine = b->ours.step + first;
 	size_t at = b->vend[B_AT_CMD];
-	uint64_t flip = writes(c) ? 0 : BACK;
+	uint64_t flip = smmu_writes(c) ? 0 : BACK;
 
 	b->theirs.n = b->ours.n;
 	if (first)
 		command_step(b->theirs.step, qtest_answer(o->q, at), qtest_answer(o->q, at + 1) ^ qtest_answer(o->q, at + 2));
 	if (b->skip)
 		return;
-	if (writes(c))
+	if (smmu_writes(c))
 		their_step(o, s, mine->pa ? mine->pa : b->target, qtest_answer(o->q, b->at), MAGIC, b->at);
 	else
 		their_step(o, s, NOTHING, 0, 0, b->at);
 	if (b->ours.n == first + 2)
-		their_step(o, s + 1, mine[1].pa ? mine[1].pa : b->target ^ flip, writes(c) ? qtest_answer(o->q, b->at2) : 0,
-			   writes(c) ? MAGIC : datum(b), b->at2);
+		their_step(o, s + 1, mine[1].pa ? mine[1].pa : b->target ^ flip, smmu_writes(c) ? qtest_answer(o->q, b->at2) : 0,
+			   smmu_writes(c) ? MAGIC : datum(b), b->at2);
 }
 
 /* After commands that may be illegal: whatever the two thought of them, the queue goes on. */
@@ -342,14 +339,22 @@ static const char *resume(struct oracle *o)
 {
 	struct nb_diag diag;
 	size_t at = qget(o, SMMU_REG_GERROR);
+	unsigned int i;
 
+	(void)qget(o, SMMU_REG_GERRORN);
 	if (qtest_flush(o->q, &diag))
 		return "QEMU went away";
 	o->vend[V_GERRORN] = qtest_answer(o->q, at);
+	if (qtest_answer(o->q, at + 1) == o->vend[V_GERRORN])
+		return NULL;
+	for (i = 0; i < 2 * BIT(RING_LG2); i++)
+		oracle_put64(o, o->theirs, RING + 8 * i, i & 1 ? 0 : SMMU_CMD_SYNC);
 	qreg(o, 4, SMMU_REG_GERRORN, o->vend[V_GERRORN]);
 	at = qget(o, SMMU_REG_GERROR);
 	if (qtest_flush(o->q, &diag))
 		return "QEMU went away";
+	for (i = 0; i < 2 * BIT(RING_LG2); i++)
+		oracle_put64(o, o->theirs, RING + 8 * i, 0);
 	return qtest_answer(o->q, at) == o->vend[V_GERRORN] ? NULL : "QEMU's command queue stays stopped";
 }
 

@@ -31,7 +31,7 @@ enum smmu_field {
 	F_IPA,	  /* where in intermediate space things are put */
 	F_LOG2SIZE, F_STRTAB_X, F_SPLIT, F_SPAN, F_L1STD_X,
 	F_STE0_X, F_STE1_X, F_STE2_X, F_STE3_X, F_STE4_X,
-	F_VMID, F_S2IA /* input bits */, F_S2TG, F_S2DOWN /* 1: start one level lower, with concatenated tables */, F_S2PS, F_S2RAFFD,
+	F_VMID, F_S2IA /* input bits */, F_S2TG, F_S2DOWN /* 1: start one level lower, with concatenated tables */, F_S2PS,
 	F_CD0_X, F_CD1_X, F_CD2_X, F_CD3_X,
 	F_HALF, F_S1IA, F_TG, F_IPS, F_ASID, F_TBI, F_HAD, F_EPD, F_TOP /* byte for TBI */, F_OTHER /* TxSZ, TG of the other half */,
 	F_S1LEAF, F_R /* AP of the S1 leaf, S2AP of the S2 leaf << 2 */,
@@ -55,6 +55,11 @@ enum { AGAIN_NO, AGAIN_ALL, AGAIN_VM, AGAIN_ASID, AGAIN_VA, AGAIN_VAA, AGAIN_CFG
 
 /* Writers at 00:03.0, 01:00.0; readers are edu */
 enum { DEV_WRITE, DEV_WRITE_FAR, DEV_READ, DEV_READ_WRITE, DEV_COUNT };
+
+static inline bool smmu_writes(const struct oracle_case *c)
+{
+	return c->f[F_DEV] != DEV_READ && c->f[F_DEV] != DEV_READ_WRITE;
+}
 
 enum smmu_word { /* oracle_word.what */
 	W_L1STD, W_STE, W_CD = W_STE + 8, W_CMD = W_CD + 8, W_S1, /* + level */

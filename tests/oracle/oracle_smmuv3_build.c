@@ -106,7 +106,7 @@ static void word(struct oracle_built *b, unsigned int what, uint64_t pa, uint64_
  */
 static uint64_t entry(const struct place *p, uint64_t v, uint64_t damage)
 {
-	uint64_t to = (v ^ damage) & BITS(55, 12);
+	uint64_t to = (v ^ damage) & BITS(47, 12);
 	bool own = to >= p->arena && to < p->arena + ARENA_LEN;
 
 	return (smmu_taken(to) && !own) || smmu_outside(to) ? v ^ (damage & ~BITS(55, 12)) : v ^ damage;
@@ -123,13 +123,17 @@ static void command(struct place *p, uint64_t q0, uint64_t q1)
 
 /* ---- addresses ---- */
 
-/* Three different pieces of n. */
+/*
+ * Three different pieces of n, at least 8 under nesting. Those of structures are not where there is no memory of ours: a damaged
+ * Config takes them for physical addresses.
+ */
 static void choose_ipas(struct place *p)
 {
-	uint64_t n = p->p.ia2 > 30 ? BIT(p->p.ia2 - 30) : 1, a = p->c->f[F_IPA];
-	uint64_t x = (a & 0xffff) % n, y = n > 1 ? (x + 1 + (a >> 16 & 0xffff) % (n - 1)) % n : x, z;
+	uint64_t n = p->p.ia2 > 33 ? BIT(p->p.ia2 - 30) : 8, a = p->c->f[F_IPA], x = (a & 0xffff) % n, y, z;
 
-	for (z = (a >> 32 & 0xffff) % n; n > 2 && (z == x || z == y); z = (z + 1) % n)
+	for (y = (a >> 16 & 0xffff) % n; y == x || smmu_outside(y << 30); y = (y + 1) % n)
+		;
+	for (z = (a >> 32 & 0xffff) % n; z == x || z == y || smmu_outside(z << 30); z = (z + 1) % n)
 		;
 	p->page_ipa = x << 30;
 	p->cd_ipa = y << 30;
@@ -235,6 +239,12 @@ static uint64_t inner(struct place *p, uint64_t piece, uint64_t pa, unsigned int
 
 /* ---- stage 1 ---- */
 
+/* QEMU ends itself over an IPS of 52 bits, which counts as its own 44, and over the reserved one. */
+static uint64_t small_ips(uint64_t q0)
+{
+	return FIELD_GET(SMMU_CD_0_IPS, q0) > SMMU_OAS_48 ? q0 ^ FIELD_C(SMMU_CD_0_IPS, 4) : q0;
+}
+
 static void cd_words(struct place *p, uint64_t at, uint64_t ttb)
 {
 	const struct oracle_case *c = p->c;
@@ -255,7 +265,8 @@ static void cd_words(struct place *p, uint64_t at, uint64_t ttb)
 		      FIELD(SMMU_CD_0_T1SZ, 16 + (other & 15)) | FIELD(SMMU_CD_0_TG1, 1 + (other >> 4 & 0xff) % 3);
 	if (c->f[F_EPD])
 		q0 |= half ? SMMU_CD_0_EPD0 : SMMU_CD_0_EPD1;
-	word(p->b, W_CD, at, q0 ^ c->f[F_CD0_X]);
+	q0 ^= c->f[F_CD0_X];
+	word(p->b, W_CD, at, small_ips(q0));
 	for (i = 1; i <= 2; i++) {
 		bool mine = (i == 2) == half;
 		/* The other half begins in memory that is there and empty, or it is one with ours. */
@@ -324,8 +335,13 @@ static void streams(struct place *p, uint64_t ctx)
 {
 	const struct oracle_case *c = p->c;
 	unsigned int rid = smmu_rid(c), i;
-	uint64_t log2size = c->f[F_LOG2SIZE] & 63, at = p->arena + STRTAB + rid * 64ul, cfg = log2size, x, e;
+	uint64_t log2size = c->f[F_LOG2SIZE] & 63, size, at = p->arena + STRTAB + rid * 64ul, cfg, x, e;
 
+	/* A table of that size begins at a multiple of it; not where memory is another for each. */
+	size = p->o->unit->flags & U_2LEVEL ? 3 : 6;
+	if (log2size + size > 21)
+		log2size = log2size % 10 + (size == 3 ? 7 : 4);
+	cfg = log2size;
 	if (p->o->unit->flags & U_2LEVEL) {
 		unsigned int split = c->f[F_SPLIT] == 10 ? 10 : c->f[F_SPLIT] == 8 ? 8 : 6;
 
@@ -343,8 +359,9 @@ static void streams(struct place *p, uint64_t ctx)
 		x &= ~BITS(51, 6);
 	word(p->b, W_STE, at, (SMMU_STE_0_V | FIELD(SMMU_STE_0_CONFIG, p->p.kind) | ctx) ^ x);
 	word(p->b, W_STE + 1, at + 8, FIELD_C(SMMU_STE_1_SHCFG, SMMU_SHCFG_INCOMING) ^ c->f[F_STE1_X]);
-	word(p->b, W_STE + 2, at + 16, ste2(p) ^ c->f[F_STE2_X]);
-	word(p->b, W_STE + 3, at + 24, p->p.s2 ? entry(p, p->arena + S2_START, c->f[F_STE3_X]) : c->f[F_STE3_X]);
+	/* QEMU ends itself over 32-bit tables. */
+	word(p->b, W_STE + 2, at + 16, (ste2(p) ^ c->f[F_STE2_X]) | SMMU_STE_2_S2AA64);
+	word(p->b, W_STE + 3, at + 24, entry(p, p->arena + S2_START, c->f[F_STE3_X]));
 	for (i = 4; i < 8; i++)
 		word(p->b, W_STE + i, at + 8 * i, i == 4 ? c->f[F_STE4_X] : 0);
 }
@@ -391,13 +408,18 @@ static void invalidate_leaf(struct place *p, bool s2)
 {
 	const struct oracle_case *c = p->c;
 	const struct smmu_plan *m = &p->p;
-	uint64_t q0 = FIELD(SMMU_CMD_TLBI_0_VMID, c->f[F_VMID] & 0xffff), how = c->f[F_AGAIN], leaf = c->f[F_AGAIN_LEAF] & 1;
-	uint64_t asid = FIELD(SMMU_CMD_TLBI_0_ASID, c->f[F_ASID] & 0xffff), q1;
+	uint64_t vmid = FIELD_GET(SMMU_STE_2_S2VMID, smmu_word(p->b, W_STE + 2)), how = c->f[F_AGAIN], leaf = c->f[F_AGAIN_LEAF] & 1;
+	uint64_t asid = FIELD_GET(SMMU_CD_0_ASID, smmu_word(p->b, W_CD)), q0, q1;
+	bool global = !((p->b->vend[B_LEAF] ^ c->f[F_AGAIN_X]) & SMMU_PTE_NG);
 
-	if (p->o->unit->flags & U_S1)
-		q0 = 0; /* reserved where there is no stage 2 */
-	/* Commands of a stage that is not there are illegal. */
-	if ((p->o->unit->flags & U_S1 && s2) || (p->o->unit->flags & U_S2 && m->s1))
+	/* VA finds global entries whatever the ASID, ASID does not find them. */
+	asid = FIELD(SMMU_CMD_TLBI_0_ASID, asid ^ (global && how == AGAIN_VA && c->f[F_AGAIN_BEFORE] & 1));
+	if (how == AGAIN_ASID && global)
+		how = AGAIN_VAA;
+	q0 = p->o->unit->flags & U_S1 ? 0 : FIELD(SMMU_CMD_TLBI_0_VMID, vmid); /* reserved without stage 2 */
+	/* Commands of a stage that is not there are illegal. A range is in units of the right granule. */
+	if (c->f[F_STE2_X] & (SMMU_STE_2_S2TG | SMMU_STE_2_S2T0SZ | SMMU_STE_2_S2SL0) ||
+	    c->f[F_CD0_X] & (SMMU_CD_0_TG0 | SMMU_CD_0_TG1 | SMMU_CD_0_T0SZ | SMMU_CD_0_T1SZ) || (p->o->unit->flags & U_S1 && s2) || (p->o->unit->flags & U_S2 && m->s1))
 		how = AGAIN_ALL;
 	switch (how) {
 	case AGAIN_VM:
@@ -411,7 +433,7 @@ static void invalidate_leaf(struct place *p, bool s2)
 			q1 = range(p, m->tg2, m->leaf2, p->b->vend[B_IPA], &q0);
 			command(p, q0, (q1 & (SMMU_CMD_TLBI_1_IPA | SMMU_CMD_TLBI_1_TG | SMMU_CMD_TLBI_1_TTL)) | leaf);
 			if (m->s1) /* what was made of both stages */
-				command(p, FIELD(SMMU_CMD_TLBI_0_VMID, c->f[F_VMID] & 0xffff) | SMMU_CMD_TLBI_NH_ALL, 0);
+				command(p, FIELD(SMMU_CMD_TLBI_0_VMID, vmid) | SMMU_CMD_TLBI_NH_ALL, 0);
 		} else if (how == AGAIN_ASID) {
 			command(p, q0 | asid | SMMU_CMD_TLBI_NH_ASID, 0);
 		} else {
@@ -425,14 +447,37 @@ static void invalidate_leaf(struct place *p, bool s2)
 	}
 }
 
+/*
+ * A command that may be illegal, but not one that is and that QEMU takes in silence: its queue would go on where ours stops. These are
+ * the commands of EL2, EL3, ATS, PRI and stalls, PREFETCH with SSec, SYNC with a reserved CS, CFGI_CD without
+ * stage 1, and ranges of no size.
+ */
+static uint64_t questionable(const struct oracle_unit *u, uint64_t q0)
+{
+	static const uint8_t silent[] = {SMMU_CMD_TLBI_EL3_ALL, SMMU_CMD_TLBI_EL3_VA, SMMU_CMD_TLBI_EL2_ALL, SMMU_CMD_TLBI_EL2_ASID,
+					 SMMU_CMD_TLBI_EL2_VA, SMMU_CMD_TLBI_EL2_VAA, SMMU_CMD_ATC_INV, SMMU_CMD_PRI_RESP,
+					 SMMU_CMD_RESUME, SMMU_CMD_STALL_TERM};
+	int op = (int)(q0 & SMMU_CMD_0_OP);
+
+	if (memchr(silent, op, sizeof(silent)))
+		return q0 & ~SMMU_CMD_0_OP;
+	if (op == SMMU_CMD_TLBI_NH_VA || op == SMMU_CMD_TLBI_NH_VAA || op == SMMU_CMD_TLBI_S2_IPA)
+		return q0 | FIELD_C(SMMU_CMD_TLBI_0_NUM, 1);
+	if (op == SMMU_CMD_SYNC && FIELD_GET(SMMU_CMD_SYNC_0_CS, q0) == 3)
+		return q0 & ~SMMU_CMD_SYNC_0_CS;
+	if (u->flags & U_S2 && (op == SMMU_CMD_CFGI_CD || op == SMMU_CMD_CFGI_CD_ALL))
+		return q0 & ~SMMU_CMD_0_OP;
+	return op == SMMU_CMD_PREFETCH_CONFIG || op == SMMU_CMD_PREFETCH_ADDR ? q0 & ~SMMU_CMD_0_SSEC : q0;
+}
+
 /* ---- the whole ---- */
 
 void smmu_build(struct oracle *o, const struct oracle_case *c, struct oracle_built *b)
 {
 	struct place p = {.o = o, .c = c, .b = b, .arena = ARENA + b->slot * ARENA_LEN};
 	const struct smmu_plan *m = &p.p;
+	uint64_t ctx = p.arena + CDS; /* also where nothing should look */
 	unsigned int i, what;
-	uint64_t ctx = 0;
 	bool s2;
 
 	smmu_plan(o->unit, c, &p.p);
@@ -448,7 +493,7 @@ void smmu_build(struct oracle *o, const struct oracle_case *c, struct oracle_bui
 	streams(&p, ctx);
 
 	if (c->f[F_CMD0]) {
-		command(&p, c->f[F_CMD0], c->f[F_CMD1]);
+		command(&p, questionable(o->unit, c->f[F_CMD0]), c->f[F_CMD1]);
 		b->vend[B_CMD_TAIL] = o->vend[V_TAIL] | BIT(32);
 		b->vend[B_CMD_PA] = b->word[b->nwords - 2].pa;
 	}
@@ -465,10 +510,12 @@ void smmu_build(struct oracle *o, const struct oracle_case *c, struct oracle_bui
 	for (i = 0; i < b->nwords; i++) {
 		if (b->word[i].what == what) {
 			b->vend[B_LEAF] = b->word[i].val ^ c->f[F_AGAIN_X];
+			if (what == W_CD)
+				b->vend[B_LEAF] = small_ips(b->vend[B_LEAF]);
 			b->vend[B_LEAF_PA] = b->word[i].pa;
 		}
 	}
-	if (!c->f[F_AGAIN] || !b->vend[B_LEAF_PA])
+	if (!c->f[F_AGAIN] || !b->vend[B_LEAF_PA] || !smmu_writes(c))
 		return;
 	if (c->f[F_AGAIN] == AGAIN_CFGI)
 		invalidate_config(&p, what == W_CD);

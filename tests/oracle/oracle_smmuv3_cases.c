@@ -209,7 +209,7 @@ static void again(const struct oracle_unit *u, uint64_t *rng, struct oracle_case
 	}
 }
 
-/* A command that may be illegal. Not those which QEMU takes in silence: see the README. */
+/* A command that may be illegal. */
 static void command(uint64_t *rng, struct oracle_case *c)
 {
 	static const uint8_t legal[] = {SMMU_CMD_PREFETCH_CONFIG, SMMU_CMD_PREFETCH_ADDR, SMMU_CMD_CFGI_STE, SMMU_CMD_CFGI_STE_RANGE,
