@@ -27,12 +27,12 @@
 
 static const char help[] =
 	"usage: nestbox walk [--pid N | --run DIR] RID[.PASID] ADDRESS [r|w|x]\n"
-	"       nestbox walk --demo [RID[.PASID] ADDRESS [r|w|x]]\n\n"
+	"       nestbox walk --demo [--host NAME|FILE] [RID[.PASID] ADDRESS [r|w|x]]\n\n"
 	"Prints every entry that the IOMMU reads for this DMA address, both stages, and the verdict. Changes nothing.\n"
 	"RID is the function's address on the virtual host, as 0000:01:00.0.\n\n"
 	"  --pid N     the program on the virtual host (QEMU) has this process id\n"
 	"  --run DIR   the run directory of a nestbox run\n"
-	"  --demo      the machine of nestbox demo, before anything is unmapped\n\n"
+	"  --demo      the machine of nestbox demo, before anything is unmapped; --host as there\n\n"
 	"Without these, the only program that is running on a virtual host is asked.\n";
 
 struct question {
@@ -75,12 +75,18 @@ static int walk_demo(int argc, char **argv)
 	struct question q = {.pasid = NB_NO_PASID, .addr = DEMO_SRC, .access = HW_READ};
 	static char text[1 << 16];
 	struct demo_vm vm;
+	const char *host = "spr";
 	struct nb_diag why = {""};
-	int status = argc ? parse_question(argc, argv, &q) : 0, n;
+	int status, n;
 
+	if (argc >= 2 && strcmp(argv[0], "--host") == 0) {
+		host = argv[1];
+		argc -= 2, argv += 2;
+	}
+	status = argc ? parse_question(argc, argv, &q) : 0;
 	if (status)
 		return status;
-	if (demo_vm_start(&vm, "spr", &why)) {
+	if (demo_vm_start(&vm, host, &why)) {
 		demo_vm_stop(&vm);
 		return cli_fail(CLI_FAILED, "%s", why.msg);
 	}

@@ -90,6 +90,21 @@ class WalkDemo(CliTest):
         self.assertEqual(len(runs), 4, stages)
         self.assertRegex(got.stdout, r"verdict: reaches memory at 0x[0-9a-f]+; the translation covers 4 KiB and permits read write")
 
+    def test_smmu(self):
+        got = self.nestbox("walk", "--demo", "--host", "grace")
+        self.assertEqual(got.returncode, 0, got.stderr)
+        self.assertIn("(smmuv3)", got.stdout)
+        stages = [r[1] for r in self.rows(got.stdout)]
+        self.assertEqual((stages.count("config"), stages.count("stage-1"), stages[-1]), (3, 4, "stage-2"))
+        self.assertRegex(got.stdout, r"(?m)^ +\d+  config +- +context descriptor +0x[0-9a-f]+ .* V ASID=7 AA64 T0SZ=16")
+        self.assertRegex(got.stdout, r"verdict: reaches memory at 0x[0-9a-f]+; the translation covers 4 KiB and permits read write")
+        walk = lambda *a: self.nestbox("walk", "--demo", "--host", "grace", *a).stdout
+        self.assertIn("refused by stage-1, reason 0x10: nothing is mapped there", walk("0000:02:00.0", "0x7000", "w"))
+        self.assertIn("reason 0x8: the SubstreamID is beyond", walk("0000:02:00.0.5", "0x550000000000"))
+        self.assertIn("reason 0x0: the stream table entry says that everything is aborted", walk("0000:01:00.0", "0x1000"))
+        self.assertEqual(self.nestbox("walk", "--demo", "--host").returncode, 2)
+        self.refused(self.nestbox("walk", "--demo", "--host", "nosuch"), 1, '"nosuch"')
+
     def test_hole(self):
         got = self.nestbox("walk", "--demo", "0000:02:00.0", "0x7000", "w")
         self.assertEqual(got.returncode, 0, got.stderr)
