@@ -492,6 +492,9 @@ static void overrides(void **state)
 	w64(&r, at, UINT64_C(2) << 50);
 	cfgi_ste(&r, RIG_SID);
 	ok_at(go(&r, RIG_VA, HW_EXEC), page);
+	rig_map(&r, r.s1root, RIG_VA, page | S1_RO, 0); /* and writes are writes */
+	assert_true(cmd(&r, 0x30, 0));
+	faults(go(&r, RIG_VA, HW_WRITE), 0x13);
 	rig_free(&r);
 
 	/* Without ATTR_PERMS_OVR the fields are not looked at. */
