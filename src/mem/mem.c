@@ -140,6 +140,20 @@ int mem_load64_slow(const struct mem *m, hpa_t pa, uint64_t *v)
 	return guard_load64((void *)(uintptr_t)(pa.v + r->bias), v) ? 0 : -EFAULT;
 }
 
+int mem_load128_slow(const struct mem *m, hpa_t pa, uint64_t v[2])
+{
+	const struct mem_range *r = range_at(m, pa.v);
+	uint64_t lo, hi;
+
+	if (range_holds(r, pa.v, 16) && !r->ops && !((pa.v + r->bias) & 15))
+		return guard_load128((void *)(uintptr_t)(pa.v + r->bias), v) ? 0 : -EFAULT;
+	if (mem_load64(m, pa, &lo) || mem_load64(m, hpa(pa.v + 8), &hi))
+		return -EFAULT;
+	v[0] = lo;
+	v[1] = hi;
+	return 0;
+}
+
 int mem_store64_slow(const struct mem *m, hpa_t pa, uint64_t v)
 {
 	const struct mem_range *r = range_at(m, pa.v);

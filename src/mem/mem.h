@@ -56,6 +56,7 @@ int mem_add_mmio(struct mem *m, hpa_t pa, uint64_t len, const struct mem_mmio_op
 
 /* Slow halves: further regions, MMIO ranges, refusals. */
 int mem_load64_slow(const struct mem *m, hpa_t pa, uint64_t *v);
+int mem_load128_slow(const struct mem *m, hpa_t pa, uint64_t v[2]);
 int mem_store64_slow(const struct mem *m, hpa_t pa, uint64_t v);
 int mem_cas64_slow(const struct mem *m, hpa_t pa, uint64_t *expected, uint64_t desired);
 
@@ -74,6 +75,17 @@ static inline int mem_load64(const struct mem *m, hpa_t pa, uint64_t *v)
 	if (likely(mem_inline(m, pa.v, 7) && guard_load64(mem_ptr_(m, pa.v), v)))
 		return 0;
 	return mem_load64_slow(m, pa, v);
+}
+
+/*
+ * Load two little-endian words, naturally aligned as a whole, in one access: what is stored in one is seen whole. Only memory
+ * whose buffer is aligned as its physical addresses are gives that; elsewhere it is two loads. 0 or -EFAULT; v untouched on failure.
+ */
+static inline int mem_load128(const struct mem *m, hpa_t pa, uint64_t v[2])
+{
+	if (likely(mem_inline(m, pa.v, 15) && !((pa.v + m->bias) & 15) && guard_load128(mem_ptr_(m, pa.v), v)))
+		return 0;
+	return mem_load128_slow(m, pa, v);
 }
 
 /* Store one naturally aligned little-endian 64-bit word (release). */

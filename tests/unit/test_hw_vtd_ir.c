@@ -502,8 +502,7 @@ static void test_modes_and_own(void **state)
 struct trap {
 	struct ir *t;
 	uint64_t entry[2];
-	bool armed, tear;
-	unsigned int reads;
+	bool armed;
 };
 
 static void *overtake(void *arg)
@@ -521,13 +520,7 @@ static uint64_t trap_read(void *opaque, uint64_t off, unsigned int size)
 	pthread_t thread;
 
 	(void)size;
-	if (x->tear && off == 8) { /* both words change at once, between the reads of them */
-		x->tear = false;
-		x->entry[0] = P | V(2);
-		x->entry[1] = 0x40220;
-		return x->entry[1];
-	}
-	if (x->armed && off == 0 && ++x->reads == 2) { /* the last read of the look-up */
+	if (x->armed && off == 8) { /* the last read of the look-up: registers have no 128 bits at once */
 		x->armed = false;
 		x->entry[0] = P | V(2);
 		assert_int_equal(pthread_create(&thread, NULL, overtake, x), 0);
@@ -559,12 +552,6 @@ static void test_overtaken(void **state)
 	SENT(&t, 0, msg(0), 0, 0, 2);
 	x.entry[0] = 0; /* that one is kept */
 	SENT(&t, 0, msg(0), 0, 0, 2);
-	/* An entry is read in one piece: word 1 of the new one never goes with word 0 of the old one. */
-	iec(&t, false, 0, 0);
-	x.entry[0] = P | V(1);
-	x.entry[1] = 0x40110;
-	x.tear = true;
-	SENT(&t, 0x220, msg(0), 0, 0, 2);
 	rig_free(&t.r);
 }
 
@@ -618,6 +605,56 @@ static void test_race(void **state)
 		pthread_join(thread[i], NULL);
 	rig_free(&t.r);
 }
+
+/* ---- an entry changes in one store of 128 bits, and the unit sees all of it or nothing ---- */
+
+#ifdef __x86_64__
+struct pair {
+	uint64_t *at;
+	_Atomic bool stop;
+};
+
+static void *flip(void *arg)
+{
+	static const uint64_t val[2][2] __attribute__((aligned(16))) = {{P | V(1), 0x40110}, {P | V(2), 0x40220}};
+	struct pair *p = arg;
+	unsigned int n = 0;
+
+	while (!atomic_load(&p->stop))
+		__asm__ volatile("movaps %1, %%xmm0\n\tmovaps %%xmm0, %0"
+				 : "=m"(*(uint64_t(*)[2])p->at)
+				 : "m"(val[n++ & 1])
+				 : "xmm0");
+	return NULL;
+}
+
+static void test_entry_in_one_piece(void **state)
+{
+	unsigned int i, mine = 0;
+	struct pair p = {.stop = false};
+	struct hw_irq irq;
+	pthread_t thread;
+	struct ir t;
+
+	(void)state;
+	ir_new(&t, 3, false);
+	put(&t, 4, P | V(1), 0x40110);
+	p.at = (uint64_t *)(void *)(t.r.buf + ((get64(&t.r, VTD_REG_IRTA) & VTD_IRTA_IRTA) + 4 * 16 - RIG_BASE));
+	assert_int_equal(p.at[0], P | V(1));
+	assert_int_equal(pthread_create(&thread, NULL, flip, &p), 0);
+	for (i = 0; i < 20000; i++) {
+		if (t.r.hw->ops->interrupt(t.r.hw, 0x110, msg(4), 0, &irq) == 0) {
+			assert_int_equal(irq.vector, 1); /* never the other source's */
+			mine++;
+		}
+		iec(&t, true, 4, 0);
+	}
+	atomic_store(&p.stop, true);
+	pthread_join(thread, NULL);
+	assert_true(mine > 0);
+	rig_free(&t.r);
+}
+#endif
 
 /* ---- an interrupt that is being delivered holds up the wait descriptor, and nothing else ---- */
 
@@ -724,6 +761,9 @@ int main(void)
 		cmocka_unit_test(test_faults),	      cmocka_unit_test(test_source),
 		cmocka_unit_test(test_cache),	      cmocka_unit_test(test_modes_and_own),
 		cmocka_unit_test(test_race),	      cmocka_unit_test(test_delivery_drains),
+#ifdef __x86_64__
+		cmocka_unit_test(test_entry_in_one_piece),
+#endif
 		cmocka_unit_test(test_by_dma),	      cmocka_unit_test(test_overtaken),
 		cmocka_unit_test(test_record_index),
 	};

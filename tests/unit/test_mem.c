@@ -167,6 +167,47 @@ static void reg_write(void *o, uint64_t off, unsigned int size, uint64_t v)
 }
 static const struct mem_mmio_ops reg_ops = {reg_read, reg_write};
 
+/* Two words at once, wherever the buffer lies and whatever is behind the address. */
+static void two_words(void **state)
+{
+	uint64_t a[67] __attribute__((aligned(16))), v[2] = {1, 2};
+	struct mem m;
+	unsigned int i;
+	char *gone;
+
+	(void)state;
+	arm();
+	for (i = 0; i < ARRAY_SIZE(a); i++)
+		a[i] = i;
+	assert_int_equal(mem_init_regions(&m), 0);
+	assert_int_equal(mem_add_region(&m, hpa(0x10000), a, 256), 0);
+	assert_int_equal(mem_add_region(&m, hpa(0x10100), a + 33, 256), 0); /* as its address is not aligned */
+	assert_int_equal(mem_add_region(&m, hpa(0x10200), a, 8), 0);
+	assert_int_equal(mem_add_mmio(&m, hpa(0x14000), 0x100, &reg_ops, NULL), 0);
+	assert_int_equal(mem_load128(&m, hpa(0x100f0), v), 0);
+	assert_int_equal(v[0], 30);
+	assert_int_equal(v[1], 31);
+	assert_int_equal(mem_load128(&m, hpa(0x10110), v), 0);
+	assert_int_equal(v[0], 35);
+	assert_int_equal(v[1], 36);
+	assert_int_equal(mem_load128(&m, hpa(0x14010), v), 0);
+	assert_int_equal(v[0], 0x1008);
+	assert_int_equal(v[1], 0x1808);
+	assert_int_equal(mem_load128(&m, hpa(0x10200), v), -EFAULT); /* the second word is not there */
+	assert_int_equal(mem_load128(&m, hpa(0x20000), v), -EFAULT);
+	assert_int_equal(v[0], 0x1008);
+	mem_fini(&m);
+
+	gone = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(gone != MAP_FAILED);
+	assert_int_equal(mem_init_process(&m), 0);
+	assert_int_equal(mem_load128(&m, hpa((uint64_t)(uintptr_t)gone), v), -EFAULT);
+	assert_int_equal(mem_load128(&m, hpa((uint64_t)(uintptr_t)a), v), 0);
+	assert_int_equal(v[1], 1);
+	mem_fini(&m);
+	munmap(gone, 4096);
+}
+
 static void regions_and_mmio(void **state)
 {
 	struct mem m;
@@ -313,6 +354,7 @@ int main(void)
 		cmocka_unit_test(program_handler_still_works),
 		cmocka_unit_test(default_action_still_kills),
 		cmocka_unit_test(regions_and_mmio),
+		cmocka_unit_test(two_words),
 		cmocka_unit_test(process_space),
 		cmocka_unit_test(pool_orders),
 		cmocka_unit_test(guard_races_unmap),

@@ -17,28 +17,18 @@
 #define FS_ALL (VTD_FSPTE_P | VTD_FSPTE_RW | VTD_FSPTE_US | VTD_FSPTE_A)
 
 /*
- * Read n words of an entry. Hardware reads 64 or 128 bits at once (chapter 9), and software counts on it: table pointer and
- * domain-id change in one store of 128 bits (6.2.2.1). Here the first word of two is read once more, until it stands still; a pair that
- * never does is used as it was read.
+ * Read n words of an entry: one, or pairs. Hardware reads 64 or 128 bits at once (chapter 9), and software counts on it: table
+ * pointer and domain-id change in one store of 128 bits (6.2.2.1).
  */
 static bool fetch(struct vtd *v, uint64_t pa, uint64_t *w, unsigned int n)
 {
-	unsigned int i, tries;
-	uint64_t again;
+	unsigned int i;
 
-	for (i = 0; i < n; i += 2) {
-		if (vtd_load64(v, v->cfg_lag, pa + 8 * i, &again))
+	if (n == 1)
+		return !vtd_load64(v, v->cfg_lag, pa, w);
+	for (i = 0; i < n; i += 2)
+		if (vtd_load128(v, v->cfg_lag, pa + 8 * i, &w[i]))
 			return false;
-		w[i] = again;
-		for (tries = 0; i + 1 < n && tries < 8; tries++) {
-			w[i] = again;
-			if (vtd_load64(v, v->cfg_lag, pa + 8 * i + 8, &w[i + 1]) ||
-			    vtd_load64(v, v->cfg_lag, pa + 8 * i, &again))
-				return false;
-			if (likely(again == w[i]))
-				break;
-		}
-	}
 	return true;
 }
 

@@ -158,27 +158,6 @@ static inline bool source_ok(uint64_t e1, uint16_t rid)
 	return rid >> 8 >= (e1 >> 8 & 0xff) && (unsigned int)(rid >> 8) <= (e1 & 0xff);
 }
 
-/*
- * Software changes an entry in one 128-bit store, and hardware reads it in one access; here word 0 is read once more, until it stands
- * still. An entry that never does is used as it was read.
- */
-static bool fetch(struct vtd *v, uint64_t pa, uint64_t e[2])
-{
-	uint64_t again;
-	unsigned int i;
-
-	if (vtd_load64(v, v->cfg_lag, pa, &again))
-		return false;
-	for (i = 0; i < 8; i++) {
-		e[0] = again;
-		if (vtd_load64(v, v->cfg_lag, pa + 8, &e[1]) || vtd_load64(v, v->cfg_lag, pa, &again))
-			return false;
-		if (likely(again == e[0]))
-			break;
-	}
-	return true;
-}
-
 /* ---- messages, 5.1 ---- */
 
 struct refusal {
@@ -212,7 +191,7 @@ static inline bool remap(struct vtd *v, uint16_t rid, uint64_t addr, uint32_t da
 		pa = (irta & VTD_IRTA_IRTA) + index * 16ul;
 		if (pa >> v->caps.haw != 0) /* the same condition: an entry where there can be none */
 			return refuse(r, VTD_FR_IR_INDEX, index, false);
-		if (!fetch(v, pa, irte))
+		if (vtd_load128(v, v->cfg_lag, pa, irte))
 			return refuse(r, VTD_FR_IRTE_FETCH, index, false);
 		/* In this order: 5.1.4. */
 		silent = irte[0] & VTD_IRTE_0_FPD;

@@ -18,6 +18,7 @@
 #ifndef NB_HW_VTD_MODEL_H
 #define NB_HW_VTD_MODEL_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -252,6 +253,16 @@ static inline __attribute__((always_inline)) int vtd_load64(struct vtd *v, const
 	if (unlikely(lag))
 		return mem_lag_load64(lag, hpa(pa), val);
 	return mem_load64(v->hw.mem, hpa(pa), val);
+}
+/*
+ * Two words that software changes in one store of 128 bits, and that hardware reads in one access (chapter 9). What lags comes by
+ * lines, which are written back whole.
+ */
+static inline int vtd_load128(struct vtd *v, const struct mem_lag *lag, uint64_t pa, uint64_t val[2])
+{
+	if (unlikely(lag))
+		return mem_lag_load64(lag, hpa(pa), &val[0]) || mem_lag_load64(lag, hpa(pa + 8), &val[1]) ? -EFAULT : 0;
+	return mem_load128(v->hw.mem, hpa(pa), val);
 }
 void vtd_written_back(struct hw_iommu *hw, hpa_t pa, size_t len);
 
