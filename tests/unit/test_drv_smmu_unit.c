@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "drv_smmu_rig.h"
 
 static uint32_t reg(struct rig *r, unsigned int unit, uint64_t off)
@@ -240,6 +241,50 @@ static void refused(void **state)
 	free(r.ram);
 }
 
+/* Every allocation of a probe fails once, and leaves nothing behind. */
+static void no_memory(void **state)
+{
+	struct smmu_caps c;
+	struct rig r;
+	struct rig_unit *u = &r.unit[0];
+	struct drv_iommu_cfg cfg = {.mem = &r.mem, .msi_addr = MSI_ADDR, .msi_data = 0x40,
+				    .mmio = {u, rig_mmio_read, rig_mmio_write}};
+	struct drv_dev dev;
+	unsigned long n;
+	int err = -ENOMEM;
+
+	(void)state;
+	rig_caps(&c);
+	rig_memory(&r, false);
+	u->rig = &r;
+	cfg.pool = r.pool;
+	OK(&r, smmu_create(&c, &r.mem, r.tr, &u->hw, &r.diag));
+	for (n = 1; err; n++) {
+		u->prod = 0;
+		nb_fail_nth_arm(n);
+		err = drv_smmuv3_ops.probe(&cfg, &u->drv, &r.diag);
+		nb_fail_nth_arm(0);
+		assert_true((err == 0 || err == -ENOMEM) && n < 50);
+		assert_true(!err || mem_pool_used(r.pool) == 0);
+	}
+	assert_true(n > 8);
+	dev = (struct drv_dev){.iommu = u->drv, .rid = 0x1234, .max_pasids = 16};
+	for (n = 1, err = -ENOMEM; err; n++) {
+		nb_fail_nth_arm(n);
+		err = drv_smmuv3_ops.probe_device(&dev, &r.diag);
+		nb_fail_nth_arm(0);
+		assert_true((err == 0 || err == -ENOMEM) && n < 50);
+	}
+	drv_smmuv3_ops.release_device(&dev);
+	drv_smmuv3_ops.remove(u->drv);
+	assert_int_equal(mem_pool_used(r.pool), 0);
+	u->hw->ops->destroy(u->hw);
+	mem_pool_free(r.pool);
+	mem_fini(&r.mem);
+	nb_trace_free(r.tr);
+	free(r.ram);
+}
+
 /* The unit stops: it is made to abort, and whoever asks is refused. */
 static void dies(void **state)
 {
@@ -270,7 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(comes_up), cmocka_unit_test(e2h), cmocka_unit_test(many_units), cmocka_unit_test(early_device),
-		cmocka_unit_test(beyond_the_table), cmocka_unit_test(refused), cmocka_unit_test(dies),
+		cmocka_unit_test(beyond_the_table), cmocka_unit_test(refused), cmocka_unit_test(no_memory), cmocka_unit_test(dies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#include "base/alloc.h"
 #include "drv_smmu_rig.h"
 
 #define VA UINT64_C(0x7f0000005000)
@@ -533,11 +534,141 @@ static void events(void **state)
 	rig_down(&r);
 }
 
+/* Allocations that fail on the way to a nested device. */
+static void no_memory(void **state)
+{
+	struct iommu_hwpt_arm_smmuv3 ste = {{0xb, 0}};
+	struct drv_user_data data = {IOMMU_HWPT_DATA_ARM_SMMUV3, 16, (uint64_t)(uintptr_t)&ste};
+	struct drv_domain *p, *d = NULL;
+	struct drv_viommu *more[255];
+	struct smmu_caps c;
+	struct guest g;
+	struct rig r;
+	unsigned long n;
+	unsigned int i;
+	int err;
+
+	(void)state;
+	rig_caps(&c);
+	c.vmid16 = false;
+	rig_up2(&r, &c, &c, 0);
+	guest_up(&r, &g, 0, 0x42, NULL);
+	for (n = 1, err = -ENOMEM; err; n++) {
+		nb_fail_nth_arm(n);
+		err = g.v->ops->domain_alloc_nested(g.v, 0, &data, &d, &r.diag);
+		nb_fail_nth_arm(0);
+		assert_true(err == 0 || err == -ENOMEM);
+	}
+	d->ops->free(d);
+	OK(&r, attach(&r, 0, NB_NO_PASID, g.s2));
+	for (n = 1, err = -ENOMEM; err; n++) {
+		nb_fail_nth_arm(n);
+		err = attach(&r, 0, NB_NO_PASID, g.s1);
+		nb_fail_nth_arm(0);
+		assert_true(err == 0 || err == -ENOMEM);
+		GO(&r, 0, NB_NO_PASID, err ? g.page[1] : VA, host(&r, g.page[err != 0]));
+	}
+	assert_true(n > 2);
+	/* VMIDs run out: one of 256 is nobody's, one the guest's. */
+	for (i = 0; i < 255; i++) {
+		more[i] = calloc(1, drv_smmuv3_ops.viommu_size(&r.dev[0], IOMMU_VIOMMU_TYPE_ARM_SMMUV3));
+		p = paging(&r, 0, DRV_ALLOC_NEST_PARENT);
+		*more[i] = (struct drv_viommu){.iommu = r.dev[0].iommu, .parent = p, .type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3};
+		assert_int_equal(drv_smmuv3_ops.viommu_init(more[i], NULL, &r.diag), i < 254 ? 0 : -ENOSPC);
+	}
+	for (i = 0; i < 255; i++) {
+		p = more[i]->parent;
+		if (i < 254)
+			viommu_free(more[i]);
+		else
+			free(more[i]);
+		p->ops->free(p);
+	}
+	p = paging(&r, 0, 0);
+	{
+		struct drv_viommu *v = calloc(1, drv_smmuv3_ops.viommu_size(&r.dev[0], IOMMU_VIOMMU_TYPE_ARM_SMMUV3));
+
+		*v = (struct drv_viommu){.iommu = r.dev[0].iommu, .parent = p, .type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3};
+		assert_int_equal(drv_smmuv3_ops.viommu_init(v, NULL, &r.diag), -EINVAL); /* no nesting parent */
+		free(v);
+	}
+	p->ops->free(p);
+	guest_down(&r, &g, true);
+	rig_down(&r);
+}
+
+/* ---- threads ---- */
+
+struct vcpu {
+	struct guest *g;
+	struct rig *r;
+	_Atomic bool stop;
+	unsigned int n;
+};
+
+/* A guest that changes its table and tells, and looks whether it was heard. */
+static void *vcpu(void *opaque)
+{
+	struct vcpu *c = opaque;
+	unsigned int i;
+
+	for (i = 0; !atomic_load(&c->stop); i++) {
+		const uint64_t cmd[2][2] = {{SMMU_CMD_TLBI_NH_VA | UINT64_C(1) << 48, VA | 1},
+					    {SMMU_CMD_CFGI_CD | (uint64_t)c->g->vsid << 32, 1}};
+		struct drv_user_array a = {IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, 16, 1 + (i & 1), (uint64_t)(uintptr_t)cmd};
+		struct nb_diag diag;
+		int err = c->g->v->ops->cache_invalidate(c->g->v, &a, &diag);
+
+		if (err && !(err == -EIO && a.entry_num == 1))
+			c->n++; /* the name may be gone, nothing else */
+		(void)go(c->r, c->g->dev, NB_NO_PASID, VA + K4 * (i & 1));
+	}
+	return NULL;
+}
+
+static void threads(void **state)
+{
+	struct guest g[2];
+	struct vcpu c[2];
+	pthread_t t[2];
+	struct rig r;
+	unsigned int i;
+
+	(void)state;
+	rig_up(&r);
+	for (i = 0; i < 2; i++) {
+		guest_up(&r, &g[i], i, 0x42, NULL);
+		OK(&r, attach(&r, i, NB_NO_PASID, g[i].s1));
+		c[i] = (struct vcpu){.g = &g[i], .r = &r};
+		assert_int_equal(pthread_create(&t[i], NULL, vcpu, &c[i]), 0);
+	}
+	for (i = 0; i < 200; i++) {
+		struct guest *x = &g[i & 1];
+
+		vdevice_free(x->vd);
+		x->vd = NULL;
+		if (i % 3 == 0)
+			OK(&r, attach(&r, x->dev, NB_NO_PASID, x->s2));
+		x->vd = vdevice(&r, x->v, x->dev, 0x42);
+		OK(&r, attach(&r, x->dev, NB_NO_PASID, x->s1));
+		unmap(&r, x->s2, x->page[1], K4);
+		OK(&r, map(&r, x->s2, x->page[1], host(&r, x->page[1]), K4, RW));
+	}
+	for (i = 0; i < 2; i++) {
+		atomic_store(&c[i].stop, true);
+		pthread_join(t[i], NULL);
+		assert_int_equal(c[i].n, 0);
+		guest_down(&r, &g[i], true);
+	}
+	rig_down(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(allowlist), cmocka_unit_test(nesting), cmocka_unit_test(hitless), cmocka_unit_test(commands),
 		cmocka_unit_test(refused), cmocka_unit_test(illegal), cmocka_unit_test(parent_unmap), cmocka_unit_test(events),
+		cmocka_unit_test(no_memory), cmocka_unit_test(threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
