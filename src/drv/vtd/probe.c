@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/cpu.h"
+#include "drv/common.h"
 #include "uapi/iommufd.h"
 
 #define MSI_WINDOW_FIRST 0xfee00000u
@@ -45,22 +45,14 @@ void dvtd_flush(const struct vtd_unit *u, const void *p, size_t len)
 		u->base.cfg.flush(u->base.cfg.flush_opaque, p, len);
 }
 
-uint64_t dvtd_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static int wait_status(const struct vtd_unit *u, uint32_t mask, uint32_t want)
 {
 	uint64_t until = 0;
 
 	while ((dvtd_read32(u, VTD_REG_GSTS) & mask) != want) {
 		if (until == 0)
-			until = dvtd_now_ms() + VTD_TIMEOUT_MS;
-		else if (dvtd_now_ms() > until)
+			until = drv_now_ms() + VTD_TIMEOUT_MS;
+		else if (drv_now_ms() > until)
 			return -EIO;
 		nb_cpu_relax();
 	}
@@ -93,32 +85,19 @@ void dvtd_flush_write_buffer(struct vtd_unit *u)
 
 int dvtd_did_alloc(struct vtd_unit *u, uint16_t *did)
 {
-	uint32_t i;
-	int err = -ENOSPC;
+	int err;
 
 	pthread_mutex_lock(&u->lock);
-	for (i = 0; i < (u->ndids + 63) / 64; i++) {
-		uint32_t n;
-
-		if (u->dids[i] == UINT64_MAX)
-			continue;
-		n = i * 64 + (uint32_t)__builtin_ctzll(~u->dids[i]);
-		if (n < u->ndids) {
-			u->dids[i] |= BIT(n & 63);
-			*did = (uint16_t)n;
-			err = 0;
-		}
-		break;
-	}
+	err = drv_id_alloc(u->dids, u->ndids, did);
 	pthread_mutex_unlock(&u->lock);
 	return err;
 }
 
 void dvtd_did_free(struct vtd_unit *u, uint16_t did)
 {
+	assert(did >= VTD_DID_FIRST);
 	pthread_mutex_lock(&u->lock);
-	assert(did >= VTD_DID_FIRST && (u->dids[did / 64] & BIT(did & 63)));
-	u->dids[did / 64] &= ~BIT(did & 63);
+	drv_id_free(u->dids, did);
 	pthread_mutex_unlock(&u->lock);
 }
 
@@ -196,12 +175,12 @@ static void set_fault_event(struct vtd_unit *u)
 
 static void disable_protected_memory(struct vtd_unit *u)
 {
-	uint64_t until = dvtd_now_ms() + VTD_TIMEOUT_MS;
+	uint64_t until = drv_now_ms() + VTD_TIMEOUT_MS;
 
 	if (!(u->cap & (VTD_CAP_PLMR | VTD_CAP_PHMR)))
 		return;
 	dvtd_write32(u, VTD_REG_PMEN, dvtd_read32(u, VTD_REG_PMEN) & ~(uint32_t)VTD_PMEN_EPM);
-	while ((dvtd_read32(u, VTD_REG_PMEN) & VTD_PMEN_PRS) && dvtd_now_ms() <= until)
+	while ((dvtd_read32(u, VTD_REG_PMEN) & VTD_PMEN_PRS) && drv_now_ms() <= until)
 		nb_cpu_relax();
 }
 
@@ -217,39 +196,17 @@ void dvtd_unit_died(struct vtd_unit *u)
 	pthread_mutex_unlock(&u->lock);
 }
 
-/* The pages are linked by their first word, as pt_gather_free() reads them. */
 void dvtd_keep_pages(struct vtd_unit *u, struct pt_gather *g)
 {
-	void **last = g->pages;
-
-	if (!last)
-		return;
-	while (*last)
-		last = *last;
 	pthread_mutex_lock(&u->lock);
-	*last = u->kept.pages;
-	u->kept.pages = g->pages;
-	u->kept.npages += g->npages;
+	drv_pages_keep(&u->kept, g);
 	pthread_mutex_unlock(&u->lock);
-	*g = (struct pt_gather){ 0 };
-}
-
-static void free_kept(struct vtd_unit *u)
-{
-	void **page = u->kept.pages;
-
-	while (page) {
-		void **next = *page;
-
-		mem_page_free(u->base.cfg.pool, page, 0);
-		page = next;
-	}
 }
 
 /* Nothing of the driver's may be in use by hardware any more, or never was. */
 static void unit_free(struct vtd_unit *u)
 {
-	free_kept(u);
+	drv_pages_free(&u->kept, u->base.cfg.pool, 0);
 	dvtd_prq_fini(u);
 	dvtd_irt_fini(u);
 	nb_free(u->ats_off);

@@ -18,6 +18,7 @@
 #include <errno.h>
 
 #include "base/cpu.h"
+#include "drv/common.h"
 
 #define MAX_RESENDS 3 /* of one submission before the devices that do not answer are cut off */
 /* Of one submission at all: each further one cuts off another device. */
@@ -45,8 +46,8 @@ int dvtd_queue_init(struct vtd_unit *u, struct nb_diag *diag)
 	dvtd_write64(u, VTD_REG_IQA, iqa);
 	u->gcmd |= VTD_GCMD_QIE;
 	dvtd_write32(u, VTD_REG_GCMD, u->gcmd);
-	for (until = dvtd_now_ms() + VTD_TIMEOUT_MS; !(dvtd_read32(u, VTD_REG_GSTS) & VTD_GSTS_QIES);) {
-		if (dvtd_now_ms() > until)
+	for (until = drv_now_ms() + VTD_TIMEOUT_MS; !(dvtd_read32(u, VTD_REG_GSTS) & VTD_GSTS_QIES);) {
+		if (drv_now_ms() > until)
 			return nb_fail(diag, -EIO, "the unit does not enable its invalidation queue");
 		nb_cpu_relax();
 	}
@@ -204,8 +205,8 @@ static int wait_done(struct vtd_unit *u)
 			clear_error(u, VTD_FSTS_ICE);
 		}
 		if (until == 0)
-			until = dvtd_now_ms() + VTD_TIMEOUT_MS;
-		else if ((++spins & 63) == 0 && dvtd_now_ms() > until)
+			until = drv_now_ms() + VTD_TIMEOUT_MS;
+		else if ((++spins & 63) == 0 && drv_now_ms() > until)
 			goto dead;
 		nb_cpu_relax();
 	}

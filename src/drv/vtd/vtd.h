@@ -225,8 +225,6 @@ void dvtd_write64(const struct vtd_unit *u, uint64_t off, uint64_t v);
 void dvtd_flush_write_buffer(struct vtd_unit *u); /* when CAP.RWBF asks for it */
 int dvtd_did_alloc(struct vtd_unit *u, uint16_t *did);
 void dvtd_did_free(struct vtd_unit *u, uint16_t did);
-/* Milliseconds of a clock that only goes forward. */
-uint64_t dvtd_now_ms(void);
 #define VTD_TIMEOUT_MS 1000
 /* Switch a state of GCMD and wait until GSTS shows it. Unit lock, or not yet shared. 0 or -EIO. */
 int dvtd_set_state(struct vtd_unit *u, uint32_t bit, bool on);
