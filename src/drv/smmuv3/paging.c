@@ -14,7 +14,7 @@
 #include <errno.h>
 
 #include "base/alloc.h"
-#include "base/rcu.h"
+#include "drv/common.h"
 #include "pt/fmt.h"
 
 static const struct drv_domain_ops s1_ops, s1_dirty_ops, s2_ops;
@@ -270,15 +270,7 @@ static void paging_iotlb_sync(struct drv_domain *domain, struct drv_gather *g)
 
 static int paging_iova_to_phys(struct drv_domain *domain, uint64_t ia, hpa_t *pa)
 {
-	struct pt_leaf leaf;
-	int err;
-
-	nb_rcu_read_lock();
-	err = pt_lookup(&dsmmu_domain(domain)->pt, ia, &leaf);
-	nb_rcu_read_unlock();
-	if (err == 0)
-		*pa = hpa(leaf.oa);
-	return err;
+	return drv_lookup(&dsmmu_domain(domain)->pt, ia, pa);
 }
 
 /* ---- dirty tracking: always on in a domain that was made for it ---- */
@@ -291,37 +283,10 @@ static int set_dirty_tracking(struct drv_domain *domain, bool on, struct nb_diag
 	return 0;
 }
 
-struct dirty_seen {
-	pt_dirty_fn *fn;
-	void *opaque;
-	uint64_t first, last;
-};
-
-static void dirty_seen(void *opaque, uint64_t ia, uint64_t len)
-{
-	struct dirty_seen *s = opaque;
-
-	if (ia < s->first)
-		s->first = ia;
-	s->last = ia + (len - 1);
-	if (s->fn)
-		s->fn(s->opaque, ia, len);
-}
-
-/* What was cleared must be forgotten by caches that hold "dirty already", or later writes are not seen. */
 static int read_and_clear_dirty(struct drv_domain *domain, uint64_t ia, uint64_t len, bool no_clear, pt_dirty_fn *fn,
 				void *opaque, struct drv_gather *g)
 {
-	struct dirty_seen seen = { .fn = fn, .opaque = opaque, .first = UINT64_MAX };
-	int64_t n = pt_read_dirty(&dsmmu_domain(domain)->pt, ia, len, !no_clear, dirty_seen, &seen);
-
-	if (n < 0)
-		return (int)n;
-	if (n > 0 && !no_clear) {
-		drv_gather_add(g, seen.first, seen.last);
-		g->cut = true;
-	}
-	return 0;
+	return drv_read_dirty(&dsmmu_domain(domain)->pt, ia, len, no_clear, fn, opaque, g);
 }
 
 /* Nothing in a table can do it: either all devices snoop by themselves, or not. */

@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/cpu.h"
+#include "drv/common.h"
 #include "uapi/iommufd.h"
 
 /* Where Linux maps interrupt doorbells for devices, in their own addresses: fixed. */
@@ -49,14 +49,6 @@ void dsmmu_flush(const struct dsmmu *u, const void *p, size_t len)
 		u->base.cfg.flush(u->base.cfg.flush_opaque, p, len);
 }
 
-uint64_t dsmmu_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* ---- handshakes ---- */
 
 static int wait_reg(const struct dsmmu *u, uint64_t off, uint32_t mask, uint32_t want)
@@ -65,8 +57,8 @@ static int wait_reg(const struct dsmmu *u, uint64_t off, uint32_t mask, uint32_t
 
 	while ((dsmmu_read32(u, off) & mask) != want) {
 		if (until == 0)
-			until = dsmmu_now_ms() + DSMMU_TIMEOUT_MS;
-		else if (dsmmu_now_ms() > until)
+			until = drv_now_ms() + DSMMU_TIMEOUT_MS;
+		else if (drv_now_ms() > until)
 			return -EIO;
 		nb_cpu_relax();
 	}
@@ -105,30 +97,19 @@ void dsmmu_unit_died(struct dsmmu *u)
 
 int dsmmu_id_alloc(struct dsmmu *u, struct dsmmu_ids *ids, uint16_t *id)
 {
-	uint32_t i;
-	int err = -ENOSPC;
+	int err;
 
 	pthread_mutex_lock(&u->lock);
-	for (i = 0; i < ids->n / 64; i++) {
-		unsigned int bit;
-
-		if (ids->used[i] == UINT64_MAX)
-			continue;
-		bit = (unsigned int)__builtin_ctzll(~ids->used[i]);
-		ids->used[i] |= BIT(bit);
-		*id = (uint16_t)(i * 64 + bit);
-		err = 0;
-		break;
-	}
+	err = drv_id_alloc(ids->used, ids->n, id);
 	pthread_mutex_unlock(&u->lock);
 	return err;
 }
 
 void dsmmu_id_free(struct dsmmu *u, struct dsmmu_ids *ids, uint16_t id)
 {
+	assert(id);
 	pthread_mutex_lock(&u->lock);
-	assert(id && (ids->used[id / 64] & BIT(id & 63)));
-	ids->used[id / 64] &= ~BIT(id & 63);
+	drv_id_free(ids->used, id);
 	pthread_mutex_unlock(&u->lock);
 }
 
@@ -143,33 +124,11 @@ static int ids_init(struct dsmmu_ids *ids, bool bits16)
 	return 0;
 }
 
-/* The pages are linked by their first word, as pt_gather_free() reads them. */
 void dsmmu_keep_pages(struct dsmmu *u, struct pt_gather *g)
 {
-	void **last = g->pages;
-
-	if (!last)
-		return;
-	while (*last)
-		last = *last;
 	pthread_mutex_lock(&u->lock);
-	*last = u->kept.pages;
-	u->kept.pages = g->pages;
-	u->kept.npages += g->npages;
+	drv_pages_keep(&u->kept, g);
 	pthread_mutex_unlock(&u->lock);
-	*g = (struct pt_gather){ 0 };
-}
-
-static void free_kept(struct dsmmu *u)
-{
-	void **page = u->kept.pages;
-
-	while (page) {
-		void **next = *page;
-
-		mem_page_free(u->base.cfg.pool, page, u->granule - 12u);
-		page = next;
-	}
 }
 
 /* ---- features ---- */
@@ -342,7 +301,7 @@ static void turn_off(struct dsmmu *u)
 /* Nothing of the driver's may be in use by hardware any more, or never was. */
 static void unit_free(struct dsmmu *u)
 {
-	free_kept(u);
+	drv_pages_free(&u->kept, u->base.cfg.pool, u->granule ? u->granule - 12u : 0);
 	dsmmu_evt_fini(u);
 	dsmmu_queue_fini(u);
 	dsmmu_strtab_fini(u);

@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #include "base/cpu.h"
+#include "drv/common.h"
 
 #define LAP (2 * DSMMU_CMDQ_SLOTS - 1) /* index and wrap bit */
 /* Errors that one part can have before the unit counts as dead: each command once, and some fetches. */
@@ -110,8 +111,8 @@ static bool wait_done(struct dsmmu *u)
 			continue;
 		}
 		if (until == 0)
-			until = dsmmu_now_ms() + DSMMU_TIMEOUT_MS;
-		else if ((++spins & 63) == 0 && dsmmu_now_ms() > until)
+			until = drv_now_ms() + DSMMU_TIMEOUT_MS;
+		else if ((++spins & 63) == 0 && drv_now_ms() > until)
 			goto dead;
 		nb_cpu_relax();
 	}

@@ -140,7 +140,6 @@ struct dsmmu {
 	uint8_t strtab_order;
 	struct dsmmu_ids asids, vmids;
 	struct pt_gather kept;	/* table pages that a dead unit may still walk */
-	uint8_t kept_order;
 
 	struct dsmmu_queue queue;
 	struct dsmmu_evt evt;
@@ -165,7 +164,6 @@ void dsmmu_write32(const struct dsmmu *u, uint64_t off, uint32_t v);
 void dsmmu_write64(const struct dsmmu *u, uint64_t off, uint64_t v);
 /* Make the unit see what was written: for units whose accesses do not snoop. */
 void dsmmu_flush(const struct dsmmu *u, const void *p, size_t len);
-uint64_t dsmmu_now_ms(void);
 #define DSMMU_TIMEOUT_MS 1000
 /* The command queue died: have the unit refuse all DMA. Any lock. */
 void dsmmu_unit_died(struct dsmmu *u);
