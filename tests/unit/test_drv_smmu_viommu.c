@@ -167,7 +167,7 @@ static void nesting(void **state)
 		block(&r, 1, 5);
 		OK(&r, attach(&r, 0, NB_NO_PASID, g.s1));
 		assert_int_equal(attach(&r, 0, 5, s1), -EINVAL);
-		assert_int_equal(attach(&r, 0, 5, g.s1), -EINVAL);
+		assert_int_equal(attach(&r, 0, 5, g.s1), -EOPNOTSUPP);
 		block(&r, 0, NB_NO_PASID);
 		s1->ops->free(s1);
 		bypass->ops->free(bypass);

@@ -230,7 +230,7 @@ static int check(const struct dsmmu_dev *sdev, uint32_t pasid, const struct dsmm
 			return nb_fail(diag, -EINVAL, "PASID %u is outside 1..%u of function %04x", pasid, dev->max_pasids - 1,
 				       dev->rid);
 		if (d->kind != DSMMU_S1)
-			return nb_fail(diag, d->kind == DSMMU_IDENTITY ? -EOPNOTSUPP : -EINVAL,
+			return nb_fail(diag, d->kind == DSMMU_S2 ? -EINVAL : -EOPNOTSUPP,
 				       "only a stage 1 of the host can be attached to a PASID");
 		if (sdev->rid && (sdev->rid->domain->kind == DSMMU_S2 || sdev->rid->domain->kind == DSMMU_NESTED))
 			return nb_fail(diag, -EINVAL, "function %04x is attached to a stage 2, or its PASIDs are a guest's",
