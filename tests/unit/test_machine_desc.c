@@ -241,8 +241,11 @@ REFUSE(s_pps, (d->iommu[1].smmuv3.pps = true), "iommus[1]", "pps needs pri")
 REFUSE(s_coherent, (d->iommu[1].smmuv3.coherent = false), "iommus[1]", "httu needs coherent")
 REFUSE(s_ds, (d->iommu[1].smmuv3.gran4k = d->iommu[1].smmuv3.gran16k = false), "iommus[1]", "ds needs granule")
 REFUSE(s_cmdqv, (d->iommu[1].smmuv3.cmdqv = true), "iommus[1]", "cmdqv")
-REFUSE(s_rmrr, (d->function[4].nrmrrs = 1, d->function[4].rmrr[0] = (struct nb_desc_rmrr){1ull << 52, 4096}), "functions[4]",
+REFUSE(s_rmrr, (d->function[4].nrmrrs = 1, d->function[4].rmrr[0] = (struct nb_desc_rmrr){1ull << 52, 65536}), "functions[4]",
        "52 bits")
+
+REFUSE(s_rmrr_part, (d->function[4].nrmrrs = 1, d->function[4].rmrr[0] = (struct nb_desc_rmrr){4096, 65536}), "functions[4]",
+       "multiples of 65536")
 
 static void refuse_all(const struct nb_desc *good, const struct refusal *const *all, size_t n)
 {
@@ -269,6 +272,7 @@ static void refusals_smmuv3(void **state)
 		&s_oas_case, &s_sid_case, &s_ssid_case, &s_cmdq_case, &s_evtq_case, &s_priq_case, &s_bbml_case, &s_minor_case,
 		&s_stalls_case, &s_httu_case, &s_model_case, &s_bool_case, &s_either_case, &s_stages_case, &s_stage1_case,
 		&s_stage2_case, &s_cd2l_case, &s_pri_case, &s_pps_case, &s_coherent_case, &s_ds_case, &s_cmdqv_case, &s_rmrr_case,
+		&s_rmrr_part_case,
 	};
 
 	(void)state;
