@@ -14,6 +14,7 @@
  *   fmt_prot(e)                      PT_* of a leaf
  *   fmt_dirty(e)                     non-zero when the leaf is dirty; 0 for any other word
  *   fmt_clean(e)                     the same leaf, not dirty
+ *   FMT_MAX_CONCAT_LG2               if a root may be several tables: log2 of how many, at most
  *
  * all static inline. Leaves that map consecutive pages differ by the page size
  * and nothing else, in every format we know; the loops rely on it.
@@ -28,6 +29,10 @@
 #include "pt/fmt.h"
 
 #define ENTRIES (1u << FMT_INDEX_LG2)
+
+#ifndef FMT_MAX_CONCAT_LG2
+#define FMT_MAX_CONCAT_LG2 0
+#endif
 
 static inline unsigned int level_lg2(unsigned int level)
 {
@@ -69,6 +74,12 @@ static void free_below(struct pt *pt, uint64_t *t, unsigned int level)
 	}
 }
 
+/* Known when this is compiled, for formats that have no other. */
+static inline bool one_root(const struct pt *pt)
+{
+	return FMT_MAX_CONCAT_LG2 == 0 || likely(pt->concat_lg2 == 0);
+}
+
 /*
  * A root of several tables side by side: the one for ia, and the last address up to `last` that it maps. The ordinary root is one
  * table, and bits of ia above it repeat its top bit.
@@ -77,14 +88,14 @@ static inline uint64_t *root_part(const struct pt *pt, uint64_t ia)
 {
 	uint64_t *root = pt->root;
 
-	return likely(pt->concat_lg2 == 0) ? root : root + (ia >> level_lg2(pt->levels) << FMT_INDEX_LG2);
+	return one_root(pt) ? root : root + (ia >> level_lg2(pt->levels) << FMT_INDEX_LG2);
 }
 
 static inline uint64_t root_part_end(const struct pt *pt, uint64_t ia, uint64_t last)
 {
 	uint64_t end;
 
-	if (likely(pt->concat_lg2 == 0))
+	if (one_root(pt))
 		return last;
 	end = ia | (level_size(pt->levels) - 1);
 	return end < last ? end : last;
@@ -509,5 +520,6 @@ static int op_lookup(const struct pt *pt, uint64_t ia, struct pt_leaf *leaf)
 #endif
 
 #define PT_FMT_ENGINE                                                                                        \
-	.page_lg2 = FMT_PAGE_LG2, .index_lg2 = FMT_INDEX_LG2, .prot_ok = fmt_prot_ok, .attr = fmt_attr,      \
-	.map = FMT_MAP, .unmap = op_unmap, .dirty = op_dirty, .lookup = op_lookup, .free_below = free_below
+	.page_lg2 = FMT_PAGE_LG2, .index_lg2 = FMT_INDEX_LG2, .max_concat_lg2 = FMT_MAX_CONCAT_LG2,          \
+	.prot_ok = fmt_prot_ok, .attr = fmt_attr, .map = FMT_MAP, .unmap = op_unmap, .dirty = op_dirty,      \
+	.lookup = op_lookup, .free_below = free_below

@@ -167,6 +167,8 @@ static int map_by_256t(struct pt_op *op, uint64_t first, uint64_t last);
 #define FMT_MAP map_by_256t
 #endif
 
+#define FMT_MAX_CONCAT_LG2 (ARM64_STAGE == 2 ? 4 : 0)
+
 #include "pt/engine.h"
 
 #if FMT_PAGE_LG2 == 16
@@ -188,7 +190,6 @@ const struct pt_fmt ARM64_FMT = {
 	.name = ARM64_NAME,
 	.min_levels = 2,
 	.max_levels = FMT_PAGE_LG2 == 16 ? 3 : 4,
-	.max_concat_lg2 = ARM64_STAGE == 2 ? 4 : 0,
 	.oa_lg2 = FMT_PAGE_LG2 == 16 ? 52 : 48,
 	.has_dirty = true,
 #if FMT_PAGE_LG2 == 12
