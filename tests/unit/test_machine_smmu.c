@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "machine/api.h"
@@ -426,6 +427,31 @@ static void no_stall(void **state)
 	down(&w);
 }
 
+/* MSI and MSI-X: one message for each, to the vector's own descriptor. */
+static void messages(void **state)
+{
+	(void)state;
+	for (unsigned int index = VFIO_PCI_MSI_IRQ_INDEX; index <= VFIO_PCI_MSIX_IRQ_INDEX; index++) {
+		int32_t irq[9] = {sizeof(irq), VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, (int32_t)index, 0, 4};
+		struct world w;
+		uint64_t n;
+
+		up(&w, "grace");
+		for (unsigned int v = 0; v < 4; v++)
+			irq[5 + v] = eventfd(0, EFD_NONBLOCK);
+		assert_int_equal(scene_ioctl(&w.s, w.s.dev, VFIO_DEVICE_SET_IRQS, irq), 0);
+		for (unsigned int v = 0; v < 4; v++) {
+			scene_put32(&w.s, DMATEST_CONTROL, DMATEST_CONTROL_INT_EN | v << 8);
+			scene_put32(&w.s, DMATEST_COMMAND, DMATEST_CMD_NOP);
+			for (unsigned int j = 0; j < 4; j++)
+				assert_int_equal(read(irq[5 + j], &n, sizeof(n)), j == v ? (ssize_t)sizeof(n) : -1);
+		}
+		for (unsigned int v = 0; v < 4; v++)
+			close(irq[5 + v]);
+		down(&w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +462,7 @@ int main(void)
 		cmocka_unit_test(stalled_until_mapped),
 		cmocka_unit_test(stalls_end),
 		cmocka_unit_test(no_stall),
+		cmocka_unit_test(messages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
