@@ -176,6 +176,12 @@ static void drop_pages_locked(struct hw_atc *a, uint32_t pasid, uint64_t first, 
 	}
 }
 
+/* Nobody else writes it. Who reads the new count asks the unit after what it was told before us. */
+static void moved_locked(struct hw_atc *a)
+{
+	atomic_store_explicit(&a->inv_seq, atomic_load_explicit(&a->inv_seq, memory_order_relaxed) + 1, memory_order_release);
+}
+
 bool hw_atc_invalidate(void *atc, uint32_t pasid, bool all_pasids, uint64_t addr, unsigned int lg2)
 {
 	struct hw_atc *a = atc;
@@ -183,7 +189,7 @@ bool hw_atc_invalidate(void *atc, uint32_t pasid, bool all_pasids, uint64_t addr
 	size_t i, n = (size_t)1 << a->lg2;
 
 	lock(a);
-	atomic_fetch_add_explicit(&a->inv_seq, 1, memory_order_acq_rel);
+	moved_locked(a);
 	if (!a->pasids && pasid == NB_NO_PASID)
 		all_pasids = false;
 	if (!all_pasids && lg2 + 3u < a->lg2 + 12u) {
@@ -196,7 +202,7 @@ bool hw_atc_invalidate(void *atc, uint32_t pasid, bool all_pasids, uint64_t addr
 			a->pasids = false;
 		}
 	}
-	atomic_fetch_add_explicit(&a->inv_seq, 1, memory_order_acq_rel);
+	moved_locked(a);
 	unlock(a);
 	return true;
 }
