@@ -14,7 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "cli/demo_vm.h"
+#include "cli/demo.h"
 #include "dev/dmatest_regs.h"
 
 #define LEN	((uint64_t)DEMO_PAGES * GUEST_PAGE)
@@ -25,17 +25,10 @@
 static const char help[] =
 	"usage: nestbox demo [--host NAME|FILE]\n\n"
 	"Builds a virtual host, a small guest and an assigned DMA engine in one process, moves data through both\n"
-	"stages, shows a walk, and shows that a missed invalidation is caught. Takes an instant. The exit status\n"
-	"is 0 only if everything came out as it must.\n";
+	"stages, shows a walk, shows that a missed invalidation is caught, answers a page fault of the device, and\n"
+	"lets it forge interrupts. Takes an instant. The exit status is 0 only if everything came out as it must.\n";
 
-struct story {
-	struct demo_vm vm;
-	unsigned int wrong;
-};
-
-/* One claim and whether it held. */
-static void claim(struct story *s, bool held, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void claim(struct story *s, bool held, const char *fmt, ...)
+void claim(struct story *s, bool held, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -47,8 +40,7 @@ static void claim(struct story *s, bool held, const char *fmt, ...)
 	s->wrong += !held;
 }
 
-static bool holds_pattern(const struct demo_vm *vm, const gpa_t *page, uint64_t pattern, unsigned int first,
-			  unsigned int end)
+bool holds_pattern(const struct demo_vm *vm, const gpa_t *page, uint64_t pattern, unsigned int first, unsigned int end)
 {
 	unsigned int i, w;
 
@@ -59,7 +51,7 @@ static bool holds_pattern(const struct demo_vm *vm, const gpa_t *page, uint64_t 
 	return true;
 }
 
-static uint64_t counter(struct demo_vm *vm, const char *event)
+uint64_t demo_counter(struct demo_vm *vm, const char *event)
 {
 	uint64_t v = 0;
 
@@ -84,7 +76,7 @@ static void show_walk(struct demo_vm *vm, uint64_t addr, bool stage1_only)
 	putchar('\n');
 }
 
-static void show_indented(const char *text)
+void show_indented(const char *text)
 {
 	while (*text) {
 		size_t n = strcspn(text, "\n");
@@ -109,8 +101,8 @@ static void move_data(struct story *s)
 	      "copy    to 0x%" PRIx64 ", whose pages lie in the opposite order", DEMO_DST);
 	r = demo_vm_dma(vm, DMATEST_CMD_COMPARE, DEMO_SRC, DEMO_DST, LEN, 0);
 	claim(s, r == DMATEST_ERROR_NONE, "compare both, by the device's own reads");
-	hits = counter(vm, "hw.tlb-hit");
-	misses = counter(vm, "hw.tlb-miss");
+	hits = demo_counter(vm, "hw.tlb-hit");
+	misses = demo_counter(vm, "hw.tlb-miss");
 	claim(s, misses >= 2 * DEMO_PAGES && hits > 0, "%" PRIu64 " translations missed the TLB, %" PRIu64 " hit it",
 	      misses, hits);
 	printf("\n   This is the way of one address, every entry as the hardware reads it:\n");
@@ -137,7 +129,7 @@ static void forget_invalidation(struct story *s)
 static void invalidate(struct story *s)
 {
 	struct demo_vm *vm = &s->vm;
-	uint64_t at = DEMO_DST + VICTIM * GUEST_PAGE, faults = counter(vm, "hw.fault");
+	uint64_t at = DEMO_DST + VICTIM * GUEST_PAGE, faults = demo_counter(vm, "hw.fault");
 	char log[2048];
 	int r;
 
@@ -152,7 +144,7 @@ static void invalidate(struct story *s)
 	      demo_vm_error_addr(vm));
 	claim(s, holds_pattern(vm, vm->dst, 0, VICTIM, VICTIM + 1), "the page is untouched");
 	demo_vm_log(vm, log, sizeof(log));
-	claim(s, counter(vm, "hw.fault") == faults + 1 && strstr(log, "hw.fault") && strstr(log, "drv.fault"),
+	claim(s, demo_counter(vm, "hw.fault") == faults + 1 && strstr(log, "hw.fault") && strstr(log, "drv.fault"),
 	      "one fault, recorded by the hardware and read by the host's driver:");
 	show_indented(log);
 	r = demo_vm_dma(vm, DMATEST_CMD_COMPARE, DEMO_SRC, DEMO_DST, VICTIM * (uint64_t)GUEST_PAGE, 0);
@@ -198,6 +190,8 @@ int cmd_demo(int argc, char **argv)
 	move_data(s);
 	forget_invalidation(s);
 	invalidate(s);
+	demo_page_fault(s, VICTIM);
+	demo_forged_interrupts(s);
 	wrong = s->wrong;
 	demo_vm_stop(&s->vm);
 	nb_free(s);

@@ -15,8 +15,8 @@
 /* Requests without PASID are user requests to either vendor. */
 const struct guest_format guest_x86_64 = {
 	.present = BIT(0),		 /* P */
-	.table = BIT(1) | BIT(2),	 /* R/W, U/S */
-	.page = BIT(2),
+	.table = BIT(1) | BIT(2) | BIT(5), /* R/W, U/S, A */
+	.page = BIT(2) | BIT(5) | BIT(6), /* U/S, A, D: a unit whose walks do not snoop cannot set them (VT-d, 3.10) */
 	.writable = BIT(1),
 	.addr = BITS(51, 12),
 };

@@ -17,6 +17,8 @@ static int alloc_nested(struct demo_vm *vm, uint32_t on, uint32_t type, void *da
 {
 	struct iommu_hwpt_alloc hwpt = {
 		.size = sizeof(hwpt),
+		.flags = vm->fault_queue ? (uint32_t)IOMMU_HWPT_FAULT_ID_VALID : 0,
+		.fault_id = vm->fault_queue,
 		.dev_id = vm->devid,
 		.pt_id = on,
 		.data_type = type,
@@ -139,6 +141,7 @@ static const struct demo_nest kinds[] = {
 		.hw_info = IOMMU_HW_INFO_TYPE_INTEL_VTD,
 		.fmt = &guest_x86_64,
 		.how = "was nested on the host's by IOMMU_HWPT_ALLOC",
+		.page_requests = true,
 		.nest = vtd_nest,
 		.invalidate = vtd_invalidate,
 	},

@@ -113,7 +113,7 @@ static int find_kind(struct demo_vm *vm, struct nb_diag *diag)
 	return 0;
 }
 
-static int nest(struct demo_vm *vm, struct nb_diag *diag)
+int demo_vm_nest(struct demo_vm *vm, struct nb_diag *diag)
 {
 	struct vfio_device_attach_iommufd_pt attach = {.argsz = sizeof(attach)};
 	int err = vm->kind->nest(vm, diag);
@@ -150,7 +150,7 @@ static int enable_engine(struct demo_vm *vm, struct nb_diag *diag)
 
 int demo_vm_start(struct demo_vm *vm, const char *host, struct nb_diag *diag)
 {
-	struct nb_host_opts opts = {.size = sizeof(opts), .log = "hw.fault,drv.fault"};
+	struct nb_host_opts opts = {.size = sizeof(opts), .log = "hw.fault,drv.fault,hw.intr-blocked"};
 	int err;
 
 	memset(vm, 0, sizeof(*vm));
@@ -176,7 +176,7 @@ int demo_vm_start(struct demo_vm *vm, const char *host, struct nb_diag *diag)
 	if (!err)
 		err = build_stage1(vm, diag);
 	if (!err)
-		err = nest(vm, diag);
+		err = demo_vm_nest(vm, diag);
 	if (!err)
 		err = enable_engine(vm, diag);
 	return err;
@@ -196,14 +196,14 @@ void demo_vm_stop(struct demo_vm *vm)
 	}
 }
 
-static int reg_write(struct demo_vm *vm, uint64_t reg, uint64_t v, size_t size)
+int demo_vm_write(struct demo_vm *vm, uint64_t reg, uint64_t v, size_t size)
 {
 	ssize_t n = vm->k->pwrite(vm->k->opaque, vm->device, &v, size, vm->bar0 + reg);
 
 	return n == (ssize_t)size ? 0 : n < 0 ? (int)n : -EIO;
 }
 
-static uint64_t reg_read(struct demo_vm *vm, uint64_t reg, size_t size)
+uint64_t demo_vm_read(struct demo_vm *vm, uint64_t reg, size_t size)
 {
 	uint64_t v = 0;
 
@@ -212,24 +212,24 @@ static uint64_t reg_read(struct demo_vm *vm, uint64_t reg, size_t size)
 
 int demo_vm_dma(struct demo_vm *vm, uint32_t cmd, uint64_t src, uint64_t dst, uint64_t len, uint64_t pattern)
 {
-	int err = reg_write(vm, DMATEST_SRC, src, 8);
+	int err = demo_vm_write(vm, DMATEST_SRC, src, 8);
 
 	if (!err)
-		err = reg_write(vm, DMATEST_DST, dst, 8);
+		err = demo_vm_write(vm, DMATEST_DST, dst, 8);
 	if (!err)
-		err = reg_write(vm, DMATEST_LENGTH, len, 8);
+		err = demo_vm_write(vm, DMATEST_LENGTH, len, 8);
 	if (!err)
-		err = reg_write(vm, DMATEST_PATTERN, pattern, 8);
+		err = demo_vm_write(vm, DMATEST_PATTERN, pattern, 8);
 	if (!err)
-		err = reg_write(vm, DMATEST_COMMAND, cmd, 4); /* runs it */
+		err = demo_vm_write(vm, DMATEST_COMMAND, cmd, 4); /* runs it */
 	if (err)
 		return err;
-	return (int)reg_read(vm, DMATEST_ERROR, 4);
+	return (int)demo_vm_read(vm, DMATEST_ERROR, 4);
 }
 
 uint64_t demo_vm_error_addr(struct demo_vm *vm)
 {
-	return reg_read(vm, DMATEST_ERROR_ADDR, 8);
+	return demo_vm_read(vm, DMATEST_ERROR_ADDR, 8);
 }
 
 int demo_vm_invalidate(struct demo_vm *vm, uint64_t addr, uint64_t pages)

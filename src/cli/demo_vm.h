@@ -21,6 +21,7 @@ struct demo_nest {
 	uint32_t hw_info;		  /* IOMMU_HW_INFO_TYPE_* */
 	const struct guest_format *fmt;
 	const char *how;		  /* a sentence for the story */
+	bool page_requests;		  /* its driver takes those of devices with PRI */
 	int (*nest)(struct demo_vm *vm, struct nb_diag *diag); /* sets vm->nested */
 	int (*invalidate)(struct demo_vm *vm, uint64_t addr, uint64_t pages);
 };
@@ -36,6 +37,7 @@ struct demo_vm {
 	int iommufd, device, log[2];
 	uint32_t devid, ioas, parent, nested;
 	uint32_t viommu; /* SMMUv3 */
+	uint32_t fault_queue; /* of what is nested from now on; 0: none */
 	uint64_t bar0; /* offset of the registers in the device file */
 	gpa_t src[DEMO_PAGES], dst[DEMO_PAGES];
 };
@@ -44,6 +46,11 @@ struct demo_vm {
 int demo_vm_start(struct demo_vm *vm, const char *host, struct nb_diag *diag);
 void demo_vm_stop(struct demo_vm *vm);
 
+/* Nest the guest's table (anew) and attach the device to it. 0 or -errno; what was attached before stays then. */
+int demo_vm_nest(struct demo_vm *vm, struct nb_diag *diag);
+/* The engine's registers. Read: all ones when it failed. */
+int demo_vm_write(struct demo_vm *vm, uint64_t reg, uint64_t v, size_t size);
+uint64_t demo_vm_read(struct demo_vm *vm, uint64_t reg, size_t size);
 /* Run a DMATEST_CMD_*; returns DMATEST_ERROR_*, or a negative errno. */
 int demo_vm_dma(struct demo_vm *vm, uint32_t cmd, uint64_t src, uint64_t dst, uint64_t len, uint64_t pattern);
 /* Where the engine's last request was aborted. */

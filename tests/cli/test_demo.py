@@ -16,13 +16,21 @@ class Demo(CliTest):
         self.assertEqual(got.returncode, 0, got.stdout + got.stderr)
         self.assertEqual(got.stderr, "")
         self.assertNotIn("WRONG", got.stdout)
-        self.assertEqual(len(re.findall(r"(?m)^  ok ", got.stdout)), 11)
+        self.assertEqual(len(re.findall(r"(?m)^  ok ", got.stdout)), 16)
+        self.assertNotIn("left out", got.stdout)
+        # 4 vectors of the engine, 9 of the disk, in a table that was empty
+        self.assertIn("16 messages by DMA: 4 name its own entries", got.stdout)
+        self.assertIn("9 name entries of the other function", got.stdout)
+        self.assertRegex(got.stdout, r"hw\.intr-blocked rid 0200 addr fee000\w0 data 0 reason 26\n")
         for words in ("stale", "hw.fault", "drv.fault", "verdict: reaches memory", "verdict: refused by stage-1"):
             self.assertIn(words, got.stdout)
         self.assertLess(time.monotonic() - start, 20)
 
     def test_other_hosts(self):
-        self.assertEqual(self.nestbox("demo", "--host", "spr-fixed").returncode, 0)
+        for host in ("spr-fixed", "incoherent"):
+            got = self.nestbox("demo", "--host", host)
+            self.assertEqual((got.returncode, got.stderr), (0, ""), got.stdout)
+            self.assertNotIn("left out", got.stdout)
         got = self.nestbox("demo", "--host", "legacy")
         self.refused(got, 1, "refused to make a stage-2 table that others can nest on")
         path = self.file("h.yaml", "name: h\niommus:\n  - name: a\n")
@@ -53,6 +61,23 @@ class Demo(CliTest):
         got = self.nestbox("demo", "--host", path)
         self.assertEqual(got.returncode, 0, got.stdout + got.stderr)
         self.assertIn("0000:03:00.1", got.stdout)
+
+    def test_what_a_host_has_not(self):
+        nvme = "  - {address: '04:00.0', iommu: a, model: nvme}\n"
+        for unit, engine, others, fault, forged in (
+                ("{}", "", nvme, True, True),
+                ("{}", "", "", True, False),  # nobody whose interrupts it could forge
+                ("{}", ", options: {pri: off}", nvme, False, True),
+                ("{}", ", options: {ats: off}", nvme, False, True),
+                ("{page-requests: off}", "", nvme, False, True),
+                ("{interrupt-remapping: off, x2apic: off}", "", nvme, True, False)):
+            path = self.file("h.yaml", "name: h\niommus:\n  - {name: a, capabilities: %s}\nfunctions:\n"
+                             "  - {address: '03:00.1', iommu: a, model: dmatest%s}\n%s" % (unit, engine, others))
+            got = self.nestbox("demo", "--host", path)
+            self.assertEqual((got.returncode, got.stderr), (0, ""), (unit, engine, got.stdout))
+            self.assertEqual("left out: nothing on this host requests pages" in got.stdout, not fault, (unit, engine))
+            self.assertEqual("left out: no interrupt remapping" in got.stdout, not forged, (unit, engine))
+            self.assertEqual(len(re.findall(r"(?m)^  ok ", got.stdout)), 11 + 3 * fault + 2 * forged)
 
     def test_usage(self):
         for args in (["x"], ["--host"], ["--host", "a", "b"]):
