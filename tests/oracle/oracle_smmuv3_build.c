@@ -272,9 +272,11 @@ static void cd_words(struct place *p, uint64_t at, uint64_t ttb)
 		/* The other half begins in memory that is there and empty, or it is one with ours. */
 		uint64_t e = (mine ? ttb : other & 0x1000 ? 0 : ttb) | (c->f[F_HAD] >> (i - 1) & 1) << 1, x = c->f[F_CD0_X + i];
 
-		if (!m->s2 && (!mine || smmu_outside((e ^ x) & BITS(51, 4))))
+		if (!m->s2 && !mine) {
 			x &= ~BITS(51, 4);
-		word(p->b, W_CD + i, at + 8 * i, (!m->s2 && !mine && (other & 0x1000) ? e | RAM : e) ^ x);
+			e |= other & 0x1000 ? RAM : 0;
+		}
+		word(p->b, W_CD + i, at + 8 * i, m->s2 ? e ^ x : entry(p, e, x));
 	}
 	word(p->b, W_CD + 3, at + 24, c->f[F_CD3_X]);
 }
@@ -354,10 +356,9 @@ static void streams(struct place *p, uint64_t ctx)
 	/* Small bits count nothing where the table is aligned to more; others lead elsewhere. */
 	p->b->vend[B_STRTAB] = (entry(p, p->arena + STRTAB, x & ~nb_low_mask(12)) ^ (x & nb_low_mask(12))) | (c->f[F_STRTAB_X] & BIT(62));
 	p->b->vend[B_STRTAB_CFG] = cfg;
+	e = SMMU_STE_0_V | FIELD(SMMU_STE_0_CONFIG, p->p.kind) | ctx;
 	x = c->f[F_STE0_X];
-	if (!p->p.s2 && smmu_outside((ctx ^ x) & BITS(51, 6)))
-		x &= ~BITS(51, 6);
-	word(p->b, W_STE, at, (SMMU_STE_0_V | FIELD(SMMU_STE_0_CONFIG, p->p.kind) | ctx) ^ x);
+	word(p->b, W_STE, at, p->p.s1 && p->p.s2 ? e ^ x : entry(p, e, x));
 	word(p->b, W_STE + 1, at + 8, FIELD_C(SMMU_STE_1_SHCFG, SMMU_SHCFG_INCOMING) ^ c->f[F_STE1_X]);
 	/* QEMU ends itself over 32-bit tables. */
 	word(p->b, W_STE + 2, at + 16, (ste2(p) ^ c->f[F_STE2_X]) | SMMU_STE_2_S2AA64);
@@ -418,7 +419,7 @@ static void invalidate_leaf(struct place *p, bool s2)
 		how = AGAIN_VAA;
 	q0 = p->o->unit->flags & U_S1 ? 0 : FIELD(SMMU_CMD_TLBI_0_VMID, vmid); /* reserved without stage 2 */
 	/* Commands of a stage that is not there are illegal. A range is in units of the right granule. */
-	if (c->f[F_STE2_X] & (SMMU_STE_2_S2TG | SMMU_STE_2_S2T0SZ | SMMU_STE_2_S2SL0) ||
+	if (c->f[F_RAW] || c->f[F_STE2_X] & (SMMU_STE_2_S2TG | SMMU_STE_2_S2T0SZ | SMMU_STE_2_S2SL0) ||
 	    c->f[F_CD0_X] & (SMMU_CD_0_TG0 | SMMU_CD_0_TG1 | SMMU_CD_0_T0SZ | SMMU_CD_0_T1SZ) || (p->o->unit->flags & U_S1 && s2) || (p->o->unit->flags & U_S2 && m->s1))
 		how = AGAIN_ALL;
 	switch (how) {

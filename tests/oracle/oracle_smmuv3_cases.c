@@ -158,14 +158,14 @@ static void geometry(const struct oracle_unit *u, uint64_t *rng, struct oracle_c
 	c->f[F_INNER] = chance(rng, 2) ? 3 : 1 + oracle_rnd(rng, 2);
 	c->f[F_HALF] = oracle_rnd(rng, 2);
 	c->f[F_ASID] = oracle_rnd(rng, 1u << 16);
-	c->f[F_TBI] = oracle_rnd(rng, 4);
+	c->f[F_TBI] = chance(rng, 16) ? oracle_rnd(rng, 4) : 3 * oracle_rnd(rng, 2); /* mostly in both halves: "tbi1" */
 	c->f[F_TOP] = oracle_rnd(rng, 256);
 	c->f[F_HAD] = chance(rng, 8) ? oracle_rnd(rng, 4) : 0;
 	c->f[F_EPD] = oracle_rnd(rng, 2);
-	c->f[F_OTHER] = oracle_rnd64(rng) & 0x1fff;
+	c->f[F_OTHER] = oracle_rnd64(rng) & (chance(rng, 16) ? 0x1fff : 0xfff); /* its table mostly is there: "ttb-early" */
 	smmu_plan(u, c, &p);
 	c->f[F_IPS] = size_of(rng, p.s2 ? p.ia2 : 32);
-	c->f[F_S2PS] = size_of(rng, 32);
+	c->f[F_S2PS] = size_of(rng, chance(rng, 16) ? 32 : p.ia2); /* "s2-input-size" */
 	c->f[F_CD0_X] = oracle_rnd64(rng) & CD0_IGNORED;
 	c->f[F_CD3_X] = oracle_rnd64(rng);
 	for (l = 0; l < 4; l++) {

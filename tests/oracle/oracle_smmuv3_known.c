@@ -123,10 +123,20 @@ static bool cd_fetch_rnw(const struct oracle_diff *d)
 	       (d->ours->record[1] & CAUSE) == (SMMU_EVT_1_S2 | FIELD_C(SMMU_EVT_1_CLASS, SMMU_CLASS_CD));
 }
 
+/* And so whether it is recorded depends on CD.R, not on S2R. */
 static bool tt_stage(const struct oracle_diff *d)
 {
-	return alike(d, SMMU_EVT_1_S2 | SMMU_EVT_1_TTRNW, nb_low_mask(16)) && (d->ours->record[1] & CAUSE) ==
-		(SMMU_EVT_1_S2 | FIELD_C(SMMU_EVT_1_CLASS, SMMU_CLASS_TT));
+	const uint64_t tt = FIELD_C(SMMU_EVT_1_CLASS, SMMU_CLASS_TT);
+
+	if (d->step < 0 || command_step(d) || config(d) != SMMU_STE_CONFIG_NESTED)
+		return false;
+	if (d->ours->silent)
+		return d->theirs->outcome == ORACLE_FAULT && d->theirs->reason == d->ours->reason &&
+		       (d->theirs->record[1] & CAUSE) == tt && !(found(d, W_STE + 2) & SMMU_STE_2_S2R);
+	if ((d->ours->record[1] & CAUSE) != (SMMU_EVT_1_S2 | tt))
+		return false;
+	return alike(d, SMMU_EVT_1_S2 | SMMU_EVT_1_TTRNW, nb_low_mask(16)) ||
+	       (nothing(d->theirs) && !(found(d, W_CD) & SMMU_CD_0_R));
 }
 
 /* ---- requests ---- */
@@ -237,6 +247,20 @@ static bool wide_table(const struct oracle_diff *d, unsigned int stage)
 	return false;
 }
 
+/* Does damage lead to another table, whose descriptors are of another level? */
+static bool astray(const struct oracle_diff *d)
+{
+	const uint64_t *f = d->c->f;
+	uint64_t x = f[F_CD0_X + 1] | f[F_CD0_X + 2] | f[F_STE3_X];
+	struct smmu_plan p;
+	unsigned int l;
+
+	smmu_plan(d->unit, d->c, &p);
+	for (l = 0; l < 3; l++)
+		x |= (l < p.leaf1 ? f[F_E0_X + l] : 0) | (l < p.leaf2 ? f[F_T0_X + l] : 0);
+	return x & BITS(47, 12);
+}
+
 /* Blocks where the granule has none. */
 static bool block_level(const struct oracle_diff *d)
 {
@@ -246,8 +270,10 @@ static bool block_level(const struct oracle_diff *d)
 	smmu_plan(d->unit, d->c, &p);
 	if (!ours_refuses(d, SMMU_EVT_TRANSLATION))
 		return false;
+	if (astray(d))
+		return true;
 	/* Tables of another shape, or of the other half: the descriptor of one level is that of another. */
-	if (has_s1(d) && (found(d, W_S1 + p.leaf1) & 3) == 1 && ((d->b->iova >> 55 & 1) != (d->c->f[F_HALF] & 1) ||
+	if (has_s1(d) && (found(d, W_S1 + p.leaf1) & 3) == 1 && ((second(d) && d->c->f[F_AGAIN] == AGAIN_CFGI) || (d->b->iova >> 55 & 1) != (d->c->f[F_HALF] & 1) ||
 	    d->c->f[F_CD0_X] & (SMMU_CD_0_T0SZ | SMMU_CD_0_T1SZ | SMMU_CD_0_TG0 | SMMU_CD_0_TG1)))
 		return true;
 	for (l = 0; l < 2; l++) {
@@ -276,7 +302,7 @@ static bool ttb_cut(const struct oracle_diff *d)
 
 static bool table_address_size(const struct oracle_diff *d)
 {
-	return ours_refuses(d, SMMU_EVT_ADDR_SIZE) && ((has_s1(d) && wide_table(d, 1)) || (has_s2(d) && wide_table(d, 2)));
+	return ours_refuses(d, SMMU_EVT_ADDR_SIZE) && ((has_s1(d) && wide_table(d, 1)) || (has_s2(d) && wide_table(d, 2)) || astray(d));
 }
 
 /* 7.3.22: of a descriptor its output address, then the flag, then rights. */
