@@ -316,6 +316,8 @@ class Run(CliTest):
 
     def test_signals_reach_the_program(self):
         for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            if signal.getsignal(sig) == signal.SIG_IGN:  # under nohup: a shell cannot trap what it was born ignoring
+                self.addCleanup(signal.signal, sig, signal.signal(sig, signal.SIG_DFL))
             p = self.start("sh", "-c", "trap 'echo got; exit 9' %d; echo up; while :; do sleep 0.05; done" % sig)
             self.assertEqual(p.stdout.readline(), "up\n")
             p.send_signal(sig)

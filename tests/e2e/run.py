@@ -300,8 +300,8 @@ def bring_nestbox(home):
 
 
 def bring(source, home):
-    subprocess.run(["cp", "-rL", source, home], check=True)
-    return os.path.join(home, os.path.basename(source))
+    # Not everything of a package is unpacked, so a link may lead nowhere.
+    return shutil.copytree(source, os.path.join(home, os.path.basename(source)), ignore_dangling_symlinks=True)
 
 
 if __name__ == "__main__":
