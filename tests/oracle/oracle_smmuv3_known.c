@@ -88,6 +88,10 @@ static bool alike(const struct oracle_diff *d, uint64_t free1, uint64_t free3)
 {
 	const uint64_t *a = d->ours->record, *b = d->theirs->record;
 
+	/* Ours has no bits there that the manual does not have. */
+	if (both_fault(d) && (a[1] & SMMU_EVT_1_S2) && d->ours->reason != SMMU_EVT_WALK_EABT &&
+	    (a[3] & ~(SMMU_EVT_3_IPA & nb_low_mask(SMMU_ORACLE_OAS))))
+		return false;
 	return both_fault(d) && a[0] == b[0] && !((a[1] ^ b[1]) & ~free1) && a[2] == b[2] && !((a[3] ^ b[3]) & ~free3);
 }
 
@@ -291,7 +295,10 @@ static bool concatenated(const struct oracle_diff *d)
 	uint64_t w = found(d, W_STE + 2), sl0 = FIELD_GET(SMMU_STE_2_S2SL0, w), ia = 64 - FIELD_GET(SMMU_STE_2_S2T0SZ, w);
 	unsigned int tg = granule(FIELD_GET(SMMU_STE_2_S2TG, w)), level = tg == 12 ? 2 - (unsigned int)(sl0 & 3) : 3 - (unsigned int)sl0;
 
-	return d->step >= 0 && has_s2(d) && sl0 < 3 && ia > smmu_lsb(tg, level) + tg - 3 && d->theirs->outcome != ORACLE_LANDED;
+	uint64_t one = smmu_lsb(tg, level) + tg - 3;
+
+	return d->step >= 0 && has_s2(d) && sl0 < 3 && ia > one && ia <= one + 4 && d->theirs->outcome != ORACLE_LANDED &&
+	       !theirs_faults(d, SMMU_EVT_BAD_STE);
 }
 
 static bool ttb_cut(const struct oracle_diff *d)
@@ -352,7 +359,7 @@ static bool s2_hit(const struct oracle_diff *d)
 
 static bool aptable_early(const struct oracle_diff *d)
 {
-	return has_s1(d) && aptable(d) && theirs_faults(d, SMMU_EVT_PERMISSION) && !(d->theirs->record[1] & SMMU_EVT_1_S2);
+	return has_s1(d) && aptable(d) && (d->ours->outcome == ORACLE_FAULT || d->ours->silent) && theirs_faults(d, SMMU_EVT_PERMISSION) && !(d->theirs->record[1] & SMMU_EVT_1_S2);
 }
 
 /* A stage 1 table takes several pages of stage 2, and the descriptor is not in the first. */
