@@ -12,14 +12,13 @@
 #include "hw/atc.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "base/cpu.h"
 #include "base/rcu.h"
+#include "hw/tlb.h"
 
 #define MAX_ENTRIES_LG2 16
 
@@ -47,28 +46,11 @@ struct hw_atc {
 	_Atomic uint32_t sizes;	  /* bit s: there was an entry of size s since all was forgotten; written under the lock */
 	bool pasids;		  /* there was an entry of some PASID since; under the lock */
 	_Atomic uint64_t inv_seq; /* moves when an invalidation begins and when it ends; written under the lock */
-	atomic_flag lock __attribute__((aligned(64)));
+	struct hw_spin lock __attribute__((aligned(64)));
 };
 
 enum { NSIZES = 3 };
 #define SIZE_LG2(s) (12 + 9 * (s))
-
-static void lock(struct hw_atc *a)
-{
-	unsigned int n = 0;
-
-	while (atomic_flag_test_and_set_explicit(&a->lock, memory_order_acquire)) {
-		if (++n < 100)
-			nb_cpu_relax();
-		else
-			sched_yield();
-	}
-}
-
-static void unlock(struct hw_atc *a)
-{
-	atomic_flag_clear_explicit(&a->lock, memory_order_release);
-}
 
 static inline uint64_t key_of(uint64_t addr, unsigned int size, unsigned int flags)
 {
@@ -134,7 +116,7 @@ static void fill(struct hw_atc *a, uint64_t seq, uint32_t pasid, uint64_t addr, 
 	unsigned int size = c->lg2 >= SIZE_LG2(2) ? 2 : c->lg2 >= SIZE_LG2(1) ? 1 : 0;
 	uint64_t key = key_of(addr, size, flags), pa = c->pa.v | (addr & nb_low_mask(c->lg2));
 
-	lock(a);
+	hw_spin_lock(&a->lock);
 	if (atomic_load_explicit(&a->inv_seq, memory_order_relaxed) == seq &&
 	    atomic_load_explicit(&a->on, memory_order_relaxed)) {
 		put_locked(entry_of(a, key, pasid), pasid, key,
@@ -142,7 +124,7 @@ static void fill(struct hw_atc *a, uint64_t seq, uint32_t pasid, uint64_t addr, 
 		atomic_fetch_or_explicit(&a->sizes, UINT32_C(1) << size, memory_order_release);
 		a->pasids |= pasid != NB_NO_PASID;
 	}
-	unlock(a);
+	hw_spin_unlock(&a->lock);
 }
 
 /* What lies in [first, last], of the requests that are meant. */
@@ -188,7 +170,7 @@ bool hw_atc_invalidate(void *atc, uint32_t pasid, bool all_pasids, uint64_t addr
 	uint64_t mask = nb_low_mask(lg2 < 64 ? lg2 : 64), first = addr & ~mask, last = first | mask;
 	size_t i, n = (size_t)1 << a->lg2;
 
-	lock(a);
+	hw_spin_lock(&a->lock);
 	moved_locked(a);
 	if (!a->pasids && pasid == NB_NO_PASID)
 		all_pasids = false;
@@ -203,7 +185,7 @@ bool hw_atc_invalidate(void *atc, uint32_t pasid, bool all_pasids, uint64_t addr
 		}
 	}
 	moved_locked(a);
-	unlock(a);
+	hw_spin_unlock(&a->lock);
 	return true;
 }
 
@@ -402,7 +384,7 @@ struct hw_atc *hw_atc_new(struct hw_iommu *hw, uint16_t rid, unsigned int entrie
 	a->hw = hw;
 	a->rid = rid;
 	a->lg2 = (uint8_t)lg2;
-	atomic_flag_clear_explicit(&a->lock, memory_order_relaxed);
+	hw_spin_unlock(&a->lock);
 	return a;
 }
 
@@ -416,9 +398,9 @@ void hw_atc_free(struct hw_atc *a)
 
 void hw_atc_enable(struct hw_atc *a, bool on)
 {
-	lock(a);
+	hw_spin_lock(&a->lock);
 	atomic_store_explicit(&a->on, on, memory_order_release);
-	unlock(a);
+	hw_spin_unlock(&a->lock);
 	if (on)
 		return;
 	hw_atc_forget(a);

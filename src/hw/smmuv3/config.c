@@ -109,7 +109,7 @@ static const struct smmu_dev *dev_publish(struct smmu *v, struct smmu_slot *slot
 		return NULL;
 	*copy = *d;
 	smmu_spares_get(&sp);
-	smmu_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	if (fresh_locked(v, seq)) {
 		old = atomic_load_explicit(&slot->dev, memory_order_relaxed);
 		if (!old) {
@@ -119,7 +119,7 @@ static const struct smmu_dev *dev_publish(struct smmu *v, struct smmu_slot *slot
 			copy = NULL;
 		}
 	}
-	smmu_spin_unlock(&v->tlb.lock);
+	hw_spin_unlock(&v->tlb.lock);
 	smmu_spares_put(&sp);
 	nb_free(copy);
 	return old;
@@ -134,7 +134,7 @@ static const struct smmu_cfg *cd_publish(struct smmu *v, const struct smmu_cfg *
 		return NULL;
 	*copy = *c;
 	smmu_spares_get(&sp);
-	smmu_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	if (fresh_locked(v, seq) && v->ncds < SMMU_CD_MAX) {
 		old = cd_find(v, c->sid, c->ssid);
 		if (!old) {
@@ -150,7 +150,7 @@ static const struct smmu_cfg *cd_publish(struct smmu *v, const struct smmu_cfg *
 	} else if (v->ncds >= SMMU_CD_MAX) {
 		atomic_store_explicit(&v->tlb.want_reset, true, memory_order_relaxed);
 	}
-	smmu_spin_unlock(&v->tlb.lock);
+	hw_spin_unlock(&v->tlb.lock);
 	smmu_spares_put(&sp);
 	nb_free(copy);
 	return old;
@@ -163,7 +163,7 @@ static void l1cd_publish(struct smmu *v, uint16_t sid, uint32_t index, uint64_t 
 	if (!copy)
 		return;
 	*copy = (struct smmu_l1){.w = w, .sid = sid, .index = index};
-	smmu_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	if (fresh_locked(v, seq) && v->nl1cds < SMMU_CD_MAX && !l1cd_find(v, sid, index)) {
 		struct smmu_l1 *_Atomic *chain = l1cd_chain(v, sid, index);
 
@@ -172,18 +172,18 @@ static void l1cd_publish(struct smmu *v, uint16_t sid, uint32_t index, uint64_t 
 		v->nl1cds++;
 		copy = NULL;
 	}
-	smmu_spin_unlock(&v->tlb.lock);
+	hw_spin_unlock(&v->tlb.lock);
 	nb_free(copy);
 }
 
 /* Let requests without SubstreamID find the function at once, while everything on its way is cached. */
 static void fast_publish(struct smmu *v, struct smmu_slot *slot, const struct smmu_dev *d, const struct smmu_cfg *c)
 {
-	smmu_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	if (atomic_load_explicit(&slot->dev, memory_order_relaxed) == d &&
 	    (c == &d->nos1 || cd_find(v, d->sid, c->ssid) == c))
 		atomic_store_explicit(&slot->fast, (struct smmu_cfg *)(uintptr_t)c, memory_order_release);
-	smmu_spin_unlock(&v->tlb.lock);
+	hw_spin_unlock(&v->tlb.lock);
 }
 
 /* ---- stream table ---- */
@@ -237,10 +237,10 @@ static bool find_ste(struct smmu *v, const struct strtab *t, uint16_t sid, uint6
 		if (!ok)
 			return refuse_fetch(why, SMMU_EVT_STE_FETCH, at);
 		if (!observe) {
-			smmu_spin_lock(&v->tlb.lock);
+			hw_spin_lock(&v->tlb.lock);
 			if (fresh_locked(v, seq))
 				atomic_store_explicit(&v->l1std[index], w | L1STD_CACHED, memory_order_release);
-			smmu_spin_unlock(&v->tlb.lock);
+			hw_spin_unlock(&v->tlb.lock);
 		}
 	}
 	span = FIELD_GET(SMMU_L1STD_0_SPAN, w);

@@ -18,7 +18,7 @@ static void begin_locked(struct smmu *v)
 static void end_unlock(struct smmu *v)
 {
 	atomic_fetch_add_explicit(&v->tlb.inv_seq, 1, memory_order_acq_rel);
-	smmu_spin_unlock(&v->tlb.lock);
+	hw_spin_unlock(&v->tlb.lock);
 }
 
 static void dev_drop_locked(struct smmu *v, struct smmu_slot *slot)
@@ -108,7 +108,7 @@ void smmu_cfgi_ste(struct smmu *v, uint32_t first, uint32_t last, bool leaf)
 		return;
 	if (last > UINT16_MAX)
 		last = UINT16_MAX;
-	smmu_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	for (sid = first; sid <= last; sid++) {
 		struct smmu_bus *b = atomic_load_explicit(&v->bus[sid >> 8], memory_order_acquire);
@@ -130,7 +130,7 @@ void smmu_cfgi_ste(struct smmu *v, uint32_t first, uint32_t last, bool leaf)
 
 void smmu_cfgi_cd(struct smmu *v, uint16_t sid, uint32_t ssid, bool leaf)
 {
-	smmu_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	cds_drop_locked(v, sid, sid, true, ssid);
 	if (!leaf)
@@ -140,7 +140,7 @@ void smmu_cfgi_cd(struct smmu *v, uint16_t sid, uint32_t ssid, bool leaf)
 
 void smmu_cfgi_cd_all(struct smmu *v, uint16_t sid)
 {
-	smmu_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	cds_drop_locked(v, sid, sid, false, 0);
 	l1cds_drop_locked(v, sid, sid, false, 0);
@@ -190,9 +190,9 @@ void smmu_sync(struct smmu *v)
 {
 	struct dead d;
 
-	smmu_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	d = take_dead_locked(v);
-	smmu_spin_unlock(&v->tlb.lock);
+	hw_spin_unlock(&v->tlb.lock);
 	nb_rcu_synchronize();
 	free_dead(d);
 	if (atomic_load_explicit(&v->tlb.want_reset, memory_order_relaxed))
@@ -221,7 +221,7 @@ void smmu_invalidate_all(struct smmu *v)
 	struct dead d;
 	void *tags;
 
-	smmu_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	config_drop_locked(v);
 	tags = smmu_tlb_forget_locked(&v->tlb);
@@ -232,7 +232,7 @@ void smmu_invalidate_all(struct smmu *v)
 
 	free_dead(d);
 	smmu_tlb_dispose(tags);
-	smmu_spin_lock(&v->tlb.lock);
+	hw_spin_lock(&v->tlb.lock);
 	begin_locked(v);
 	config_drop_locked(v); /* what was cached meanwhile has no tags */
 	smmu_tlb_restart_locked(&v->tlb);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "hw/request.h"
 
 static void pass(struct hw_result *res, uint64_t addr, unsigned int lg2)
 {
@@ -169,29 +170,6 @@ static __attribute__((noinline)) void translate_any(struct smmu *v, const struct
 }
 _Static_assert(HW_READ == 1 && HW_WRITE == 2 && HW_EXEC == 4, "plain accesses");
 
-/* Count an event that nobody logs, in a thread that has its slot: no call, so the caller needs no stack. */
-static inline bool counted(struct nb_trace *tr, enum nb_event ev)
-{
-	if (!tr)
-		return true;
-	if (unlikely(nb_trace_slot_plus1 - 1 >= NB_TRACE_SLOTS - 1 || nb_trace_logged(tr, ev)))
-		return false;
-	nb_trace_add(tr, ev, 1);
-	return true;
-}
-
-/* PASID, source-id, access and flags as one word: what is common is one comparison. */
-static inline uint64_t request_word(const struct hw_request *req)
-{
-	uint64_t w;
-
-	_Static_assert(offsetof(struct hw_request, rid) == offsetof(struct hw_request, pasid) + 4 &&
-		       offsetof(struct hw_request, access) == offsetof(struct hw_request, pasid) + 6 &&
-		       offsetof(struct hw_request, flags) == offsetof(struct hw_request, pasid) + 7, "");
-	memcpy(&w, &req->pasid, sizeof(w));
-	return cpu64((le64_t){w});
-}
-
 /*
  * The common case here, without a call: translation on, no SubstreamID, no flags, configuration and a 4 KiB translation
  * cached under the function's own tag, allowed.
@@ -200,7 +178,7 @@ static void translate(struct hw_iommu *hw, const struct hw_request *req, struct 
 {
 	struct smmu *v = to_smmu(hw);
 	/* Before anything that an invalidation may change: see tlb.h. */
-	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire), val, what = request_word(req);
+	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire), val, what = hw_request_word(req);
 	uint32_t mode = atomic_load_explicit(&v->mode, memory_order_acquire);
 	const struct smmu_bus *b = atomic_load_explicit(&v->bus[what >> 40 & 0xff], memory_order_acquire);
 	const struct smmu_cfg *cfg = b ? nb_rcu_dereference(b->slot[what >> 32 & 0xff].fast) : NULL;
@@ -211,7 +189,7 @@ static void translate(struct hw_iommu *hw, const struct hw_request *req, struct 
 		uint32_t word = atomic_load_explicit(&cfg->tag->leaf, memory_order_acquire);
 
 		if (likely((word & BIT(SMMU_SZ_4K)) && smmu_probe_size(&v->tlb, word, SMMU_SZ_4K, req->addr, &val) &&
-			   !(access & ~val & (HW_READ | HW_WRITE)) && counted(hw->tr, NB_EV_hw_tlb_hit))) {
+			   !(access & ~val & (HW_READ | HW_WRITE)) && hw_counted(hw->tr, NB_EV_hw_tlb_hit))) {
 			res->kind = HW_OK;
 			res->lg2 = 12;
 			res->perm = val >> SMMU_V_WOULD_SHIFT & 7;

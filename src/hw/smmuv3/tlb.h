@@ -44,15 +44,6 @@ struct smmu_range {
 	uint8_t ttl;	/* only leaf entries of this level (1..3); 0: of any */
 };
 
-static inline void smmu_spin_lock(struct hw_spin *s)
-{
-	hw_spin_lock(s);
-}
-static inline void smmu_spin_unlock(struct hw_spin *s)
-{
-	hw_spin_unlock(s);
-}
-
 /*
  * ---- values: an output page and what is allowed there ----
  * Rights are HW_READ | HW_WRITE | HW_EXEC of both stages together, for unprivileged requests and, SMMU_V_PRIV_SHIFT further

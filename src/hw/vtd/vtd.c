@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "hw/request.h"
 
 static void pass(struct hw_result *res, uint64_t addr, unsigned int lg2, unsigned int perm)
 {
@@ -250,29 +251,6 @@ static __attribute__((noinline)) void translate_any(struct vtd *v, const struct 
 		translate_slow(v, req, res, seq);
 }
 
-/* Count an event that nobody logs, in a thread that has its slot: no call, so the caller needs no stack. */
-static inline bool counted(struct nb_trace *tr, enum nb_event ev)
-{
-	if (!tr)
-		return true;
-	if (unlikely(nb_trace_slot_plus1 - 1 >= NB_TRACE_SLOTS - 1 || nb_trace_logged(tr, ev)))
-		return false;
-	nb_trace_add(tr, ev, 1);
-	return true;
-}
-
-/* PASID, source-id, access and flags as one word: what is common is one comparison. */
-static inline uint64_t request_word(const struct hw_request *req)
-{
-	uint64_t w;
-
-	_Static_assert(offsetof(struct hw_request, rid) == offsetof(struct hw_request, pasid) + 4 &&
-		       offsetof(struct hw_request, access) == offsetof(struct hw_request, pasid) + 6 &&
-		       offsetof(struct hw_request, flags) == offsetof(struct hw_request, pasid) + 7, "");
-	memcpy(&w, &req->pasid, sizeof(w));
-	return cpu64((le64_t){w});
-}
-
 /*
  * The common case here, without a call: translation on, no protected memory, no PASID, no flags, configuration and a 4 KiB translation
  * cached, allowed.
@@ -281,19 +259,20 @@ static void translate(struct hw_iommu *hw, const struct hw_request *req, struct 
 {
 	struct vtd *v = to_vtd(hw);
 	/* Before anything that an invalidation may change: see tlb.h. */
-	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire), val, what = request_word(req);
+	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire), val, what = hw_request_word(req);
 	uint32_t mode = atomic_load_explicit(&v->mode, memory_order_acquire);
 	const struct vtd_bus *b = atomic_load_explicit(&v->bus[what >> 40 & 0xff], memory_order_acquire);
 	const struct vtd_proc *p = b ? nb_rcu_dereference(b->slot[what >> 32 & 0xff].fast) : NULL;
 	unsigned int access = (unsigned int)(what >> 48 & 0xff);
 
 	if (likely(p && (what & (BITS(63, 56) | BITS(31, 0))) == NB_NO_PASID && access - 1 < 3 &&
-		   (mode & (VTD_MODE_TE | VTD_MODE_PMR)) == VTD_MODE_TE && p->hot && req->addr >> 20 != VTD_INTR_RANGE && addr_ok(p, req->addr))) {
+		   (mode & (VTD_MODE_TE | VTD_MODE_PMR)) == VTD_MODE_TE && p->hot && req->addr >> 20 != VTD_INTR_RANGE &&
+		   addr_ok(p, req->addr))) {
 		uint32_t word = atomic_load_explicit(&p->tag->leaf, memory_order_acquire);
 		uint64_t key = vtd_key(word >> 8, VTD_SZ_4K, vtd_vpn(req->addr));
 
 		if (likely((word & 1) && hw_probe(v->tlb.leaf, VTD_TLB_LG2, key, &val) &&
-			   !(access & ~val & (HW_READ | HW_WRITE)) && counted(hw->tr, NB_EV_hw_tlb_hit))) {
+			   !(access & ~val & (HW_READ | HW_WRITE)) && hw_counted(hw->tr, NB_EV_hw_tlb_hit))) {
 			res->kind = HW_OK;
 			res->lg2 = 12;
 			res->perm = (uint8_t)((val & VTD_V_UR) | (val & VTD_V_UWP) / (VTD_V_UWP / VTD_V_UW));
