@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "base/alloc.h"
 #include "base/rcu.h"
 
 uint64_t drv_now_ms(void)
@@ -14,30 +15,97 @@ uint64_t drv_now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-int drv_id_alloc(uint64_t *taken, uint32_t n, uint16_t *id)
+/* ---- numbers of domains ---- */
+
+int drv_ids_init(struct drv_ids *ids, pthread_mutex_t *lock, uint32_t n, uint64_t reserved)
 {
-	uint32_t i;
+	ids->taken = nb_calloc((n + 63) / 64, sizeof(*ids->taken));
+	if (!ids->taken)
+		return -ENOMEM;
+	ids->lock = lock;
+	ids->n = n;
+	ids->taken[0] = reserved;
+	return 0;
+}
 
-	for (i = 0; i < (n + 63) / 64; i++) {
-		uint32_t free;
+void drv_ids_fini(struct drv_ids *ids)
+{
+	nb_free(ids->taken);
+}
 
-		if (taken[i] == UINT64_MAX)
+/* Bits at and above n, if n is no multiple of 64, read as free and are never given out. */
+static int take(struct drv_ids *ids, uint16_t *id)
+{
+	int err = -ENOSPC;
+	uint32_t i, at;
+
+	pthread_mutex_lock(ids->lock);
+	for (i = 0; i < (ids->n + 63) / 64; i++) {
+		if (ids->taken[i] == UINT64_MAX)
 			continue;
-		free = i * 64 + (uint32_t)__builtin_ctzll(~taken[i]);
-		if (free >= n)
-			break;
-		taken[i] |= BIT(free & 63);
-		*id = (uint16_t)free;
-		return 0;
+		at = i * 64 + (uint32_t)__builtin_ctzll(~ids->taken[i]);
+		if (at < ids->n) {
+			ids->taken[i] |= BIT(at & 63);
+			*id = (uint16_t)at;
+			err = 0;
+		}
+		break;
 	}
-	return -ENOSPC;
+	pthread_mutex_unlock(ids->lock);
+	return err;
 }
 
-void drv_id_free(uint64_t *taken, uint16_t id)
+static void give_back(struct drv_ids *ids, uint16_t id)
 {
-	assert(taken[id / 64] & BIT(id & 63));
-	taken[id / 64] &= ~BIT(id & 63);
+	pthread_mutex_lock(ids->lock);
+	assert(ids->taken[id / 64] & BIT(id & 63));
+	ids->taken[id / 64] &= ~BIT(id & 63);
+	pthread_mutex_unlock(ids->lock);
 }
+
+static struct drv_domain_id *find(struct nb_list *list, const struct drv_iommu *unit)
+{
+	struct drv_domain_id *i;
+
+	nb_list_for_each(i, list, link)
+		if (i->unit == unit)
+			return i;
+	return NULL;
+}
+
+int drv_domain_id_get(struct nb_list *list, const struct drv_iommu *unit, struct drv_ids *ids, uint16_t *id)
+{
+	struct drv_domain_id *i = find(list, unit);
+	int err;
+
+	if (!i) {
+		i = nb_zalloc(sizeof(*i));
+		err = i ? take(ids, &i->id) : -ENOMEM;
+		if (err) {
+			nb_free(i);
+			return err;
+		}
+		i->unit = unit;
+		nb_list_add_tail(list, &i->link);
+	}
+	i->users++;
+	*id = i->id;
+	return 0;
+}
+
+void drv_domain_id_put(struct nb_list *list, const struct drv_iommu *unit, struct drv_ids *ids)
+{
+	struct drv_domain_id *i = find(list, unit);
+
+	assert(i && i->users > 0);
+	if (--i->users > 0)
+		return;
+	nb_list_del(&i->link);
+	give_back(ids, i->id);
+	nb_free(i);
+}
+
+/* ---- pages, tables ---- */
 
 /* The pages are linked by their first word, as pt_gather_free() reads them. */
 void drv_pages_keep(struct pt_gather *kept, struct pt_gather *g)

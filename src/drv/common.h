@@ -1,16 +1,39 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What drivers of all vendors do alike. Locks are the caller's. */
+/* What drivers of all vendors do alike. Locks are the caller's, but that of struct drv_ids. */
 #ifndef NB_DRV_COMMON_H
 #define NB_DRV_COMMON_H
 
+#include <pthread.h>
+
+#include "base/list.h"
 #include "drv/drv.h"
 
 /* Milliseconds of a clock that only goes forward. */
 uint64_t drv_now_ms(void);
 
-/* Numbers below n that are taken, 64 a word; bits at and above n read as free and are never given out. 0 or -ENOSPC. */
-int drv_id_alloc(uint64_t *taken, uint32_t n, uint16_t *id);
-void drv_id_free(uint64_t *taken, uint16_t id);
+/* The numbers below n, at most 65536, by which a unit's caches tell domains apart. */
+struct drv_ids {
+	pthread_mutex_t *lock; /* of the unit; taken here */
+	uint64_t *taken;       /* a bit each */
+	uint32_t n;
+};
+/* None is taken but `reserved`, bits of the first 64. 0 or -ENOMEM. */
+int drv_ids_init(struct drv_ids *ids, pthread_mutex_t *lock, uint32_t n, uint64_t reserved);
+void drv_ids_fini(struct drv_ids *ids);
+
+/* A domain's number on one unit. */
+struct drv_domain_id {
+	struct nb_list link;
+	const struct drv_iommu *unit;
+	uint32_t users;
+	uint16_t id;
+};
+/*
+ * The number on `unit` of the domain that has this list of them, made at the first use; and the end of a use. The domain's lock is
+ * held. 0, -ENOMEM, -ENOSPC.
+ */
+int drv_domain_id_get(struct nb_list *list, const struct drv_iommu *unit, struct drv_ids *ids, uint16_t *id);
+void drv_domain_id_put(struct nb_list *list, const struct drv_iommu *unit, struct drv_ids *ids);
 
 /* Table pages that dead hardware may still walk: taken from *g, which is empty then; all of one order when they are freed. */
 void drv_pages_keep(struct pt_gather *kept, struct pt_gather *g);

@@ -95,33 +95,10 @@ void dsmmu_unit_died(struct dsmmu *u)
 
 /* ---- ids, kept pages ---- */
 
-int dsmmu_id_alloc(struct dsmmu *u, struct dsmmu_ids *ids, uint16_t *id)
-{
-	int err;
-
-	pthread_mutex_lock(&u->lock);
-	err = drv_id_alloc(ids->used, ids->n, id);
-	pthread_mutex_unlock(&u->lock);
-	return err;
-}
-
-void dsmmu_id_free(struct dsmmu *u, struct dsmmu_ids *ids, uint16_t id)
-{
-	assert(id);
-	pthread_mutex_lock(&u->lock);
-	drv_id_free(ids->used, id);
-	pthread_mutex_unlock(&u->lock);
-}
-
 /* 0 is nobody's: it tags what the host translates without stage 2, and is no ASID. */
-static int ids_init(struct dsmmu_ids *ids, bool bits16)
+static int ids_init(struct dsmmu *u, struct drv_ids *ids, bool bits16)
 {
-	ids->n = bits16 ? 65536 : 256;
-	ids->used = nb_calloc(ids->n / 64, sizeof(*ids->used));
-	if (!ids->used)
-		return -ENOMEM;
-	ids->used[0] = 1;
-	return 0;
+	return drv_ids_init(ids, &u->lock, bits16 ? 65536 : 256, BIT(0));
 }
 
 void dsmmu_keep_pages(struct dsmmu *u, struct pt_gather *g)
@@ -308,8 +285,8 @@ static void unit_free(struct dsmmu *u)
 	if (u->identity)
 		dsmmu_domain_delete(u->identity);
 	nb_free(u->ats_off);
-	nb_free(u->asids.used);
-	nb_free(u->vmids.used);
+	drv_ids_fini(&u->asids);
+	drv_ids_fini(&u->vmids);
 	pthread_mutex_destroy(&u->lock);
 	pthread_mutex_destroy(&u->gerror_lock);
 	nb_free(u);
@@ -347,8 +324,8 @@ static int dsmmu_probe(const struct drv_iommu_cfg *cfg, struct drv_iommu **out, 
 	u->identity = dsmmu_domain_new(u, DSMMU_IDENTITY, &identity_ops);
 	if (u->ats)
 		u->ats_off = nb_calloc(65536 / 64, sizeof(*u->ats_off));
-	if (!u->identity || (u->ats && !u->ats_off) || ids_init(&u->asids, u->idr[0] & SMMU_IDR0_ASID16) ||
-	    ids_init(&u->vmids, u->idr[0] & SMMU_IDR0_VMID16)) {
+	if (!u->identity || (u->ats && !u->ats_off) || ids_init(u, &u->asids, u->idr[0] & SMMU_IDR0_ASID16) ||
+	    ids_init(u, &u->vmids, u->idr[0] & SMMU_IDR0_VMID16)) {
 		err = nb_fail(diag, -ENOMEM, "no memory for the unit's tables");
 		goto out_free;
 	}

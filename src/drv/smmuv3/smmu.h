@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
-#include "drv/drv.h"
+#include "drv/common.h"
 #include "drv/smmuv3/entries.h"
 #include "spec/smmuv3/cmds.h"
 #include "spec/smmuv3/events.h"
@@ -119,11 +119,6 @@ void dsmmu_gerror_ack(struct dsmmu *u, uint32_t bits);
 
 /* ---- the unit ---- */
 
-struct dsmmu_ids {		/* ASIDs or VMIDs */
-	uint64_t *used;
-	uint32_t n;
-};
-
 struct dsmmu {
 	struct drv_iommu base;
 	uint32_t idr[6], iidr, aidr;
@@ -138,7 +133,7 @@ struct dsmmu {
 	hpa_t strtab_pa;
 	uint8_t strtab_lg2;	/* log2 of the StreamIDs in reach */
 	uint8_t strtab_order;
-	struct dsmmu_ids asids, vmids;
+	struct drv_ids asids, vmids;
 	struct pt_gather kept;	/* table pages that a dead unit may still walk */
 
 	struct dsmmu_queue queue;
@@ -169,9 +164,6 @@ void dsmmu_flush(const struct dsmmu *u, const void *p, size_t len);
 void dsmmu_unit_died(struct dsmmu *u);
 /* Take table pages of tables of this unit's granule: they are freed with it. Leaves *g empty. */
 void dsmmu_keep_pages(struct dsmmu *u, struct pt_gather *g);
-/* 0 or -ENOSPC. */
-int dsmmu_id_alloc(struct dsmmu *u, struct dsmmu_ids *ids, uint16_t *id);
-void dsmmu_id_free(struct dsmmu *u, struct dsmmu_ids *ids, uint16_t id);
 
 static inline void dsmmu_queue_full(struct dsmmu *u)
 {
@@ -220,19 +212,12 @@ struct dsmmu_tag {
 	uint32_t users;
 };
 
-struct dsmmu_id {		/* the domain's ASID or VMID on one unit */
-	struct nb_list link;	/* dsmmu_domain.ids */
-	struct dsmmu *unit;
-	uint16_t id;
-	uint32_t users;
-};
-
 struct dsmmu_domain {
 	struct drv_domain base;
 	enum dsmmu_kind kind;
 	pthread_mutex_t lock;	/* lists below */
 	struct nb_list tags;
-	struct nb_list ids;
+	struct nb_list ids;	/* struct drv_domain_id: ASIDs or VMIDs */
 	struct nb_list atts;	/* dsmmu_att.link */
 	bool snoop_only;	/* cache coherency is enforced: devices that do not always snoop are refused */
 

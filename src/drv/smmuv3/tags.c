@@ -48,59 +48,26 @@ void dsmmu_domain_delete(struct dsmmu_domain *d)
 
 /* ---- ids ---- */
 
-static struct dsmmu_ids *ids_of(const struct dsmmu_domain *d, struct dsmmu *u)
+static struct drv_ids *ids_of(const struct dsmmu_domain *d, struct dsmmu *u)
 {
 	return d->kind == DSMMU_S1 ? &u->asids : &u->vmids;
 }
 
-/* Domain lock. */
-static struct dsmmu_id *find_id(struct dsmmu_domain *d, const struct dsmmu *u)
-{
-	struct dsmmu_id *i;
-
-	nb_list_for_each(i, &d->ids, link)
-		if (i->unit == u)
-			return i;
-	return NULL;
-}
-
 int dsmmu_id_get(struct dsmmu_domain *d, struct dsmmu *u, uint16_t *id)
 {
-	struct dsmmu_id *i;
-	int err = 0;
+	int err;
 
 	assert(d->kind == DSMMU_S1 || d->kind == DSMMU_S2);
 	pthread_mutex_lock(&d->lock);
-	i = find_id(d, u);
-	if (!i) {
-		i = nb_zalloc(sizeof(*i));
-		err = i ? dsmmu_id_alloc(u, ids_of(d, u), &i->id) : -ENOMEM;
-		if (err) {
-			nb_free(i);
-			goto out_unlock;
-		}
-		i->unit = u;
-		nb_list_add_tail(&d->ids, &i->link);
-	}
-	i->users++;
-	*id = i->id;
-out_unlock:
+	err = drv_domain_id_get(&d->ids, &u->base, ids_of(d, u), id);
 	pthread_mutex_unlock(&d->lock);
 	return err;
 }
 
 void dsmmu_id_put(struct dsmmu_domain *d, struct dsmmu *u)
 {
-	struct dsmmu_id *i;
-
 	pthread_mutex_lock(&d->lock);
-	i = find_id(d, u);
-	assert(i && i->users > 0);
-	if (--i->users == 0) {
-		nb_list_del(&i->link);
-		dsmmu_id_free(u, ids_of(d, u), i->id);
-		nb_free(i);
-	}
+	drv_domain_id_put(&d->ids, &u->base, ids_of(d, u));
 	pthread_mutex_unlock(&d->lock);
 }
 

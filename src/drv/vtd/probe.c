@@ -83,24 +83,6 @@ void dvtd_flush_write_buffer(struct vtd_unit *u)
 	pthread_mutex_unlock(&u->lock);
 }
 
-int dvtd_did_alloc(struct vtd_unit *u, uint16_t *did)
-{
-	int err;
-
-	pthread_mutex_lock(&u->lock);
-	err = drv_id_alloc(u->dids, u->ndids, did);
-	pthread_mutex_unlock(&u->lock);
-	return err;
-}
-
-void dvtd_did_free(struct vtd_unit *u, uint16_t did)
-{
-	assert(did >= VTD_DID_FIRST);
-	pthread_mutex_lock(&u->lock);
-	drv_id_free(u->dids, did);
-	pthread_mutex_unlock(&u->lock);
-}
-
 /* CAP and ECAP into what the rest of the driver asks. */
 static int read_capabilities(struct vtd_unit *u, struct nb_diag *diag)
 {
@@ -214,7 +196,7 @@ static void unit_free(struct vtd_unit *u)
 	if (u->identity)
 		dvtd_domain_delete(u->identity);
 	mem_page_free(u->base.cfg.pool, u->root, 0);
-	nb_free(u->dids);
+	drv_ids_fini(&u->dids);
 	pthread_mutex_destroy(&u->lock);
 	pthread_mutex_destroy(&u->fault_lock);
 	nb_free(u);
@@ -260,16 +242,14 @@ static int dvtd_probe(const struct drv_iommu_cfg *cfg, struct drv_iommu **out, s
 		goto out_free;
 
 	err = -ENOMEM;
-	u->dids = nb_calloc((u->ndids + 63) / 64, sizeof(uint64_t));
 	u->root = mem_page_alloc(cfg->pool, 0, &u->root_pa);
 	u->identity = dvtd_domain_new(u, VTD_IDENTITY, &identity_ops);
 	if (u->ecap & VTD_ECAP_DT)
 		u->ats_off = nb_calloc(65536 / 64, sizeof(*u->ats_off));
-	if (!u->dids || !u->root || !u->identity || ((u->ecap & VTD_ECAP_DT) && !u->ats_off)) {
+	if (drv_ids_init(&u->dids, &u->lock, u->ndids, BIT(0) | BIT(VTD_DID_PASS_THROUGH)) || !u->root || !u->identity || ((u->ecap & VTD_ECAP_DT) && !u->ats_off)) {
 		nb_fail(diag, err, "no memory for the unit's tables");
 		goto out_free;
 	}
-	u->dids[0] = BIT(0) | BIT(VTD_DID_PASS_THROUGH);
 	u->identity->base.type = DRV_DOMAIN_IDENTITY;
 	dvtd_flush(u, u->root, 4096);
 

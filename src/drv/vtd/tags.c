@@ -44,59 +44,26 @@ void dvtd_domain_delete(struct vtd_domain *d)
 
 /* ---- domain ids ---- */
 
-/* Domain lock. */
-static struct vtd_did *find_did(struct vtd_domain *d, const struct vtd_unit *u)
-{
-	struct vtd_did *i;
-
-	nb_list_for_each(i, &d->dids, link)
-		if (i->unit == u)
-			return i;
-	return NULL;
-}
-
 int dvtd_did_get(struct vtd_domain *d, struct vtd_unit *u, uint16_t *did)
 {
-	struct vtd_did *i;
-	int err = 0;
+	int err;
 
 	if (d->kind == VTD_IDENTITY) {
 		*did = VTD_DID_PASS_THROUGH;
 		return 0;
 	}
 	pthread_mutex_lock(&d->lock);
-	i = find_did(d, u);
-	if (!i) {
-		i = nb_zalloc(sizeof(*i));
-		err = i ? dvtd_did_alloc(u, &i->did) : -ENOMEM;
-		if (err) {
-			nb_free(i);
-			goto out_unlock;
-		}
-		i->unit = u;
-		nb_list_add_tail(&d->dids, &i->link);
-	}
-	i->users++;
-	*did = i->did;
-out_unlock:
+	err = drv_domain_id_get(&d->dids, &u->base, &u->dids, did);
 	pthread_mutex_unlock(&d->lock);
 	return err;
 }
 
 void dvtd_did_put(struct vtd_domain *d, struct vtd_unit *u)
 {
-	struct vtd_did *i;
-
 	if (d->kind == VTD_IDENTITY)
 		return;
 	pthread_mutex_lock(&d->lock);
-	i = find_did(d, u);
-	assert(i && i->users > 0);
-	if (--i->users == 0) {
-		nb_list_del(&i->link);
-		dvtd_did_free(u, i->did);
-		nb_free(i);
-	}
+	drv_domain_id_put(&d->dids, &u->base, &u->dids);
 	pthread_mutex_unlock(&d->lock);
 }
 

@@ -20,7 +20,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
-#include "drv/drv.h"
+#include "drv/common.h"
 #include "spec/vtd/descs.h"
 #include "spec/vtd/entries.h"
 #include "spec/vtd/faults.h"
@@ -33,7 +33,6 @@ struct vtd_att;
 
 /* DIDs 0 and 1 are never handed out: 0 may tag what is not present, 1 is pass-through. */
 #define VTD_DID_PASS_THROUGH 1
-#define VTD_DID_FIRST	     2
 
 /* ---- queue.c ---- */
 
@@ -172,7 +171,7 @@ struct vtd_unit {
 	struct vtd_root_entry *root;
 	hpa_t root_pa;
 	uint32_t ndids;
-	uint64_t *dids;		/* bitmap */
+	struct drv_ids dids;
 
 	struct vtd_queue queue;
 	struct vtd_prq prq;
@@ -223,8 +222,6 @@ uint64_t dvtd_read64(const struct vtd_unit *u, uint64_t off);
 void dvtd_write32(const struct vtd_unit *u, uint64_t off, uint32_t v);
 void dvtd_write64(const struct vtd_unit *u, uint64_t off, uint64_t v);
 void dvtd_flush_write_buffer(struct vtd_unit *u); /* when CAP.RWBF asks for it */
-int dvtd_did_alloc(struct vtd_unit *u, uint16_t *did);
-void dvtd_did_free(struct vtd_unit *u, uint16_t did);
 #define VTD_TIMEOUT_MS 1000
 /* Switch a state of GCMD and wait until GSTS shows it. Unit lock, or not yet shared. 0 or -EIO. */
 int dvtd_set_state(struct vtd_unit *u, uint32_t bit, bool on);
@@ -272,19 +269,12 @@ struct vtd_tag {
 	uint32_t users;
 };
 
-struct vtd_did {		/* the domain's id on one unit */
-	struct nb_list link;	/* vtd_domain.dids */
-	struct vtd_unit *unit;
-	uint16_t did;
-	uint32_t users;
-};
-
 struct vtd_domain {
 	struct drv_domain base;
 	enum vtd_kind kind;
 	pthread_mutex_t lock;	/* lists and flags below, and the writing of entries made from them */
 	struct nb_list tags;
-	struct nb_list dids;
+	struct nb_list dids;	/* struct drv_domain_id */
 	struct nb_list atts;	/* vtd_att.link: its attachments and those of nested domains over it */
 	bool force_snoop;
 	bool dirty_on;
