@@ -8,17 +8,48 @@
 #include "dev/dev.h"
 #include "machine/desc_vendor.h"
 
+/* The code point at s and its length in bytes; of bytes that are not UTF-8, one byte as it is. */
+static uint32_t code_point(const char *s, unsigned int *len)
+{
+	const unsigned char *b = (const unsigned char *)s;
+	unsigned int n = b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : b[0] >= 0xc0 ? 2 : 1, i;
+	uint32_t c = n == 1 ? b[0] : b[0] & (0x7fu >> n);
+
+	for (i = 1; i < n; i++) {
+		if ((b[i] & 0xc0) != 0x80) {
+			*len = 1;
+			return b[0];
+		}
+		c = c << 6 | (b[i] & 0x3f);
+	}
+	*len = n;
+	return c;
+}
+
+/* YAML 1.1, 5.1 and 5.4: what a file may hold as it is, but for the line breaks, which a quoted scalar would fold. */
+static bool plain(uint32_t c)
+{
+	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+		return false;
+	return c != 0x2028 && c != 0x2029 && c != 0xfeff && c != 0xfffe && c != 0xffff && (c < 0xd800 || c > 0xdfff);
+}
+
 /* A double-quoted scalar: the one form that can hold anything. */
 static void put_quoted(FILE *f, const char *s)
 {
+	unsigned int len;
+
 	fputc('"', f);
-	for (; *s; s++) {
+	for (; *s; s += len) {
+		uint32_t c = code_point(s, &len);
+
+		if (!plain(c) || (len == 1 && c >= 0x80)) {
+			fprintf(f, c < 0x100 ? "\\x%02" PRIx32 : "\\u%04" PRIx32, c);
+			continue;
+		}
 		if (*s == '"' || *s == '\\')
 			fputc('\\', f);
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			fprintf(f, "\\x%02x", *s);
-		else
-			fputc(*s, f);
+		fwrite(s, 1, len, f);
 	}
 	fputc('"', f);
 }
