@@ -33,7 +33,8 @@ struct bench_case {
 };
 
 /* One file a room; the array ends with a null name. */
-extern const struct bench_case bench_pt[], bench_hw[], bench_host[], bench_ir[], bench_ats[], bench_iopf[];
+extern const struct bench_case bench_pt[], bench_hw[], bench_host[], bench_ir[], bench_ats[], bench_iopf[],
+	bench_viommu[];
 
 bool bench_quick(const struct bench *b); /* fewer samples, smaller sizes: does it run, not how fast */
 void bench_report(struct bench *b, const struct bench_row *row);

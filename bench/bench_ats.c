@@ -6,27 +6,17 @@
  * A miss is the translation request that follows and the fill. A page request goes into the ring, its response
  * comes out of the invalidation queue; the limit is the wait descriptor alone that software puts behind it.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "bench.h"
-#include "bench_vtd.h"
+#include "bench_unit.h"
 #include "hw/atc.h"
 
-#define VA     UINT64_C(0x7f0000000000)
-#define GPA    UINT64_C(0x5000000000)
-#define NPAGES 1024u
-#define STREAM 2048u
+#define VA     BENCH_VA
+#define NPAGES BENCH_NPAGES
+#define STREAM BENCH_STREAM
 #define LAPS   8u
-
-static bool map_set(struct bench_vtd *v)
-{
-	unsigned int i;
-
-	for (i = 0; i < NPAGES; i++)
-		if (!bench_vtd_map(v, VA + i * 4096u, GPA + (NPAGES - 1 - i) * 4096u))
-			return false;
-	return true;
-}
 
 static bool devtlb_stream(struct hw_atc *atc, const uint64_t *s)
 {
@@ -55,46 +45,39 @@ static bool iotlb_stream(struct hw_iommu *hw, const uint64_t *s)
 	return true;
 }
 
-static void make_stream(uint64_t *s)
+static void devtlb_of(struct bench *b, const struct bench_unit_ops *ops)
 {
-	uint64_t seed = 88172645463325252u;
-	unsigned int i;
-
-	for (i = 0; i < STREAM; i++)
-		s[i] = VA + bench_rand(&seed) % NPAGES * 4096 + bench_rand(&seed) % 512 * 8;
-}
-
-static void devtlb(struct bench *b)
-{
-	const char *name = "devtlb_hit, DMA of 8 bytes, nested, one thread";
 	struct bench_samples s = {0}, limit = {0}, miss = {0};
 	unsigned int i, n = bench_samples(b, 60);
 	static uint64_t stream[STREAM];
 	struct hw_atc *atc = NULL;
-	struct bench_vtd v;
+	char name[2][128];
+	struct bench_unit u;
 	uint64_t t, k;
 
-	make_stream(stream);
-	if (!bench_vtd_up(&v) || !map_set(&v)) {
-		bench_skip(b, name, "no unit");
+	snprintf(name[0], sizeof(name[0]), "devtlb_hit, DMA of 8 bytes, nested, one thread%s", ops->suffix);
+	snprintf(name[1], sizeof(name[1]), "devtlb_miss, translation request and fill, IOTLB hit%s", ops->suffix);
+	bench_stream(stream);
+	if (!bench_unit_up(&u, ops) || !bench_unit_map_set(&u)) {
+		bench_skip(b, name[0], "no unit");
 		return;
 	}
 	/* Room for every page even where two share a bucket: a hit is what is measured. */
-	atc = hw_atc_new(v.hw, BENCH_RID, 32 * NPAGES);
+	atc = hw_atc_new(u.hw, BENCH_RID, 32 * NPAGES);
 	if (!atc) {
-		bench_skip(b, name, "no device-TLB");
-		bench_vtd_down(&v);
+		bench_skip(b, name[0], "no device-TLB");
+		bench_unit_down(&u);
 		return;
 	}
 	hw_atc_enable(atc, true);
-	if (!devtlb_stream(atc, stream) || !iotlb_stream(v.hw, stream)) {
-		bench_skip(b, name, "it does not translate");
+	if (!devtlb_stream(atc, stream) || !iotlb_stream(u.hw, stream)) {
+		bench_skip(b, name[0], "it does not translate");
 		goto out;
 	}
 	for (i = 0; i < n; i++) {
 		t = bench_ns();
 		for (k = 0; k < LAPS; k++)
-			iotlb_stream(v.hw, stream);
+			iotlb_stream(u.hw, stream);
 		bench_add(&limit, (double)(bench_ns() - t) / (LAPS * STREAM));
 		t = bench_ns();
 		for (k = 0; k < LAPS; k++)
@@ -118,15 +101,21 @@ static void devtlb(struct bench *b)
 		}
 		bench_add(&miss, spent / NPAGES);
 	}
-	bench_report(b, &(struct bench_row){.name = name, .unit = "ns", .value = bench_median(&s),
+	bench_report(b, &(struct bench_row){.name = name[0], .unit = "ns", .value = bench_median(&s),
 					    .limit = "the same DMA, IOTLB hit", .limit_value = bench_median(&limit),
 					    .target_ratio = 1.0});
-	bench_report(b, &(struct bench_row){.name = "devtlb_miss, translation request and fill, IOTLB hit", .unit = "ns",
+	bench_report(b, &(struct bench_row){.name = name[1], .unit = "ns",
 					    .value = bench_median(&miss), .limit = "DMA of 8 bytes, IOTLB hit",
 					    .limit_value = bench_median(&limit)});
 out:
 	hw_atc_free(atc);
-	bench_vtd_down(&v);
+	bench_unit_down(&u);
+}
+
+static void devtlb(struct bench *b)
+{
+	devtlb_of(b, &bench_vtd);
+	devtlb_of(b, &bench_smmuv3);
 }
 
 struct responses {
@@ -149,38 +138,34 @@ static const struct hw_client *client(void *opaque, uint16_t rid)
 	return rid == BENCH_RID ? &r->client : NULL;
 }
 
-static void page_requests(struct bench *b)
+static void page_requests_of(struct bench *b, const struct bench_unit_ops *ops)
 {
-	const char *name = "page request to response, the unit's part";
-	const uint64_t resp[1][2] = {{(uint64_t)BENCH_RID << 16 | 9, 5 << 3}};
 	const struct hw_page_request pr = {.addr = VA, .pasid = NB_NO_PASID, .rid = BENCH_RID, .prgi = 5, .access = HW_READ,
 					   .last = true};
 	struct bench_samples s = {0}, limit = {0};
 	unsigned int i, n = bench_samples(b, 60), sent = 0;
 	struct responses r = {.n = 0};
-	struct bench_vtd v;
-	void *ring = NULL;
-	hpa_t pa;
+	struct bench_unit u;
+	char name[128];
 
-	if (!bench_vtd_up(&v) || !map_set(&v) || !(ring = mem_page_alloc(v.pool, 0, &pa))) {
+	snprintf(name, sizeof(name), "page request to response, the unit's part%s", ops->suffix);
+	if (!bench_unit_up(&u, ops)) {
 		bench_skip(b, name, "no unit");
 		return;
 	}
 	r.client = (struct hw_client){.opaque = &r, .page_response = response};
-	v.hw->client = client;
-	v.hw->client_opaque = &r;
-	v.hw->ops->mmio_write(v.hw, 0xd0, 8, pa.v);
+	u.hw->client = client;
+	u.hw->client_opaque = &r;
 	for (i = 0; i < n; i++) {
 		uint64_t t = bench_ns(), k;
 
 		for (k = 0; k < 256; k++)
-			bench_vtd_queue(&v, NULL, 0);
+			ops->inv(&u, BENCH_INV_LEAF, NULL, 0);
 		bench_add(&limit, (double)(bench_ns() - t) / 256);
 		t = bench_ns();
 		for (k = 0; k < 256; k++, sent++) {
-			v.hw->ops->page_request(v.hw, &pr);
-			v.hw->ops->mmio_write(v.hw, 0xc0, 8, v.hw->ops->mmio_read(v.hw, 0xc8, 8));
-			bench_vtd_queue(&v, resp, 1);
+			u.hw->ops->page_request(u.hw, &pr);
+			ops->respond(&u, 5);
 		}
 		bench_add(&s, (double)(bench_ns() - t) / 256);
 	}
@@ -188,10 +173,15 @@ static void page_requests(struct bench *b)
 		bench_skip(b, name, "responses were lost");
 	else
 		bench_report(b, &(struct bench_row){.name = name, .unit = "ns", .value = bench_median(&s),
-						    .limit = "a wait descriptor alone",
+						    .limit = "a wait command alone",
 						    .limit_value = bench_median(&limit), .target = 5000});
-	mem_page_free(v.pool, ring, 0);
-	bench_vtd_down(&v);
+	bench_unit_down(&u);
+}
+
+static void page_requests(struct bench *b)
+{
+	page_requests_of(b, &bench_vtd);
+	page_requests_of(b, &bench_smmuv3);
 }
 
 const struct bench_case bench_ats[] = {{"devtlb", devtlb}, {"page_request", page_requests}, {NULL, NULL}};

@@ -5,6 +5,7 @@
  * The limit of mapping is the page-table work alone, of the dirty bitmap a pass that only loads the entries.
  */
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,12 +18,17 @@
 #define TEST_IOVA UINT64_C(0x200000000)
 #define ENGINE	  1 /* the test engine on the first unit */
 
-static bool rig(struct bench *b, struct rig *r, const char *name)
+static bool rig_of(struct bench *b, struct rig *r, const char *name, const char *host)
 {
-	if (rig_up(r, nb_desc_find("spr-fixed")))
+	if (rig_up(r, nb_desc_find(host)))
 		return true;
 	bench_skip(b, name, "no virtual host");
 	return false;
+}
+
+static bool rig(struct bench *b, struct rig *r, const char *name)
+{
+	return rig_of(b, r, name, "spr-fixed");
 }
 
 /* n areas of 4 KiB, two pages apart so that none can be merged. */
@@ -44,7 +50,7 @@ static char *take(size_t len)
 }
 
 /* The same page-table work without the ioctl: map and unmap one page, tables in place. */
-static double pt_pair_ns(unsigned int n)
+static double pt_pair_ns(const struct pt_fmt *fmt, unsigned int n)
 {
 	struct pt pt = {.levels = 4, .pgsizes = BIT(12)};
 	struct pt_gather g = {0};
@@ -55,7 +61,7 @@ static double pt_pair_ns(unsigned int n)
 	if (mem_init_process(&mem))
 		return 0;
 	pt.pool = mem_pool_new(&mem);
-	if (!pt.pool || pt_init(&pt, &pt_fmt_vtdss) || pt_map(&pt, TEST_IOVA, 0, 4096, PT_READ, &g))
+	if (!pt.pool || pt_init(&pt, fmt) || pt_map(&pt, TEST_IOVA, 0, 4096, PT_READ, &g))
 		return 0;
 	t = bench_ns();
 	for (i = 0; i < n; i++) {
@@ -70,35 +76,33 @@ static double pt_pair_ns(unsigned int n)
 	return (double)t / n;
 }
 
-static void map_pair(struct bench *b, bool attached)
+static double map_pair(struct bench *b, const char *host, const struct pt_fmt *fmt, bool attached, const char *name)
 {
-	const char *name = attached ? "IOAS_MAP + IOAS_UNMAP 4 KiB, 65536 areas, attached"
-				    : "IOAS_MAP + IOAS_UNMAP 4 KiB, 65536 areas, a domain";
 	unsigned int i, k, n = bench_samples(b, 30), inner = 2000;
 	struct bench_samples s = {0}, limit = {0};
 	char *page = take(8192);
 	uint32_t ioas, hwpt;
 	struct rig r;
 
-	if (!page || !rig(b, &r, name))
-		return;
+	if (!page || !rig_of(b, &r, name, host))
+		return 0;
 	if (rig_ioas(&r, &ioas) || rig_hwpt(&r, ENGINE, ioas, IOMMU_HWPT_ALLOC_NEST_PARENT, &hwpt) ||
 	    (attached && rig_attach(&r, ENGINE, NB_NO_PASID, hwpt)) ||
 	    rig_map(&r, ioas, page, TEST_IOVA, 4096, HW_READ | HW_WRITE) ||
 	    !fill_areas(&r, ioas, page, bench_quick(b) ? 2048 : 65536)) {
 		bench_skip(b, name, "an ioctl failed");
-		return;
+		return 0;
 	}
 	for (i = 0; i < n; i++) {
 		uint64_t t;
 
-		bench_add(&limit, pt_pair_ns(inner));
+		bench_add(&limit, pt_pair_ns(fmt, inner));
 		t = bench_ns();
 		for (k = 0; k < inner; k++) {
 			if (rig_map(&r, ioas, page, TEST_IOVA + 8192, 4096, HW_READ | HW_WRITE) ||
 			    rig_unmap(&r, ioas, TEST_IOVA + 8192, 4096, NULL)) {
 				bench_skip(b, name, "an ioctl failed");
-				return;
+				return 0;
 			}
 		}
 		bench_add(&s, (double)(bench_ns() - t) / inner);
@@ -108,12 +112,26 @@ static void map_pair(struct bench *b, bool attached)
 	bench_report(b, &(struct bench_row){.name = name, .unit = "ns/pair", .value = bench_median(&s),
 					    .limit = "the page-table work alone", .limit_value = bench_median(&limit),
 					    .target = attached ? 0 : 300});
+	return bench_median(&s);
 }
 
 static void map_pairs(struct bench *b)
 {
-	map_pair(b, false);
-	map_pair(b, true);
+	static const char *const names[2] = {"IOAS_MAP + IOAS_UNMAP 4 KiB, 65536 areas, a domain",
+					     "IOAS_MAP + IOAS_UNMAP 4 KiB, 65536 areas, attached"};
+	unsigned int i;
+	char name[128];
+
+	for (i = 0; i < 2; i++) {
+		double vtd = map_pair(b, "spr-fixed", &pt_fmt_vtdss, i, names[i]), smmu;
+
+		snprintf(name, sizeof(name), "%s, SMMUv3", names[i]);
+		smmu = map_pair(b, "grace", &pt_fmt_arm64_s2_4k, i, name);
+		snprintf(name, sizeof(name), "%s, SMMUv3 beside VT-d", names[i]);
+		if (vtd != 0 && smmu != 0)
+			bench_report(b, &(struct bench_row){.name = name, .unit = "ns/pair", .value = smmu, .limit = "VT-d",
+							    .limit_value = vtd});
+	}
 }
 
 static double auto_pair_ns(struct rig *r, char *page, unsigned int areas, unsigned int inner)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * hw: translation, nested, 4 KiB pages, 4 levels on 4.
+ * hw: translation, nested, 4 KiB pages, 4 levels on 4, of each vendor in turn. Rows of SMMUv3 come twice: beside the limit, and beside
+ * the VT-d unit, measured in the same run.
  *
  * A hit is compared with a probe of a hash table of the same shape (buckets of a cache line, three ways, a sequence count) over
  * the same addresses, with nothing around it. A miss is compared with the loads that the walk makes, as walk() reports
@@ -8,6 +9,7 @@
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,31 +17,62 @@
 
 #include "base/rcu.h"
 #include "bench.h"
-#include "bench_vtd.h"
+#include "bench_unit.h"
 
-#define VA     UINT64_C(0x7f0000000000)
-#define GPA    UINT64_C(0x5000000000)
-#define NPAGES 1024u
-#define STREAM 2048u /* addresses: few enough to stay in the first-level cache, so that they cost nothing themselves */
+#define VA     BENCH_VA
+#define NPAGES BENCH_NPAGES
+#define STREAM BENCH_STREAM
 #define LAPS   16u
 
-static bool map_set(struct bench_vtd *v)
+#define NVENDORS 2
+static const struct bench_unit_ops *const vendors[NVENDORS] = {&bench_vtd, &bench_smmuv3};
+
+/* A row of `row` for each vendor, and of the others beside the first. */
+static void report_all(struct bench *b, const struct bench_row *row, struct bench_samples value[NVENDORS],
+		       struct bench_samples limit[NVENDORS])
+{
+	double first = bench_median(&value[0]);
+	unsigned int i;
+	char name[128];
+
+	for (i = 0; i < NVENDORS; i++) {
+		struct bench_row r = *row;
+
+		snprintf(name, sizeof(name), "%s%s", row->name, vendors[i]->suffix);
+		r.name = name;
+		r.value = bench_median(&value[i]);
+		if (limit)
+			r.limit_value = bench_median(&limit[i]);
+		bench_report(b, &r);
+		if (i == 0)
+			continue;
+		snprintf(name, sizeof(name), "%s%s beside VT-d", row->name, vendors[i]->suffix);
+		r.limit = "VT-d";
+		r.limit_value = first;
+		r.target = 0;
+		r.target_ratio = 0;
+		bench_report(b, &r);
+	}
+}
+
+static bool units_up(struct bench *b, const char *name, struct bench_unit *u)
 {
 	unsigned int i;
 
-	for (i = 0; i < NPAGES; i++)
-		if (!bench_vtd_map(v, VA + i * 4096u, GPA + (NPAGES - 1 - i) * 4096u))
+	for (i = 0; i < NVENDORS; i++)
+		if (!bench_unit_up(&u[i], vendors[i])) {
+			bench_skip(b, name, "no unit");
 			return false;
+		}
 	return true;
 }
 
-static void make_stream(uint64_t *s)
+static void units_down(struct bench_unit *u)
 {
-	uint64_t seed = 88172645463325252u;
 	unsigned int i;
 
-	for (i = 0; i < STREAM; i++)
-		s[i] = VA + bench_rand(&seed) % NPAGES * 4096 + bench_rand(&seed) % 512 * 8;
+	for (i = 0; i < NVENDORS; i++)
+		bench_unit_down(&u[i]);
 }
 
 /* What DMA does per page, but for the access itself. 0: some translation failed. */
@@ -119,36 +152,50 @@ static uint64_t probe_stream(struct bucket *t, const uint64_t *s, unsigned int n
 	return sum;
 }
 
+/* Units with the set of pages mapped and cached, and the stream. */
+static bool units_hot(struct bench *b, const char *name, struct bench_unit *u, uint64_t *stream)
+{
+	unsigned int i;
+
+	bench_stream(stream);
+	if (!units_up(b, name, u))
+		return false;
+	for (i = 0; i < NVENDORS; i++)
+		if (!bench_unit_map_set(&u[i]) || !translate_stream(u[i].hw, stream, STREAM)) {
+			bench_skip(b, name, "it does not translate");
+			return false;
+		}
+	return true;
+}
+
 static void hit(struct bench *b)
 {
 	const char *name = "hw translate, TLB hit, nested, one thread";
-	unsigned int i, n = bench_samples(b, 60);
-	struct bench_samples s = {0}, limit = {0};
+	struct bench_samples s[NVENDORS] = {{.n = 0}}, limit[NVENDORS] = {{.n = 0}};
+	unsigned int i, v, n = bench_samples(b, 60);
 	struct bucket *bare = bare_table();
 	static uint64_t stream[STREAM];
-	struct bench_vtd v;
+	struct bench_unit u[NVENDORS];
 
-	make_stream(stream);
-	if (!bare || !bench_vtd_up(&v) || !map_set(&v) || !translate_stream(v.hw, stream, STREAM)) {
-		bench_skip(b, name, "no unit, or it does not translate");
+	if (!bare || !units_hot(b, name, u, stream))
 		return;
-	}
 	for (i = 0; i < n; i++) {
-		uint64_t t = bench_ns(), k;
+		for (v = 0; v < NVENDORS; v++) {
+			uint64_t t = bench_ns(), k;
 
-		for (k = 0; k < LAPS; k++)
-			bench_keep(probe_stream(bare, stream, STREAM));
-		bench_add(&limit, (double)(bench_ns() - t) / (LAPS * STREAM));
-		t = bench_ns();
-		for (k = 0; k < LAPS; k++)
-			bench_keep(translate_stream(v.hw, stream, STREAM));
-		bench_add(&s, (double)(bench_ns() - t) / (LAPS * STREAM));
+			for (k = 0; k < LAPS; k++)
+				bench_keep(probe_stream(bare, stream, STREAM));
+			bench_add(&limit[v], (double)(bench_ns() - t) / (LAPS * STREAM));
+			t = bench_ns();
+			for (k = 0; k < LAPS; k++)
+				bench_keep(translate_stream(u[v].hw, stream, STREAM));
+			bench_add(&s[v], (double)(bench_ns() - t) / (LAPS * STREAM));
+		}
 	}
-	bench_vtd_down(&v);
+	units_down(u);
 	free(bare);
-	bench_report(b, &(struct bench_row){.name = name, .unit = "ns", .value = bench_median(&s),
-					    .limit = "a bare probe of a table of the same shape",
-					    .limit_value = bench_median(&limit), .target = 10, .target_ratio = 2});
+	report_all(b, &(struct bench_row){.name = name, .unit = "ns", .limit = "a bare probe of a table of the same shape",
+					  .target = 10, .target_ratio = 2}, s, limit);
 }
 
 /* ---- threads ---- */
@@ -179,17 +226,17 @@ static void *read_until_stopped(void *arg)
  */
 #define BURST 10
 
-static void invalidate_for(struct bench_vtd *v, uint64_t ns, uint64_t *done)
+static void invalidate_for(struct bench_unit *u, uint64_t ns, uint64_t *done)
 {
-	uint64_t desc[1][2] = {{6 | 3 << 4 | (uint64_t)BENCH_DID << 16, VA}}, start = bench_ns(), due = start;
+	uint64_t va = VA, start = bench_ns(), due = start;
 	unsigned int i;
 
 	for (*done = 0; bench_ns() - start < ns;) {
 		struct timespec ts;
 
 		for (i = 0; i < BURST; i++) {
-			bench_vtd_queue(v, desc, 1);
-			desc[0][1] = VA + ++*done % NPAGES * 4096;
+			u->ops->inv(u, BENCH_INV_LEAF, &va, 1);
+			va = VA + ++*done % NPAGES * 4096;
 		}
 		due += BURST * 100000;
 		ts = (struct timespec){(time_t)(due / 1000000000), (long)(due % 1000000000)};
@@ -197,7 +244,7 @@ static void invalidate_for(struct bench_vtd *v, uint64_t ns, uint64_t *done)
 	}
 }
 
-static double run_readers(struct bench_vtd *v, const uint64_t *stream, unsigned int n, bool invalidate, uint64_t ns,
+static double run_readers(struct bench_unit *u, const uint64_t *stream, unsigned int n, bool invalidate, uint64_t ns,
 			  double *inv_per_s)
 {
 	struct reader r[2];
@@ -206,12 +253,12 @@ static double run_readers(struct bench_vtd *v, const uint64_t *stream, unsigned 
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
-		r[i] = (struct reader){.hw = v->hw, .stream = stream, .stop = &stop};
+		r[i] = (struct reader){.hw = u->hw, .stream = stream, .stop = &stop};
 		if (pthread_create(&r[i].thread, NULL, read_until_stopped, &r[i]))
 			abort();
 	}
 	if (invalidate)
-		invalidate_for(v, ns, &done);
+		invalidate_for(u, ns, &done);
 	else
 		usleep((useconds_t)(ns / 1000));
 	atomic_store(&stop, true);
@@ -228,30 +275,27 @@ static double run_readers(struct bench_vtd *v, const uint64_t *stream, unsigned 
 static void threads(struct bench *b)
 {
 	const char *name = "hw translate, hits, 2 threads, invalidations";
-	unsigned int i, n = bench_samples(b, 7);
-	struct bench_samples one = {0}, two = {0}, rate = {0};
+	struct bench_samples one[NVENDORS] = {{.n = 0}}, two[NVENDORS] = {{.n = 0}}, rate[NVENDORS] = {{.n = 0}};
+	unsigned int i, v, n = bench_samples(b, 7);
 	static uint64_t stream[STREAM];
 	uint64_t ns = bench_quick(b) ? 20000000 : 200000000;
-	struct bench_vtd v;
+	struct bench_unit u[NVENDORS];
 	double inv;
 
-	make_stream(stream);
-	if (!bench_vtd_up(&v) || !map_set(&v) || !translate_stream(v.hw, stream, STREAM)) {
-		bench_skip(b, name, "no unit, or it does not translate");
+	if (!units_hot(b, name, u, stream))
 		return;
-	}
 	for (i = 0; i < n; i++) {
-		bench_add(&one, run_readers(&v, stream, 1, false, ns, NULL));
-		bench_add(&two, run_readers(&v, stream, 2, true, ns, &inv));
-		bench_add(&rate, inv);
+		for (v = 0; v < NVENDORS; v++) {
+			bench_add(&one[v], run_readers(&u[v], stream, 1, false, ns, NULL));
+			bench_add(&two[v], run_readers(&u[v], stream, 2, true, ns, &inv));
+			bench_add(&rate[v], inv);
+		}
 	}
-	bench_vtd_down(&v);
-	bench_report(b, &(struct bench_row){.name = name, .unit = "M/s", .value = bench_median(&two),
-					    .limit = "one thread, nobody else", .limit_value = bench_median(&one),
-					    .more_is_better = true, .target_ratio = 1.8});
-	bench_report(b, &(struct bench_row){.name = "hw invalidations beside 2 readers", .unit = "1/s",
-					    .value = bench_median(&rate), .more_is_better = true,
-					    .limit = "asked for", .limit_value = 10000, .target_ratio = 0.9});
+	units_down(u);
+	report_all(b, &(struct bench_row){.name = name, .unit = "M/s", .limit = "one thread, nobody else",
+					  .more_is_better = true, .target_ratio = 1.8}, two, one);
+	report_all(b, &(struct bench_row){.name = "hw invalidations beside 2 readers", .unit = "1/s", .more_is_better = true,
+					  .limit = "asked for", .limit_value = 10000, .target_ratio = 0.9}, rate, NULL);
 }
 
 /* ---- misses ---- */
@@ -306,61 +350,80 @@ static double ns_per_tick(void)
 	return (double)(bench_ns() - t) / (double)(__rdtsc() - c);
 }
 
+/* The loads of a walk from nothing, but those of its configuration; or those of the last table of each stage. */
+static bool miss_loads(struct bench_unit *u, struct loads *l, const struct hw_request *asked, bool whole)
+{
+	struct hw_request req = *asked;
+	struct hw_result res;
+
+	req.flags = HW_OBSERVE;
+	l->n = 0;
+	u->hw->ops->walk(u->hw, &req, note_load, l, &res);
+	if (res.kind != HW_OK || l->n < BENCH_LOADS)
+		return false;
+	if (whole) {
+		memmove(l->at, l->at + l->n - BENCH_LOADS, BENCH_LOADS * sizeof(l->at[0]));
+		l->n = BENCH_LOADS;
+	} else {
+		l->at[0] = l->at[l->n - 5];
+		l->at[1] = l->at[l->n - 1];
+		l->n = 2;
+	}
+	return true;
+}
+
 /*
- * `what` is invalidated before each translation, outside the measured time: the domain (nothing of the address is
+ * `what` is invalidated before each translation, outside the measured time: the address space (nothing of the address is
  * cached but its configuration), or the page alone (upper levels are).
  */
-static void miss_with(struct bench *b, const char *name, const uint64_t what[2], bool whole, double target, double ratio)
+static void miss_with(struct bench *b, const char *name, enum bench_inv what, double target, double ratio)
 {
-	unsigned int i, k, n = bench_samples(b, 40), inner = bench_quick(b) ? 20 : 500;
-	struct bench_samples s = {0}, limit = {0};
-	static struct loads loads[MISS_VAS];
+	unsigned int i, k, v, n = bench_samples(b, 40), inner = bench_quick(b) ? 20 : 500;
+	struct bench_samples s[NVENDORS] = {{.n = 0}}, limit[NVENDORS] = {{.n = 0}};
+	static struct loads loads[NVENDORS][MISS_VAS];
+	bool whole = what == BENCH_INV_SPACE;
+	struct bench_unit u[NVENDORS];
 	double tick = ns_per_tick();
 	volatile uint64_t zero = 0;
-	struct bench_vtd v;
 
-	if (!bench_vtd_up(&v)) {
-		bench_skip(b, name, "no unit");
+	if (!units_up(b, name, u))
 		return;
-	}
-	for (i = 0; i < MISS_VAS; i++) {
-		struct hw_request req = {.addr = (i + UINT64_C(1)) << 39 | i << 21, .rid = BENCH_RID, .pasid = NB_NO_PASID,
-					 .access = HW_READ, .flags = HW_OBSERVE};
-		struct hw_result res;
+	for (v = 0; v < NVENDORS; v++) {
+		for (i = 0; i < MISS_VAS; i++) {
+			struct hw_request req = {.addr = (i + UINT64_C(1)) << 39 | i << 21, .rid = BENCH_RID,
+						 .pasid = NB_NO_PASID, .access = HW_READ};
 
-		if (!bench_vtd_map(&v, req.addr, (i + UINT64_C(64)) << 39 >> 2))
-			return;
-		loads[i].n = 0;
-		v.hw->ops->walk(v.hw, &req, note_load, &loads[i], &res);
-		if (!whole) { /* the last table of each stage */
-			loads[i].at[0] = loads[i].at[loads[i].n - 5];
-			loads[i].at[1] = loads[i].at[loads[i].n - 1];
-			loads[i].n = 2;
+			if (!bench_unit_map(&u[v], req.addr, (i + UINT64_C(64)) << 39 >> 2) ||
+			    !miss_loads(&u[v], &loads[v][i], &req, whole)) {
+				bench_skip(b, name, "a walk does not make the loads that it should");
+				return;
+			}
 		}
 	}
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n * NVENDORS; i++) {
 		uint64_t ours = 0, bare = 0, empty = 0;
 
+		v = i % NVENDORS;
 		for (k = 0; k < inner; k++) {
 			unsigned int a = k % MISS_VAS;
 			struct hw_request req = {.addr = (a + UINT64_C(1)) << 39 | a << 21, .rid = BENCH_RID,
 						 .pasid = NB_NO_PASID, .access = HW_READ};
-			uint64_t desc[1][2] = {{what[0], whole ? 0 : what[1] | req.addr}}, t;
 			struct hw_result res;
+			uint64_t t;
 
 			nb_rcu_read_lock();
-			v.hw->ops->translate(v.hw, &req, &res);
+			u[v].hw->ops->translate(u[v].hw, &req, &res);
 			nb_rcu_read_unlock();
-			bench_vtd_queue(&v, desc, 1);
+			u[v].ops->inv(&u[v], what, &req.addr, 1);
 			t = tsc_begin();
 			empty += tsc_end() - t;
-			bench_keep(chase(&loads[a], zero)); /* the tables are warm for both */
+			bench_keep(chase(&loads[v][a], zero)); /* the tables are warm for both */
 			t = tsc_begin();
-			bench_keep(chase(&loads[a], zero));
+			bench_keep(chase(&loads[v][a], zero));
 			bare += tsc_end() - t;
 			t = tsc_begin();
 			nb_rcu_read_lock();
-			v.hw->ops->translate(v.hw, &req, &res);
+			u[v].hw->ops->translate(u[v].hw, &req, &res);
 			nb_rcu_read_unlock();
 			ours += tsc_end() - t;
 			if (res.kind != HW_OK) {
@@ -368,49 +431,57 @@ static void miss_with(struct bench *b, const char *name, const uint64_t what[2],
 				return;
 			}
 		}
-		bench_add(&s, (double)(ours - empty) * tick / inner);
-		bench_add(&limit, (double)(bare - empty) * tick / inner);
+		bench_add(&s[v], (double)(ours - empty) * tick / inner);
+		bench_add(&limit[v], (double)(bare - empty) * tick / inner);
 	}
-	bench_vtd_down(&v);
-	bench_report(b, &(struct bench_row){.name = name, .unit = "ns", .value = bench_median(&s),
-					    .limit = whole ? "its 24 loads, each after the other" : "two loads",
-					    .limit_value = bench_median(&limit), .target = target, .target_ratio = ratio});
+	units_down(u);
+	report_all(b, &(struct bench_row){.name = name, .unit = "ns",
+					  .limit = whole ? "its 24 loads, each after the other" : "two loads",
+					  .target = target, .target_ratio = ratio}, s, limit);
 }
 
 static void miss(struct bench *b)
 {
-	static const uint64_t domain[2] = {2 | 2 << 4 | (uint64_t)BENCH_DID << 16, 0};
-	/* with the hint: paging structures stay */
-	static const uint64_t page[2] = {6 | 3 << 4 | (uint64_t)BENCH_DID << 16, 1 << 6};
-
-	miss_with(b, "hw translate, miss, 4 on 4 levels, nothing cached", domain, true, 150, 1.5);
-	miss_with(b, "hw translate, miss, upper levels cached", page, false, 0, 0);
+	miss_with(b, "hw translate, miss, 4 on 4 levels, nothing cached", BENCH_INV_SPACE, 150, 1.5);
+	miss_with(b, "hw translate, miss, upper levels cached", BENCH_INV_LEAF, 0, 0);
 }
+
+#define NINV 128u
 
 static void invalidation(struct bench *b)
 {
-	const char *name = "hw page invalidation, 128 descriptors and a wait";
-	unsigned int i, n = bench_samples(b, 40);
-	static uint64_t desc[128][2];
-	struct bench_samples s = {0};
-	struct bench_vtd v;
+	const char *name = "hw page invalidation, 128 commands and a wait";
+	unsigned int i, v, n = bench_samples(b, 60);
+	struct bench_samples s[NVENDORS] = {{.n = 0}};
+	struct bench_unit u[NVENDORS];
+	uint64_t va[NINV];
 
-	if (!bench_vtd_up(&v) || !map_set(&v)) {
-		bench_skip(b, name, "no unit");
+	if (!units_up(b, name, u))
 		return;
+	for (i = 0; i < NINV; i++)
+		va[i] = VA + i * 4096u;
+	for (v = 0; v < NVENDORS; v++) {
+		/* something of the address space is cached, but not these pages */
+		struct hw_request req = {.addr = VA + NINV * 4096u, .rid = BENCH_RID, .pasid = NB_NO_PASID, .access = HW_READ};
+		struct hw_result res;
+
+		if (!bench_unit_map_set(&u[v])) {
+			bench_skip(b, name, "no memory");
+			return;
+		}
+		nb_rcu_read_lock();
+		u[v].hw->ops->translate(u[v].hw, &req, &res);
+		nb_rcu_read_unlock();
 	}
-	for (i = 0; i < 128; i++) {
-		desc[i][0] = 6 | 3 << 4 | (uint64_t)BENCH_DID << 16;
-		desc[i][1] = VA + i * 4096u;
-	}
-	for (i = 0; i < n * 10; i++) {
+	for (i = 0; i < n * NVENDORS; i++) {
 		uint64_t t = bench_ns();
 
-		bench_vtd_queue(&v, desc, 128);
-		bench_add(&s, (double)(bench_ns() - t) / 128);
+		v = i % NVENDORS;
+		u[v].ops->inv(&u[v], BENCH_INV_LEAF, va, NINV);
+		bench_add(&s[v], (double)(bench_ns() - t) / NINV);
 	}
-	bench_vtd_down(&v);
-	bench_report(b, &(struct bench_row){.name = name, .unit = "ns/entry", .value = bench_median(&s)});
+	units_down(u);
+	report_all(b, &(struct bench_row){.name = name, .unit = "ns/command"}, s, NULL);
 }
 
 const struct bench_case bench_hw[] = {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "bench.h"
-#include "bench_vtd.h"
+#include "bench_unit.h"
 #include "hw/vtd/vtd.h"
 
 #define NENTRIES 1024u
@@ -20,7 +20,7 @@ struct entry {
 	uint64_t key, lo, hi, pad;
 };
 
-static bool up(struct bench_vtd *v, uint64_t **table)
+static bool up(struct bench_unit *v, uint64_t **table)
 {
 	struct vtd_caps caps;
 	hpa_t pa;
@@ -44,7 +44,7 @@ static bool up(struct bench_vtd *v, uint64_t **table)
 	return true;
 }
 
-static void down(struct bench_vtd *v, uint64_t *table)
+static void down(struct bench_unit *v, uint64_t *table)
 {
 	if (v->hw)
 		v->hw->ops->destroy(v->hw);
@@ -96,7 +96,7 @@ static void lookup(struct bench *b)
 	unsigned int i, n = bench_samples(b, 60);
 	static uint64_t stream[STREAM];
 	uint64_t seed = 88172645463325252u, *table = NULL;
-	struct bench_vtd v;
+	struct bench_unit v;
 
 	for (i = 0; i < STREAM; i++)
 		stream[i] = 0xfee00010u | bench_rand(&seed) % NENTRIES << 5;

@@ -120,6 +120,8 @@ static void map_unmap(struct bench *b)
 {
 	map_unmap_fmt(b, &pt_fmt_vtdss, "pt map 1 GiB of 4 KiB, second stage", "pt unmap 1 GiB of 4 KiB, second stage");
 	map_unmap_fmt(b, &pt_fmt_x86_64, "pt map 1 GiB of 4 KiB, first stage", "pt unmap 1 GiB of 4 KiB, first stage");
+	map_unmap_fmt(b, &pt_fmt_arm64_s2_4k, "pt map 1 GiB of 4 KiB, stage 2, SMMUv3", "pt unmap 1 GiB of 4 KiB, stage 2, SMMUv3");
+	map_unmap_fmt(b, &pt_fmt_arm64_s1_4k, "pt map 1 GiB of 4 KiB, stage 1, SMMUv3", "pt unmap 1 GiB of 4 KiB, stage 1, SMMUv3");
 }
 
 /* The first map of a process: the kernel clears and faults in every page of both sides. */

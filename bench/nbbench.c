@@ -27,6 +27,7 @@ static const struct bench_case *const rooms[] = {
 	bench_ir,
 	bench_ats,
 	bench_host,
+	bench_viommu,
 	bench_iopf,
 };
 
@@ -98,7 +99,7 @@ void bench_report(struct bench *b, const struct bench_row *r)
 		snprintf(target, sizeof(target), "%s %gx", sign, r->target_ratio);
 	if (r->limit)
 		snprintf(limit, sizeof(limit), "%8.2f %6.2fx", r->limit_value, ratio);
-	printf("%-52s %10.2f %-10s %-16s %-18s %s%s%s%s\n", r->name, r->value, r->unit, limit, target,
+	printf("%-66s %10.2f %-10s %-16s %-18s %s%s%s%s\n", r->name, r->value, r->unit, limit, target,
 	       *target ? (ok ? "ok" : "BELOW") : "-", r->limit ? "  (limit: " : "", r->limit ? r->limit : "",
 	       r->limit ? ")" : "");
 	fflush(stdout);
@@ -110,7 +111,7 @@ void bench_report(struct bench *b, const struct bench_row *r)
 
 void bench_skip(struct bench *b, const char *name, const char *why)
 {
-	printf("%-52s could not be measured: %s\n", name, why);
+	printf("%-66s could not be measured: %s\n", name, why);
 	b->skipped++;
 }
 
@@ -183,7 +184,7 @@ int main(int argc, char **argv)
 	if (b.json)
 		fputs("[\n", b.json);
 	if (!list)
-		printf("%-52s %10s %-10s %8s %7s %-18s\n", "", "value", "unit", "limit", "ratio", "target");
+		printf("%-66s %10s %-10s %8s %7s %-18s\n", "", "value", "unit", "limit", "ratio", "target");
 	for (room = 0; room < sizeof(rooms) / sizeof(rooms[0]); room++) {
 		const struct bench_case *c;
 
