@@ -36,7 +36,7 @@ static void put(const char *text, size_t size)
 
 void report_init(void)
 {
-	console = open("/dev/ttyS0", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	console = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	klogctl(KLOG_CONSOLE_LEVEL, NULL, 1);
 	put("\n", 1); /* the kernel's last line may be open */
 }
