@@ -124,6 +124,29 @@ struct smmu_queue { /* a queue's registers; what protects it is said where it st
 	uint64_t base;
 	uint32_t prod, cons;
 };
+
+/*
+ * A command queue: CMDQ, or another that is consumed in the same way (queue.c). All of it under mmio_lock, as are the owner's calls.
+ */
+struct smmu_cmdq {
+	struct smmu_queue q;
+	const struct smmu_cmdq_owner *owner;
+	bool inv_pending; /* something was invalidated and no grace period has passed since */
+	bool atc_lost;	  /* an ATC invalidation went unanswered and no CMD_SYNC has said so */
+};
+struct smmu;
+struct smmu_msis;
+struct smmu_cmdq_owner {
+	unsigned int most; /* commands that one call of smmu_cmdq_run() executes */
+	bool one_vmid;	   /* CR0.VMW does not count */
+	bool (*runs)(struct smmu *v, const struct smmu_cmdq *cq); /* enabled, not empty, no error that is not acknowledged */
+	/* May the queue hold this command, and if so as what? Null: all that the unit knows. False: CERROR_ILL. */
+	bool (*admit)(struct smmu *v, struct smmu_cmdq *cq, uint64_t d[2]);
+	void (*moved)(struct smmu *v, struct smmu_cmdq *cq); /* CONS passed a command, whose work is done; may be null */
+	void (*stop)(struct smmu *v, struct smmu_cmdq *cq, unsigned int err, struct smmu_msis *q); /* report CERROR at CONS */
+};
+extern const struct smmu_cmdq_owner smmu_cmdq_host; /* of CMDQ itself */
+
 struct smmu_irq { /* *_IRQ_CFG0 to 2 */
 	uint64_t addr;
 	uint32_t data, attr;
@@ -201,9 +224,7 @@ struct smmu {
 	uint32_t cr0, cr1, cr2, agbpa;
 	uint64_t strtab_base;
 	uint32_t strtab_base_cfg;
-	struct smmu_queue cmdq;
-	bool inv_pending; /* something was invalidated and no grace period has passed since */
-	bool atc_lost;	  /* an ATC invalidation went unanswered and no CMD_SYNC has said so */
+	struct smmu_cmdq cmdq;
 	int32_t lost_sid; /* injected: this device-TLB does not answer; -1: none */
 
 	/* PRI queue; prq_lock */
@@ -343,8 +364,8 @@ void smmu_config_fini(struct smmu *v);
 
 /* ---- queue.c, regs.c ---- */
 
-/* Consume commands; mmio_lock held. True: the messages are to be sent before it goes on. */
-bool smmu_queue_run(struct smmu *v, struct smmu_msis *q);
+/* Consume commands; mmio_lock held. True: there are more, but the messages are to be sent before it goes on. */
+bool smmu_cmdq_run(struct smmu *v, struct smmu_cmdq *cq, struct smmu_msis *q);
 uint64_t smmu_mmio_read(struct hw_iommu *hw, uint64_t off, unsigned int size);
 void smmu_mmio_write(struct hw_iommu *hw, uint64_t off, unsigned int size, uint64_t val);
 void smmu_regs_reset(struct smmu *v);

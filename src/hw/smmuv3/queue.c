@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The command queue (chapter 4, 7.1): what each command does, CMD_SYNC, errors.
+ * Command queues (chapter 4, 7.1): what each command does, CMD_SYNC, errors. Whose queue it is, struct smmu_cmdq says.
  *
  * Runs in the thread that wrote the register, under mmio_lock, until the queue is empty or stops. The work is bounded: PROD does
  * not move meanwhile. Reserved bits are not looked at, as 4.1.5 leaves open; commands of other Security states and of features that are
@@ -8,13 +8,10 @@
  */
 #include "hw/smmuv3/model.h"
 
-typedef bool cmd_fn(struct smmu *v, const uint64_t d[2], struct smmu_msis *q); /* false: CERROR_ILL */
+#include <limits.h>
 
-/* SSec on the Non-secure queue is illegal (4.1.6). */
-static bool secure(const uint64_t d[2])
-{
-	return d[0] & SMMU_CMD_0_SSEC;
-}
+/* False: CERROR_ILL. What struct command asks for was checked. */
+typedef bool cmd_fn(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2]);
 
 /* A StreamID that can have a requester: there are no more than 16 bits of them. */
 static bool sid_of(const struct smmu *v, const uint64_t d[2], uint16_t *sid)
@@ -27,67 +24,53 @@ static bool sid_of(const struct smmu *v, const uint64_t d[2], uint16_t *sid)
 
 /* ---- 4.2: what could be prefetched is fetched when it is needed ---- */
 
-static bool run_prefetch(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_prefetch(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	(void)v;
-	(void)q;
-	return !secure(d);
+	(void)cq;
+	(void)d;
+	return true;
 }
 
 /* ---- 4.3 ---- */
 
-static bool run_cfgi_ste(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_cfgi_ste(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	uint16_t sid;
 
-	(void)q;
-	if (secure(d))
-		return false;
-	if (sid_of(v, d, &sid)) {
+	(void)cq;
+	if (sid_of(v, d, &sid))
 		smmu_cfgi_ste(v, sid, sid, d[1] & SMMU_CMD_CFGI_1_LEAF);
-		v->inv_pending = true;
-	}
 	return true;
 }
 
-static bool run_cfgi_range(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_cfgi_range(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	uint64_t mask = nb_low_mask((unsigned int)FIELD_GET(SMMU_CMD_CFGI_1_RANGE, d[1]) + 1);
 	uint32_t first = (uint32_t)(FIELD_GET(SMMU_CMD_0_SID, d[0]) & ~mask);
 
-	(void)q;
-	if (secure(d))
-		return false;
+	(void)cq;
 	smmu_cfgi_ste(v, first, (uint32_t)(first | mask), false);
-	v->inv_pending = true;
 	return true;
 }
 
-static bool run_cfgi_cd(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_cfgi_cd(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	uint16_t sid;
 
-	(void)q;
-	if (secure(d) || !v->caps.s1)
-		return false;
-	if (sid_of(v, d, &sid)) {
+	(void)cq;
+	if (sid_of(v, d, &sid))
 		smmu_cfgi_cd(v, sid, (uint32_t)FIELD_GET(SMMU_CMD_0_SSID, d[0]), d[1] & SMMU_CMD_CFGI_1_LEAF);
-		v->inv_pending = true;
-	}
 	return true;
 }
 
-static bool run_cfgi_cd_all(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_cfgi_cd_all(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	uint16_t sid;
 
-	(void)q;
-	if (secure(d) || !v->caps.s1)
-		return false;
-	if (sid_of(v, d, &sid)) {
+	(void)cq;
+	if (sid_of(v, d, &sid))
 		smmu_cfgi_cd_all(v, sid);
-		v->inv_pending = true;
-	}
 	return true;
 }
 
@@ -106,9 +89,9 @@ static uint16_t asid_of(const uint64_t d[2])
 /*
  * CR0.VMW: the VMIDs that a command names. They are 2^n neighbours; the rest of the field is reserved and means one.
  */
-static void vmids_of(const struct smmu *v, const uint64_t d[2], uint32_t *first, uint32_t *last)
+static void vmids_of(const struct smmu *v, const struct smmu_cmdq *cq, const uint64_t d[2], uint32_t *first, uint32_t *last)
 {
-	unsigned int n = (unsigned int)FIELD_GET(SMMU_CR0_VMW, v->cr0);
+	unsigned int n = cq->owner->one_vmid ? 0 : (unsigned int)FIELD_GET(SMMU_CR0_VMW, v->cr0);
 	uint32_t mask = (uint32_t)nb_low_mask(n <= 4 ? n : 0);
 
 	*first = vmid_of(v, d) & ~mask;
@@ -145,57 +128,45 @@ static bool range_of(const struct smmu *v, const uint64_t d[2], uint64_t addr, s
 	return true;
 }
 
-static bool run_nh_all(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_nh_all(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	uint32_t vmid, last;
 
-	(void)q;
-	if (!v->caps.s1)
-		return false;
-	for (vmids_of(v, d, &vmid, &last); vmid <= last; vmid++)
+	for (vmids_of(v, cq, d, &vmid, &last); vmid <= last; vmid++)
 		smmu_tlbi_vmid(v, (uint16_t)vmid, false);
-	v->inv_pending = true;
 	return true;
 }
 
-static bool run_nh_asid(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_nh_asid(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	uint32_t vmid, last;
 
-	(void)q;
-	if (!v->caps.s1)
-		return false;
-	for (vmids_of(v, d, &vmid, &last); vmid <= last; vmid++)
+	for (vmids_of(v, cq, d, &vmid, &last); vmid <= last; vmid++)
 		smmu_tlbi_asid(v, SMMU_R_EL1, (uint16_t)vmid, asid_of(d));
-	v->inv_pending = true;
 	return true;
 }
 
-static bool run_nh_va(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_nh_va(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	uint32_t vmid, last;
 	struct smmu_range r;
 
-	(void)q;
-	if (!v->caps.s1 || !range_of(v, d, d[1] & SMMU_CMD_TLBI_1_ADDR & BITS(55, 0), &r))
+	if (!range_of(v, d, d[1] & SMMU_CMD_TLBI_1_ADDR & BITS(55, 0), &r))
 		return false;
-	for (vmids_of(v, d, &vmid, &last); vmid <= last; vmid++)
+	for (vmids_of(v, cq, d, &vmid, &last); vmid <= last; vmid++)
 		smmu_tlbi_va(v, SMMU_R_EL1, (uint16_t)vmid, asid_of(d), &r);
-	v->inv_pending = true;
 	return true;
 }
 
-static bool run_nh_vaa(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_nh_vaa(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	uint32_t vmid, last;
 	struct smmu_range r;
 
-	(void)q;
-	if (!v->caps.s1 || !range_of(v, d, d[1] & SMMU_CMD_TLBI_1_ADDR & BITS(55, 0), &r))
+	if (!range_of(v, d, d[1] & SMMU_CMD_TLBI_1_ADDR & BITS(55, 0), &r))
 		return false;
-	for (vmids_of(v, d, &vmid, &last); vmid <= last; vmid++)
+	for (vmids_of(v, cq, d, &vmid, &last); vmid <= last; vmid++)
 		smmu_tlbi_vaa(v, SMMU_R_EL1, (uint16_t)vmid, &r);
-	v->inv_pending = true;
 	return true;
 }
 
@@ -204,84 +175,69 @@ static enum smmu_regime el2(const struct smmu *v)
 	return v->cr2 & SMMU_CR2_E2H ? SMMU_R_EL2_E2H : SMMU_R_EL2;
 }
 
-static bool run_el2_all(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_el2_all(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
+	(void)cq;
 	(void)d;
-	(void)q;
-	if (!v->caps.hyp)
-		return false;
 	smmu_tlbi_all(v, false, true);
-	v->inv_pending = true;
 	return true;
 }
 
-static bool run_el2_asid(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_el2_asid(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
-	(void)q;
-	if (!v->caps.hyp)
-		return false;
+	(void)cq;
 	smmu_tlbi_asid(v, SMMU_R_EL2_E2H, 0, asid_of(d));
-	v->inv_pending = true;
 	return true;
 }
 
-static bool run_el2_va(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_el2_va(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	struct smmu_range r;
 
-	(void)q;
-	if (!v->caps.hyp || !range_of(v, d, d[1] & SMMU_CMD_TLBI_1_ADDR & BITS(55, 0), &r))
+	(void)cq;
+	if (!range_of(v, d, d[1] & SMMU_CMD_TLBI_1_ADDR & BITS(55, 0), &r))
 		return false;
 	smmu_tlbi_va(v, el2(v), 0, el2(v) == SMMU_R_EL2 ? 0 : asid_of(d), &r);
-	v->inv_pending = true;
 	return true;
 }
 
-static bool run_el2_vaa(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_el2_vaa(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	struct smmu_range r;
 
-	(void)q;
-	if (!v->caps.hyp || !range_of(v, d, d[1] & SMMU_CMD_TLBI_1_ADDR & BITS(55, 0), &r))
+	(void)cq;
+	if (!range_of(v, d, d[1] & SMMU_CMD_TLBI_1_ADDR & BITS(55, 0), &r))
 		return false;
 	smmu_tlbi_vaa(v, el2(v), 0, &r);
-	v->inv_pending = true;
 	return true;
 }
 
-static bool run_s12_vmall(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_s12_vmall(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	uint32_t vmid, last;
 
-	(void)q;
-	if (!v->caps.s2)
-		return false;
-	for (vmids_of(v, d, &vmid, &last); vmid <= last; vmid++)
+	for (vmids_of(v, cq, d, &vmid, &last); vmid <= last; vmid++)
 		smmu_tlbi_vmid(v, (uint16_t)vmid, true);
-	v->inv_pending = true;
 	return true;
 }
 
-static bool run_s2_ipa(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_s2_ipa(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	uint32_t vmid, last;
 	struct smmu_range r;
 
-	(void)q;
-	if (!v->caps.s2 || !range_of(v, d, d[1] & SMMU_CMD_TLBI_1_IPA, &r))
+	if (!range_of(v, d, d[1] & SMMU_CMD_TLBI_1_IPA, &r))
 		return false;
-	for (vmids_of(v, d, &vmid, &last); vmid <= last; vmid++)
+	for (vmids_of(v, cq, d, &vmid, &last); vmid <= last; vmid++)
 		smmu_tlbi_ipa(v, (uint16_t)vmid, &r);
-	v->inv_pending = true;
 	return true;
 }
 
-static bool run_nsnh_all(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_nsnh_all(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
+	(void)cq;
 	(void)d;
-	(void)q;
 	smmu_tlbi_all(v, true, false);
-	v->inv_pending = true;
 	return true;
 }
 
@@ -291,7 +247,7 @@ static bool run_nsnh_all(struct smmu *v, const uint64_t d[2], struct smmu_msis *
  * Ask the requester's ATC, and have its answer before this returns; CMD_SYNC then waits for what is still under way, and reports
  * what went unanswered (3.9.1.4).
  */
-static bool run_atc_inv(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_atc_inv(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	unsigned int size = (unsigned int)FIELD_GET(SMMU_CMD_ATC_1_SIZE, d[1]), lg2 = size >= SMMU_ATC_SIZE_ALL ? 64 : 12 + size;
 	uint64_t addr = d[1] & SMMU_CMD_ATC_1_ADDR & ~nb_low_mask(lg2);
@@ -300,32 +256,30 @@ static bool run_atc_inv(struct smmu *v, const uint64_t d[2], struct smmu_msis *q
 	const struct hw_client *c;
 	uint16_t sid;
 
-	(void)q;
-	if (!v->caps.ats || secure(d) || size > SMMU_ATC_SIZE_ALL)
+	if (size > SMMU_ATC_SIZE_ALL)
 		return false;
 	if (!(v->cr0 & SMMU_CR0_SMMUEN) || !sid_of(v, d, &sid))
 		return true;
 	c = v->hw.client ? v->hw.client(v->hw.client_opaque, sid) : NULL;
 	NB_TRACE(v->hw.tr, hw_ats_inval, sid, pasid, addr, lg2);
-	v->inv_pending = true;
 	lost = v->lost_sid == sid;
 	if (lost)
 		v->lost_sid = -1;
 	else if (c && c->ats_invalidate) /* without PASID on the wire it takes every translation of the range (PCI Express 5.0, 10.3.8) */
 		lost = !c->ats_invalidate(c->opaque, pasid, !ssv || (d[0] & SMMU_CMD_ATC_0_GLOBAL), addr, lg2);
-	v->atc_lost |= lost;
+	cq->atc_lost |= lost;
 	return true;
 }
 
-static bool run_pri_resp(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_pri_resp(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	static const uint8_t code[3] = {HW_PAGE_FAILURE, HW_PAGE_INVALID, HW_PAGE_SUCCESS};
 	uint64_t resp = FIELD_GET(SMMU_CMD_PRI_1_RESP, d[1]);
 	bool ssv = (d[0] & SMMU_CMD_0_SSV) && v->caps.ssid_bits;
 	uint16_t sid;
 
-	(void)q;
-	if (!v->caps.pri || secure(d) || resp > SMMU_PRI_RESP_SUCCESS)
+	(void)cq;
+	if (resp > SMMU_PRI_RESP_SUCCESS)
 		return false;
 	if ((v->cr0 & SMMU_CR0_SMMUEN) && sid_of(v, d, &sid))
 		smmu_page_respond(v, sid, ssv ? (uint32_t)FIELD_GET(SMMU_CMD_0_SSID, d[0]) : NB_NO_PASID,
@@ -335,129 +289,171 @@ static bool run_pri_resp(struct smmu *v, const uint64_t d[2], struct smmu_msis *
 
 /* ---- 4.7 ---- */
 
-static bool run_resume(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_resume(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	enum hw_stall_end how = d[0] & SMMU_CMD_RESUME_0_AC	 ? HW_STALL_RETRY :
 				(d[0] & SMMU_CMD_RESUME_0_AB) || v->caps.no_term_model ? HW_STALL_ABORT :
 										   HW_STALL_RAZ_WI;
 	uint16_t sid;
 
-	(void)q;
-	if (v->caps.stall_model == SMMU_STALL_NEVER || secure(d))
-		return false;
+	(void)cq;
 	if (sid_of(v, d, &sid))
 		smmu_stall_resume(v, sid, (uint16_t)FIELD_GET(SMMU_CMD_RESUME_1_STAG, d[1]), how);
 	return true;
 }
 
-static bool run_stall_term(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static bool run_stall_term(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
 {
 	uint16_t sid;
 
-	(void)q;
-	if (v->caps.stall_model == SMMU_STALL_NEVER || secure(d))
-		return false;
+	(void)cq;
 	if (sid_of(v, d, &sid))
 		smmu_stall_term(v, sid, false);
 	return true;
 }
 
-/* 4.7.3. Nothing is told before every access through an older translation or configuration is done. */
-static bool run_sync(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+/* What a command stands on, and what it leaves behind. */
+enum {
+	CMD_NSEC = 1,  /* has an SSec, and it is illegal on the Non-secure queue (4.1.6) */
+	CMD_S1 = 2,
+	CMD_S2 = 4,
+	CMD_HYP = 8,
+	CMD_ATS = 16,
+	CMD_PRI = 32,
+	CMD_STALL = 64,
+	CMD_INV = 128, /* accesses through what it removed may still be under way */
+};
+
+struct command {
+	cmd_fn *run;
+	uint8_t flags;
+};
+
+/* Commands that are not here do not exist: VMS_PIDM without MPAM, EL3 and Secure ones, DPTI without DPT. CMD_SYNC: run_sync(). */
+static const struct command commands[256] = {
+	[SMMU_CMD_PREFETCH_CONFIG] = {run_prefetch, CMD_NSEC},
+	[SMMU_CMD_PREFETCH_ADDR] = {run_prefetch, CMD_NSEC},
+	[SMMU_CMD_CFGI_STE] = {run_cfgi_ste, CMD_NSEC | CMD_INV},
+	[SMMU_CMD_CFGI_STE_RANGE] = {run_cfgi_range, CMD_NSEC | CMD_INV},
+	[SMMU_CMD_CFGI_CD] = {run_cfgi_cd, CMD_NSEC | CMD_S1 | CMD_INV},
+	[SMMU_CMD_CFGI_CD_ALL] = {run_cfgi_cd_all, CMD_NSEC | CMD_S1 | CMD_INV},
+	[SMMU_CMD_TLBI_NH_ALL] = {run_nh_all, CMD_S1 | CMD_INV},
+	[SMMU_CMD_TLBI_NH_ASID] = {run_nh_asid, CMD_S1 | CMD_INV},
+	[SMMU_CMD_TLBI_NH_VA] = {run_nh_va, CMD_S1 | CMD_INV},
+	[SMMU_CMD_TLBI_NH_VAA] = {run_nh_vaa, CMD_S1 | CMD_INV},
+	[SMMU_CMD_TLBI_EL2_ALL] = {run_el2_all, CMD_HYP | CMD_INV},
+	[SMMU_CMD_TLBI_EL2_ASID] = {run_el2_asid, CMD_HYP | CMD_INV},
+	[SMMU_CMD_TLBI_EL2_VA] = {run_el2_va, CMD_HYP | CMD_INV},
+	[SMMU_CMD_TLBI_EL2_VAA] = {run_el2_vaa, CMD_HYP | CMD_INV},
+	[SMMU_CMD_TLBI_S12_VMALL] = {run_s12_vmall, CMD_S2 | CMD_INV},
+	[SMMU_CMD_TLBI_S2_IPA] = {run_s2_ipa, CMD_S2 | CMD_INV},
+	[SMMU_CMD_TLBI_NSNH_ALL] = {run_nsnh_all, CMD_INV},
+	[SMMU_CMD_ATC_INV] = {run_atc_inv, CMD_NSEC | CMD_ATS | CMD_INV},
+	[SMMU_CMD_PRI_RESP] = {run_pri_resp, CMD_NSEC | CMD_PRI},
+	[SMMU_CMD_RESUME] = {run_resume, CMD_NSEC | CMD_STALL},
+	[SMMU_CMD_STALL_TERM] = {run_stall_term, CMD_NSEC | CMD_STALL},
+};
+
+static unsigned int missing(const struct smmu *v)
+{
+	return (v->caps.s1 ? 0u : CMD_S1) | (v->caps.s2 ? 0u : CMD_S2) | (v->caps.hyp ? 0u : CMD_HYP) |
+	       (v->caps.ats ? 0u : CMD_ATS) | (v->caps.pri ? 0u : CMD_PRI) |
+	       (v->caps.stall_model == SMMU_STALL_NEVER ? CMD_STALL : 0u);
+}
+
+/* 4.7.3. Nothing is told before every access through an older translation or configuration is done. 0 or a CERROR. */
+static unsigned int run_sync(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2], struct smmu_msis *q)
 {
 	uint64_t cs = FIELD_GET(SMMU_CMD_SYNC_0_CS, d[0]);
 
-	if (v->inv_pending) {
+	if (cs > SMMU_SYNC_SEV)
+		return SMMU_CERROR_ILL;
+	if (cq->atc_lost) {
+		/* The next CMD_SYNC may pass: software repeats the invalidation or gives the device up. */
+		cq->atc_lost = false;
+		return SMMU_CERROR_ATC_INV_SYNC;
+	}
+	if (cq->inv_pending) {
 		smmu_sync(v);
-		v->inv_pending = false;
+		cq->inv_pending = false;
 	}
 	/* SEV: nobody here sleeps in WFE. */
 	if (cs == SMMU_SYNC_IRQ)
 		smmu_msi_queue(v, q, SMMU_IRQ_SYNC, d[1] & SMMU_CMD_SYNC_1_MSIADDR, (uint32_t)FIELD_GET(SMMU_CMD_SYNC_0_MSIDATA, d[0]));
-	return true;
+	return SMMU_CERROR_NONE;
 }
-
-/* Commands that are not here do not exist: VMS_PIDM without MPAM, EL3 and Secure ones, DPTI without DPT. */
-static cmd_fn *const commands[256] = {
-	[SMMU_CMD_PREFETCH_CONFIG] = run_prefetch,
-	[SMMU_CMD_PREFETCH_ADDR] = run_prefetch,
-	[SMMU_CMD_CFGI_STE] = run_cfgi_ste,
-	[SMMU_CMD_CFGI_STE_RANGE] = run_cfgi_range,
-	[SMMU_CMD_CFGI_CD] = run_cfgi_cd,
-	[SMMU_CMD_CFGI_CD_ALL] = run_cfgi_cd_all,
-	[SMMU_CMD_TLBI_NH_ALL] = run_nh_all,
-	[SMMU_CMD_TLBI_NH_ASID] = run_nh_asid,
-	[SMMU_CMD_TLBI_NH_VA] = run_nh_va,
-	[SMMU_CMD_TLBI_NH_VAA] = run_nh_vaa,
-	[SMMU_CMD_TLBI_EL2_ALL] = run_el2_all,
-	[SMMU_CMD_TLBI_EL2_ASID] = run_el2_asid,
-	[SMMU_CMD_TLBI_EL2_VA] = run_el2_va,
-	[SMMU_CMD_TLBI_EL2_VAA] = run_el2_vaa,
-	[SMMU_CMD_TLBI_S12_VMALL] = run_s12_vmall,
-	[SMMU_CMD_TLBI_S2_IPA] = run_s2_ipa,
-	[SMMU_CMD_TLBI_NSNH_ALL] = run_nsnh_all,
-	[SMMU_CMD_ATC_INV] = run_atc_inv,
-	[SMMU_CMD_PRI_RESP] = run_pri_resp,
-	[SMMU_CMD_RESUME] = run_resume,
-	[SMMU_CMD_STALL_TERM] = run_stall_term,
-	[SMMU_CMD_SYNC] = run_sync,
-};
 
 /* One command. 0 or the CERROR that stops the queue. */
-static unsigned int run(struct smmu *v, const uint64_t d[2], struct smmu_msis *q)
+static unsigned int run(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2], unsigned int lacks, struct smmu_msis *q)
 {
-	cmd_fn *fn = commands[FIELD_GET(SMMU_CMD_0_OP, d[0])];
+	uint64_t op = FIELD_GET(SMMU_CMD_0_OP, d[0]);
+	const struct command *c = &commands[op];
 
-	if (!fn)
+	if (op == SMMU_CMD_SYNC)
+		return run_sync(v, cq, d, q);
+	if (!c->run || (c->flags & lacks) || ((c->flags & CMD_NSEC) && (d[0] & SMMU_CMD_0_SSEC)) || !c->run(v, cq, d))
 		return SMMU_CERROR_ILL;
-	if (fn == run_sync) {
-		if (FIELD_GET(SMMU_CMD_SYNC_0_CS, d[0]) > SMMU_SYNC_SEV)
-			return SMMU_CERROR_ILL;
-		if (v->atc_lost) {
-			/* The next CMD_SYNC may pass: software repeats the invalidation or gives the device up. */
-			v->atc_lost = false;
-			return SMMU_CERROR_ATC_INV_SYNC;
-		}
-	}
-	return fn(v, d, q) ? SMMU_CERROR_NONE : SMMU_CERROR_ILL;
+	if (c->flags & CMD_INV)
+		cq->inv_pending = true;
+	return SMMU_CERROR_NONE;
 }
 
-static void stop(struct smmu *v, unsigned int err, const uint64_t d[2], struct smmu_msis *q)
+static void stop(struct smmu *v, struct smmu_cmdq *cq, unsigned int err, const uint64_t d[2], struct smmu_msis *q)
 {
 	NB_TRACE(v->hw.tr, hw_inv_error, d[0], d[1], err);
-	v->cmdq.cons = (uint32_t)((v->cmdq.cons & SMMU_Q_IDX) | FIELD(SMMU_CMDQ_CONS_ERR, err));
-	smmu_gerror(v, (uint32_t)SMMU_GERROR_CMDQ_ERR, q);
+	cq->owner->stop(v, cq, err, q);
 }
 
-bool smmu_queue_run(struct smmu *v, struct smmu_msis *q)
+bool smmu_cmdq_run(struct smmu *v, struct smmu_cmdq *cq, struct smmu_msis *q)
 {
-	unsigned int lg2 = smmu_q_lg2(&v->cmdq, v->caps.cmdq_lg2), err;
-	uint64_t base = v->cmdq.base & SMMU_Q_BASE_ADDR & nb_low_mask(v->caps.oas) & ~nb_low_mask(lg2 < 1 ? 5 : 4 + lg2);
-	uint32_t lap = smmu_q_lap(lg2), cons;
+	unsigned int lg2 = smmu_q_lg2(&cq->q, v->caps.cmdq_lg2), err, most = cq->owner->most, lacks = missing(v);
+	uint64_t base = cq->q.base & SMMU_Q_BASE_ADDR & nb_low_mask(v->caps.oas) & ~nb_low_mask(lg2 < 1 ? 5 : 4 + lg2);
+	uint32_t lap = smmu_q_lap(lg2);
 	uint64_t d[2] = {0};
 
-	if (!(v->cr0 & SMMU_CR0_CMDQEN) || smmu_q_empty(&v->cmdq, lg2) || smmu_gerror_active(v, (uint32_t)SMMU_GERROR_CMDQ_ERR))
+	if (!cq->owner->runs(v, cq))
 		return false;
-	while (!smmu_q_empty(&v->cmdq, lg2)) {
-		hpa_t at = hpa(base + 16ul * (v->cmdq.cons & (lap >> 1)));
+	while (!smmu_q_empty(&cq->q, lg2)) {
+		hpa_t at = hpa(base + 16ul * (cq->q.cons & (lap >> 1)));
 
-		if (q->n > SMMU_MAX_MSIS / 2)
+		if (q->n > SMMU_MAX_MSIS / 2 || most-- == 0)
 			return true;
 		if (mem_load64(v->hw.mem, at, &d[0]) || mem_load64(v->hw.mem, hpa_add(at, 8), &d[1])) {
-			stop(v, SMMU_CERROR_ABT, d, q);
+			stop(v, cq, SMMU_CERROR_ABT, d, q);
 			break;
 		}
 		NB_TRACE(v->hw.tr, hw_inv_desc, d[0], d[1]);
-		err = run(v, d, q);
+		err = cq->owner->admit && !cq->owner->admit(v, cq, d) ? SMMU_CERROR_ILL : run(v, cq, d, lacks, q);
 		if (err) {
-			stop(v, err, d, q);
+			stop(v, cq, err, d, q);
 			break;
 		}
-		cons = (v->cmdq.cons + 1) & lap;
-		v->cmdq.cons = (v->cmdq.cons & (uint32_t)SMMU_CMDQ_CONS_ERR) | cons;
+		cq->q.cons = (cq->q.cons & ~(uint32_t)SMMU_Q_IDX) | ((cq->q.cons + 1) & lap);
+		if (cq->owner->moved)
+			cq->owner->moved(v, cq);
 	}
 	/* Software that never synchronizes. Both change under mmio_lock, or are hints. */
 	if (v->ndead > 1024 || atomic_load_explicit(&v->tlb.want_reset, memory_order_relaxed))
 		smmu_sync(v);
 	return false;
 }
+
+/* ---- CMDQ ---- */
+
+static bool cmdq_runs(struct smmu *v, const struct smmu_cmdq *cq)
+{
+	return (v->cr0 & SMMU_CR0_CMDQEN) && !smmu_q_empty(&cq->q, smmu_q_lg2(&cq->q, v->caps.cmdq_lg2)) &&
+	       !smmu_gerror_active(v, (uint32_t)SMMU_GERROR_CMDQ_ERR);
+}
+
+static void cmdq_stop(struct smmu *v, struct smmu_cmdq *cq, unsigned int err, struct smmu_msis *q)
+{
+	cq->q.cons = (uint32_t)((cq->q.cons & SMMU_Q_IDX) | FIELD(SMMU_CMDQ_CONS_ERR, err));
+	smmu_gerror(v, (uint32_t)SMMU_GERROR_CMDQ_ERR, q);
+}
+
+const struct smmu_cmdq_owner smmu_cmdq_host = {
+	.most = UINT_MAX,
+	.runs = cmdq_runs,
+	.stop = cmdq_stop,
+};

@@ -11,8 +11,6 @@
  */
 #include "hw/smmuv3/model.h"
 
-#include <string.h>
-
 static uint32_t cr0_bits(const struct smmu *v)
 {
 	return (uint32_t)(SMMU_CR0_SMMUEN | SMMU_CR0_EVENTQEN | SMMU_CR0_CMDQEN | (v->caps.pri ? SMMU_CR0_PRIQEN : 0) |
@@ -129,13 +127,13 @@ static uint32_t read32(struct smmu *v, uint64_t off)
 	case SMMU_REG_STRTAB_BASE_CFG:
 		return v->strtab_base_cfg;
 	case SMMU_REG_CMDQ_BASE:
-		return (uint32_t)v->cmdq.base;
+		return (uint32_t)v->cmdq.q.base;
 	case SMMU_REG_CMDQ_BASE + 4:
-		return (uint32_t)(v->cmdq.base >> 32);
+		return (uint32_t)(v->cmdq.q.base >> 32);
 	case SMMU_REG_CMDQ_PROD:
-		return v->cmdq.prod;
+		return v->cmdq.q.prod;
 	case SMMU_REG_CMDQ_CONS:
-		return v->cmdq.cons;
+		return v->cmdq.q.cons;
 	default: /* STATUSR: never dormant */
 		return 0;
 	}
@@ -200,14 +198,14 @@ static bool write32(struct smmu *v, uint64_t off, uint32_t val, struct smmu_msis
 	case SMMU_REG_CMDQ_BASE:
 	case SMMU_REG_CMDQ_BASE + 4:
 		if (!cmdqen)
-			smmu_q_base_write(v, &v->cmdq, off != SMMU_REG_CMDQ_BASE, val);
+			smmu_q_base_write(v, &v->cmdq.q, off != SMMU_REG_CMDQ_BASE, val);
 		break;
 	case SMMU_REG_CMDQ_PROD:
-		v->cmdq.prod = val & (uint32_t)SMMU_Q_IDX;
+		v->cmdq.q.prod = val & (uint32_t)SMMU_Q_IDX;
 		return true;
 	case SMMU_REG_CMDQ_CONS: /* ERR ignores what is written */
 		if (!cmdqen)
-			v->cmdq.cons = (v->cmdq.cons & (uint32_t)SMMU_CMDQ_CONS_ERR) | (val & (uint32_t)SMMU_Q_IDX);
+			v->cmdq.q.cons = (v->cmdq.q.cons & (uint32_t)SMMU_CMDQ_CONS_ERR) | (val & (uint32_t)SMMU_Q_IDX);
 		break;
 	default:
 		break;
@@ -252,12 +250,12 @@ void smmu_mmio_write(struct hw_iommu *hw, uint64_t off, unsigned int size, uint6
 	if (size == 8)
 		run |= write32(v, off + 4, (uint32_t)(val >> 32), &q);
 	if (run)
-		more = smmu_queue_run(v, &q);
+		more = smmu_cmdq_run(v, &v->cmdq, &q);
 	pthread_mutex_unlock(&v->mmio_lock);
 	smmu_msi_send(v, &q);
 	while (more) {
 		pthread_mutex_lock(&v->mmio_lock);
-		more = smmu_queue_run(v, &q);
+		more = smmu_cmdq_run(v, &v->cmdq, &q);
 		pthread_mutex_unlock(&v->mmio_lock);
 		smmu_msi_send(v, &q);
 	}
@@ -268,8 +266,7 @@ void smmu_regs_reset(struct smmu *v)
 	v->cr0 = v->cr1 = v->cr2 = v->agbpa = 0;
 	v->strtab_base = 0;
 	v->strtab_base_cfg = 0;
-	memset(&v->cmdq, 0, sizeof(v->cmdq));
-	v->inv_pending = v->atc_lost = false;
+	v->cmdq = (struct smmu_cmdq){.owner = &smmu_cmdq_host};
 	v->lost_sid = -1;
 	atomic_store_explicit(&v->strtab, 0, memory_order_release);
 	atomic_store_explicit(&v->strtab_cfg, 0, memory_order_release);
