@@ -170,7 +170,7 @@ static void batches(struct bench *b, struct guest *smmuv3, struct guest *vtd, ui
 					    .limit = "entries of a nested table", .limit_value = bench_median(&peer)});
 }
 
-static void invalidations(struct bench *b)
+static void invalidations(struct bench *b, uint32_t n)
 {
 	static struct guest smmuv3, vtd;
 
@@ -178,11 +178,26 @@ static void invalidations(struct bench *b)
 		bench_skip(b, "vIOMMU HWPT_INVALIDATE", "no guest, or its device does not get through");
 		return;
 	}
-	batches(b, &smmuv3, &vtd, 1);
-	batches(b, &smmuv3, &vtd, 16);
-	batches(b, &smmuv3, &vtd, MAX);
+	batches(b, &smmuv3, &vtd, n);
 	guest_down(&smmuv3);
 	guest_down(&vtd);
 }
 
-const struct bench_case bench_viommu[] = {{"viommu invalidate", invalidations}, {NULL, NULL}};
+static void one(struct bench *b)
+{
+	invalidations(b, 1);
+}
+
+static void some(struct bench *b)
+{
+	invalidations(b, 16);
+}
+
+static void many(struct bench *b)
+{
+	invalidations(b, MAX);
+}
+
+const struct bench_case bench_viommu[] = {
+	{"viommu invalidate 1", one}, {"viommu invalidate 16", some}, {"viommu invalidate 256", many}, {NULL, NULL},
+};

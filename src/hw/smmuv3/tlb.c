@@ -377,15 +377,19 @@ static bool leaf_matches(const struct smmu_range *r, uint64_t val, uint64_t at, 
 	return (at & ~nb_low_mask(whole)) <= r->last && (at | nb_low_mask(whole)) >= r->first;
 }
 
-static void leaf_key_locked(struct smmu_tlb *t, const struct smmu_range *r, uint64_t key, uint64_t at, unsigned int lg2)
+/* The entry, if it is there and matches. Nearly always it is not there: one bucket is looked at, and no value. */
+static inline void leaf_key_locked(struct smmu_tlb *t, const struct smmu_range *r, uint64_t key, uint64_t at, unsigned int lg2)
 {
 	struct hw_bucket *b = hw_bucket(t->leaf, SMMU_TLB_LG2, key);
-	unsigned int way;
+	uint64_t k0 = atomic_load_explicit(&b->key[0], memory_order_relaxed);
+	uint64_t k1 = atomic_load_explicit(&b->key[1], memory_order_relaxed);
+	uint64_t k2 = atomic_load_explicit(&b->key[2], memory_order_relaxed);
+	unsigned int way = k0 == key ? 0 : k1 == key ? 1 : 2; /* a key stands in one place at most: smmu_tlb_fill() */
 
-	for (way = 0; way < HW_WAYS; way++)
-		if (atomic_load_explicit(&b->key[way], memory_order_relaxed) == key &&
-		    leaf_matches(r, atomic_load_explicit(&b->val[way], memory_order_relaxed), at, lg2))
-			hw_bucket_erase(b, way);
+	if (likely((k0 != key) & (k1 != key) & (k2 != key)))
+		return;
+	if (leaf_matches(r, atomic_load_explicit(&b->val[way], memory_order_relaxed), at, lg2))
+		hw_bucket_erase(b, way);
 }
 
 static void leaf_scan_locked(struct smmu_tlb *t, const struct smmu_range *r, uint32_t id)
@@ -409,14 +413,12 @@ static void leaf_scan_locked(struct smmu_tlb *t, const struct smmu_range *r, uin
 	}
 }
 
-static void leaf_range_locked(struct smmu_tlb *t, struct smmu_tag *tag, const struct smmu_range *r)
+static void leaf_pages_locked(struct smmu_tlb *t, const struct smmu_tag *tag, uint32_t word, const struct smmu_range *r)
 {
-	uint32_t word = atomic_load_explicit(&tag->leaf, memory_order_relaxed), sizes = word & 0xffff;
 	uint64_t first = r->first & ~nb_low_mask(tag->split), last = r->last | nb_low_mask(tag->split), n = 0;
+	uint32_t sizes;
 
-	if (!sizes)
-		return;
-	for (; sizes; sizes &= sizes - 1) {
+	for (sizes = word & 0xffff; sizes; sizes &= sizes - 1) {
 		unsigned int lg2 = 12 + smmu_size_order((unsigned int)__builtin_ctz(sizes));
 
 		n += (last >> lg2) - (first >> lg2) + 1;
@@ -434,18 +436,37 @@ static void leaf_range_locked(struct smmu_tlb *t, struct smmu_tag *tag, const st
 	}
 }
 
+/* One page is what guests invalidate most: a look at one place for each size in use. */
+static inline void leaf_range_locked(struct smmu_tlb *t, const struct smmu_tag *tag, const struct smmu_range *r)
+{
+	uint32_t word = atomic_load_explicit(&tag->leaf, memory_order_relaxed), sizes = word & 0xffff;
+
+	if (!sizes)
+		return;
+	if (unlikely(r->first >> 12 != r->last >> 12 || tag->split)) {
+		leaf_pages_locked(t, tag, word, r);
+		return;
+	}
+	for (; sizes; sizes &= sizes - 1) {
+		unsigned int size = (unsigned int)__builtin_ctz(sizes), lg2 = 12 + smmu_size_order(size);
+		uint64_t page = r->first >> lg2;
+
+		leaf_key_locked(t, r, smmu_key(word >> 16, size, page), page << lg2, lg2);
+	}
+}
+
 /* 4.4.1.1: with TTL, tables at levels down to the one that holds the leaf. */
 static void wc_range_locked(struct smmu_tlb *t, struct smmu_tag *tag, const struct smmu_range *r)
 {
-	uint32_t word = atomic_load_explicit(&tag->wc, memory_order_relaxed);
-	unsigned int code, way;
+	uint32_t word = atomic_load_explicit(&tag->wc, memory_order_relaxed), codes;
+	unsigned int way;
 
-	for (code = 0; code < SMMU_WC_CODES; code++) {
-		unsigned int lg2 = smmu_wc_lg2(code);
+	for (codes = word & 0xffff; codes; codes &= codes - 1) {
+		unsigned int code = (unsigned int)__builtin_ctz(codes), lg2 = smmu_wc_lg2(code);
 		uint64_t lo, hi, k;
 		size_t i;
 
-		if (!(word >> code & 1) || (r->tg && r->tg != 12 + code / 4 * 2) || (r->ttl && code % 4 > r->ttl))
+		if ((r->tg && r->tg != 12 + code / 4 * 2) || (r->ttl && code % 4 > r->ttl))
 			continue;
 		lo = smmu_key(word >> 16, code, r->first >> lg2);
 		hi = smmu_key(word >> 16, code, r->last >> lg2);
