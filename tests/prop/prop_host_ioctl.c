@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* prop_vtd: what the VMM asks of the host: areas, domains, attachments. */
-#include "prop_vtd.h"
+/* What the VMM asks of the host: areas, domains, attachments. */
+#include "prop_host.h"
 
 /* ---- steps: IOAS ---- */
 
@@ -10,6 +10,7 @@ uint64_t pick_iova(struct world *w, uint64_t *room)
 
 	if (rnd(w, 3))
 		off = rnd(w, 4) ? rnd(w, 24) : rnd(w, WPAGES);
+	off -= off % w->align;
 	*room = WPAGES - off;
 	return base + off * PAGE;
 }
@@ -24,7 +25,7 @@ static bool has_parent(const struct world *w, unsigned int ioas)
 	return false;
 }
 
-static bool has_read_only(const struct ioas *s)
+bool has_read_only(const struct ioas *s)
 {
 	unsigned int i;
 
@@ -49,12 +50,16 @@ void do_map(struct world *w)
 		n = WPAGES; /* what a large page may hold, when the data is aligned too */
 		page = (uint32_t)rnd(w, NPAGES / WPAGES) * WPAGES;
 		if (rnd(w, 4) == 0 && page)
-			page -= 1;
+			page -= w->align;
 	} else {
 		n = 1 + rnd(w, rnd(w, 4) ? 8 : room);
 		if (n > room)
 			n = room;
 		page = (uint32_t)rnd(w, NPAGES - n);
+		if (w->align > 1) {
+			n = (n + w->align - 1) / w->align * w->align;
+			page -= page % w->align;
+		}
 	}
 	len = n * PAGE;
 	for (i = 0; i < s->n; i++)
@@ -99,7 +104,7 @@ void do_unmap(struct world *w)
 void map_tables(struct world *w, unsigned int k)
 {
 	struct ioas *s = &w->ioas[k];
-	uint64_t len = (uint64_t)NSPACES * SPACE_PAGES * PAGE;
+	const uint64_t len = w->tables_len;
 	long err;
 
 	if (area_at(s, TABLE_GPA) || s->n == NAREAS)
@@ -114,84 +119,50 @@ void map_tables(struct world *w, unsigned int k)
 
 /* ---- steps: domains ---- */
 
-void free_old(struct hwpt *h)
+struct hwpt *free_hwpt(struct world *w, unsigned int ioas)
 {
-	free(h->old);
-	free(h->dirty);
-	h->old = NULL;
-	h->dirty = NULL;
-}
-
-void alloc_hwpt(struct world *w, enum kind kind, unsigned int ioas)
-{
-	static const uint32_t flags[] = {[FS_PAGING] = IOMMU_HWPT_ALLOC_PASID,
-					 [SS_PAGING] = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
-					 [PARENT] = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT};
-	unsigned int i, p, dev = (unsigned int)rnd(w, w->rig.ndevs);
-	bool refused = false;
-	uint32_t want;
-	struct hwpt *h;
-	long err;
-
-	if (kind == SS_PAGING && !w->legacy && !w->tracks)
-		kind = PARENT; /* the other way to a second stage */
+	unsigned int i;
 
 	for (i = 0; i < NHWPTS && w->hwpt[i].kind != FREE; i++)
 		;
 	if (i == NHWPTS)
-		return;
-	h = &w->hwpt[i];
-	*h = (struct hwpt){.ioas = ioas};
-	if (kind == NESTED) {
-		for (p = 0; p < NHWPTS && w->hwpt[p].kind != PARENT; p++)
-			;
-		if (p == NHWPTS)
-			return;
-		if (rnd(w, 2)) /* another one, if there is */
-			for (unsigned int q = p + 1; q < NHWPTS; q++)
-				if (w->hwpt[q].kind == PARENT)
-					p = q;
-		h->parent = p;
-		h->ioas = w->hwpt[p].ioas;
-		h->space = (unsigned int)rnd(w, NSPACES);
-		h->old = calloc(NWINDOWS, sizeof(*h->old));
-		if (!h->old)
-			abort();
-		err = rig_hwpt_nested(&w->rig, dev, w->hwpt[p].id, IOMMU_HWPT_ALLOC_PASID, w->space[h->space].gpa, 48, 0,
-				      &h->id);
-	} else {
-		want = w->legacy ? 0 : flags[kind];
-		if (kind == PARENT && w->tracks && rnd(w, 2))
-			want |= IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
-		if (want & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) {
-			h->dirty = calloc(1, sizeof(*h->dirty));
-			if (!h->dirty)
-				abort();
-		}
-		refused = kind == PARENT && w->erratum && has_read_only(&w->ioas[h->ioas]);
-		err = rig_hwpt(&w->rig, dev, w->ioas[h->ioas].id, want, &h->id);
-	}
-	SAY(w, "hwpt %u: kind %d on ioas %u space %u for device %u: %ld\n", i, kind, h->ioas, h->space, dev, err);
-	if (refused || err) {
-		if (err != (refused ? -22 : 0))
-			FAIL(w, "HWPT_ALLOC of kind %d returned %ld", kind, err);
-		free_old(h);
-		return;
-	}
-	h->kind = kind;
-	if (kind == NESTED)
-		w->hwpt[h->parent].users++;
+		return NULL;
+	w->hwpt[i] = (struct hwpt){.ioas = ioas};
+	return &w->hwpt[i];
 }
 
-void do_alloc(struct world *w)
+struct hwpt *any_hwpt(struct world *w, enum kind kind)
 {
-	enum kind kind = FS_PAGING + (enum kind)rnd(w, 5);
+	unsigned int p, q;
 
-	if (kind > NESTED)
-		kind = NESTED;
-	if (w->legacy)
-		kind = SS_PAGING;
-	alloc_hwpt(w, kind, (unsigned int)rnd(w, NIOAS));
+	for (p = 0; p < NHWPTS && w->hwpt[p].kind != kind; p++)
+		;
+	if (p == NHWPTS)
+		return NULL;
+	if (rnd(w, 2)) /* another one, if there is */
+		for (q = p + 1; q < NHWPTS; q++)
+			if (w->hwpt[q].kind == kind)
+				p = q;
+	return &w->hwpt[p];
+}
+
+void dirty_new(struct hwpt *h)
+{
+	h->dirty = calloc(1, sizeof(*h->dirty));
+	if (!h->dirty)
+		abort();
+}
+
+void destroy_hwpt(struct world *w, struct hwpt *h)
+{
+	if (h->kind == NESTED)
+		w->hwpt[h->parent].users--;
+	if (w->vendor->destroyed)
+		w->vendor->destroyed(w, h);
+	seen_free(&h->seen);
+	free(h->dirty);
+	h->dirty = NULL;
+	h->kind = FREE;
 }
 
 void do_destroy(struct world *w)
@@ -206,12 +177,8 @@ void do_destroy(struct world *w)
 	SAY(w, "destroy hwpt %u: %ld\n", i, err);
 	if (h->users ? err != -16 : err != 0)
 		FAIL(w, "DESTROY of a domain with %u users returned %ld", h->users, err);
-	if (err)
-		return;
-	if (h->kind == NESTED)
-		w->hwpt[h->parent].users--;
-	free_old(h);
-	h->kind = FREE;
+	if (!err)
+		destroy_hwpt(w, h);
 }
 
 static void drop_att(struct world *w, unsigned int dev, unsigned int p)
@@ -223,19 +190,14 @@ static void drop_att(struct world *w, unsigned int dev, unsigned int p)
 	w->att[dev][p] = -1;
 }
 
-bool has_pasids(const struct world *w, unsigned int dev)
-{
-	return !w->legacy && (w->rig.dev[dev].rid & 0x7f00) == 0x0200; /* the test engines */
-}
-
 void do_attach(struct world *w)
 {
 	unsigned int dev = (unsigned int)rnd(w, w->rig.ndevs), p = 0;
-	int at = (int)rnd(w, NHWPTS), i;
+	int at = (int)rnd(w, NHWPTS), was, i;
+	long err, refused;
 	uint32_t id;
-	long err;
 
-	if (has_pasids(w, dev))
+	if (w->vendor->has_pasids(w, dev))
 		p = (unsigned int)rnd(w, NPASIDS);
 	else if (rnd(w, 6) == 0)
 		at = NHWPTS + (int)rnd(w, NIOAS);
@@ -244,32 +206,40 @@ void do_attach(struct world *w)
 	if (at < NHWPTS && w->hwpt[at].kind == FREE)
 		return;
 	id = at < NHWPTS ? w->hwpt[at].id : w->ioas[at - NHWPTS].id;
+	refused = w->vendor->attach_refused ? w->vendor->attach_refused(w, dev, p, at) : 0;
 	err = rig_attach(&w->rig, dev, pasids[p], id);
 	SAY(w, "attach device %u pasid %d to %s %d: %ld\n", dev, (int)pasids[p], at < NHWPTS ? "hwpt" : "ioas",
 	    at < NHWPTS ? at : at - NHWPTS, err);
-	if (err) {
-		FAIL(w, "attach of device %u pasid %d to a domain of kind %d returned %ld", dev, (int)pasids[p],
-		     at < NHWPTS ? (int)w->hwpt[at].kind : -1, err);
+	if (err != refused)
+		FAIL(w, "attach of device %u pasid %d to a domain of kind %d returned %ld, expected %ld", dev, (int)pasids[p],
+		     at < NHWPTS ? (int)w->hwpt[at].kind : -1, err, refused);
+	if (err)
 		return;
-	}
+	was = w->att[dev][p];
 	drop_att(w, dev, p);
 	w->att[dev][p] = at;
 	if (at < NHWPTS)
 		w->hwpt[at].users++;
+	if (w->vendor->attached)
+		w->vendor->attached(w, dev, p, was);
 }
 
 void do_detach(struct world *w)
 {
 	unsigned int dev = (unsigned int)rnd(w, w->rig.ndevs);
-	unsigned int p = has_pasids(w, dev) ? (unsigned int)rnd(w, NPASIDS) : 0;
+	unsigned int p = w->vendor->has_pasids(w, dev) ? (unsigned int)rnd(w, NPASIDS) : 0;
+	int was = w->att[dev][p];
 	long err;
 
-	if (w->att[dev][p] < 0)
+	if (was < 0)
 		return;
 	err = rig_detach(&w->rig, dev, pasids[p]);
 	SAY(w, "detach device %u pasid %d: %ld\n", dev, (int)pasids[p], err);
-	if (err)
+	if (err) {
 		FAIL(w, "detach returned %ld", err);
-	else
-		drop_att(w, dev, p);
+		return;
+	}
+	drop_att(w, dev, p);
+	if (w->vendor->attached)
+		w->vendor->attached(w, dev, p, was);
 }

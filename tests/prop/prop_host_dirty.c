@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * prop_vtd: dirty tracking. A page that a device wrote to while tracking was on, and since it was last read with clearing, must be
+ * Dirty tracking. A page that a device wrote to while tracking was on, and since it was last read with clearing, must be
  * in the bitmap; one that shares no large page with such a page must not.
  */
-#include "prop_vtd.h"
+#include "prop_host.h"
 
 static bool find(uint64_t iova, unsigned int *win, unsigned int *page)
 {
