@@ -20,6 +20,36 @@ static int resolve(void *opaque, int fd, struct iommufd_file **out)
 	return 0;
 }
 
+static int queue_fd(void *opaque, struct queue_file *f, enum host_queue_kind kind, int *fd)
+{
+	struct rig *r = opaque;
+	int i;
+
+	(void)kind;
+	for (i = 0; i < RIG_QUEUES && r->queue[i]; i++)
+		;
+	if (i == RIG_QUEUES)
+		return -EMFILE;
+	r->queue[i] = f;
+	*fd = i;
+	return 0;
+}
+
+static void queue_fd_abort(void *opaque, struct queue_file *f, int fd)
+{
+	struct rig *r = opaque;
+
+	(void)f;
+	r->queue[fd] = NULL;
+}
+
+static void queue_ready(void *opaque, struct queue_file *f, bool ready)
+{
+	(void)opaque;
+	(void)f;
+	(void)ready;
+}
+
 static long ioctl_iommu(struct rig *r, unsigned int cmd, void *arg)
 {
 	return iommufd_ioctl(r->iommufd, cmd, (uintptr_t)arg);
@@ -27,7 +57,8 @@ static long ioctl_iommu(struct rig *r, unsigned int cmd, void *arg)
 
 bool rig_up(struct rig *r, const struct nb_desc *desc)
 {
-	struct machine_cfg cfg = {.desc = desc, .resolve_iommufd = resolve, .opaque = r};
+	struct machine_cfg cfg = {.desc = desc, .resolve_iommufd = resolve, .opaque = r, .queue_fd = queue_fd,
+				  .queue_fd_abort = queue_fd_abort, .queue_ready = queue_ready};
 	struct nb_diag why = {""};
 	unsigned int i;
 	long err;
@@ -64,6 +95,8 @@ void rig_down(struct rig *r)
 {
 	unsigned int i;
 
+	for (i = 0; i < RIG_QUEUES; i++)
+		rig_queue_close(r, i);
 	for (i = 0; i < r->ndevs; i++)
 		if (r->dev[i].vfio)
 			vfio_close(r->dev[i].vfio);
@@ -122,6 +155,14 @@ long rig_unmap(struct rig *r, uint32_t ioas, uint64_t iova, uint64_t len, uint64
 	if (unmapped)
 		*unmapped = err ? 0 : a.length;
 	return err;
+}
+
+long rig_copy(struct rig *r, uint32_t dst, uint64_t dst_iova, uint32_t src, uint64_t src_iova, uint64_t len, unsigned int prot)
+{
+	struct iommu_ioas_copy a = {.size = sizeof(a), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | map_flags(prot), .dst_ioas_id = dst,
+				    .src_ioas_id = src, .length = len, .dst_iova = dst_iova, .src_iova = src_iova};
+
+	return ioctl_iommu(r, IOMMU_IOAS_COPY, &a);
 }
 
 long rig_hwpt(struct rig *r, unsigned int dev, uint32_t pt_id, uint32_t flags, uint32_t *hwpt)
@@ -190,6 +231,63 @@ long rig_invalidate(struct rig *r, uint32_t hwpt, uint64_t addr, uint64_t npages
 						   .flags = leaf ? IOMMU_VTD_INV_FLAGS_LEAF : 0u};
 
 	return rig_invalidate_blob(r, hwpt, IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, &inv, sizeof(inv));
+}
+
+long rig_viommu(struct rig *r, unsigned int dev, uint32_t parent, uint32_t type, uint32_t *viommu)
+{
+	struct iommu_viommu_alloc a = {.size = sizeof(a), .type = type, .dev_id = r->dev[dev].id, .hwpt_id = parent};
+	long err = ioctl_iommu(r, IOMMU_VIOMMU_ALLOC, &a);
+
+	if (!err)
+		*viommu = a.out_viommu_id;
+	return err;
+}
+
+long rig_vdevice(struct rig *r, uint32_t viommu, unsigned int dev, uint64_t virt_id, uint32_t *vdevice)
+{
+	struct iommu_vdevice_alloc a = {.size = sizeof(a), .viommu_id = viommu, .dev_id = r->dev[dev].id, .virt_id = virt_id};
+	long err = ioctl_iommu(r, IOMMU_VDEVICE_ALLOC, &a);
+
+	if (!err)
+		*vdevice = a.out_vdevice_id;
+	return err;
+}
+
+long rig_veventq(struct rig *r, uint32_t viommu, uint32_t type, uint32_t depth, uint32_t *veventq, unsigned int *queue)
+{
+	struct iommu_veventq_alloc a = {.size = sizeof(a), .viommu_id = viommu, .type = type, .veventq_depth = depth};
+	long err = ioctl_iommu(r, IOMMU_VEVENTQ_ALLOC, &a);
+
+	if (!err) {
+		*veventq = a.out_veventq_id;
+		*queue = a.out_veventq_fd;
+	}
+	return err;
+}
+
+ssize_t rig_queue_read(struct rig *r, unsigned int queue, void *buf, size_t len)
+{
+	return host_queue_read(r->queue[queue], buf, len, 0);
+}
+
+void rig_queue_close(struct rig *r, unsigned int queue)
+{
+	struct queue_file *f = r->queue[queue];
+
+	r->queue[queue] = NULL;
+	if (f)
+		host_queue_close(f);
+}
+
+long rig_viommu_invalidate(struct rig *r, uint32_t viommu, uint32_t type, const void *entries, uint32_t len, uint32_t n,
+			   uint32_t *done)
+{
+	struct iommu_hwpt_invalidate a = {.size = sizeof(a), .hwpt_id = viommu, .data_uptr = (uintptr_t)entries, .data_type = type,
+					  .entry_len = len, .entry_num = n};
+	long err = ioctl_iommu(r, IOMMU_HWPT_INVALIDATE, &a);
+
+	*done = a.entry_num;
+	return err;
 }
 
 long rig_dirty_tracking(struct rig *r, uint32_t hwpt, bool on)

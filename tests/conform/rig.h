@@ -10,10 +10,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "machine/machine.h"
 
 #define RIG_DEVS 8
+#define RIG_QUEUES 16
 
 struct rig_dev {
 	struct vfio_file *vfio;
@@ -27,6 +29,7 @@ struct rig {
 	struct iommufd_file *iommufd;
 	struct rig_dev dev[RIG_DEVS];
 	unsigned int ndevs;
+	struct queue_file *queue[RIG_QUEUES]; /* open ones */
 };
 
 /* Build the host and bind its first functions (all, at most RIG_DEVS) to one context. False: the reason is on stderr. */
@@ -52,6 +55,19 @@ long rig_invalidate_blob(struct rig *r, uint32_t hwpt, uint32_t type, const void
 long rig_attach(struct rig *r, unsigned int dev, uint32_t pasid, uint32_t pt_id);
 long rig_detach(struct rig *r, unsigned int dev, uint32_t pasid);
 long rig_invalidate(struct rig *r, uint32_t hwpt, uint64_t addr, uint64_t npages, bool leaf);
+
+/* IOAS_COPY to an address of the caller's choice. */
+long rig_copy(struct rig *r, uint32_t dst, uint64_t dst_iova, uint32_t src, uint64_t src_iova, uint64_t len, unsigned int prot);
+
+/* vIOMMUs. *queue is an index of rig.queue; read and close it with the calls below. */
+long rig_viommu(struct rig *r, unsigned int dev, uint32_t parent, uint32_t type, uint32_t *viommu);
+long rig_vdevice(struct rig *r, uint32_t viommu, unsigned int dev, uint64_t virt_id, uint32_t *vdevice);
+long rig_veventq(struct rig *r, uint32_t viommu, uint32_t type, uint32_t depth, uint32_t *veventq, unsigned int *queue);
+ssize_t rig_queue_read(struct rig *r, unsigned int queue, void *buf, size_t len);
+void rig_queue_close(struct rig *r, unsigned int queue);
+/* A batch; *done: how many were taken, also on error. */
+long rig_viommu_invalidate(struct rig *r, uint32_t viommu, uint32_t type, const void *entries, uint32_t len, uint32_t n,
+			   uint32_t *done);
 
 long rig_dirty_tracking(struct rig *r, uint32_t hwpt, bool on);
 /* bits: one per page_size of [iova, iova + len) */
