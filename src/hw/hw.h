@@ -156,6 +156,28 @@ struct hw_irq {
 	bool logical, level, hint;
 };
 
+/*
+ * Where messages of functions end that are writes like any other (Arm): physical addresses with no memory behind. Asked only about a
+ * write that met none, so that other DMA does not pay for it. Such a write is posted: the requester does not learn what became of it.
+ */
+struct hw_doorbell {
+	hpa_t base;
+	uint64_t size; /* whole pages */
+	void *opaque;
+	/*
+	 * A write at base + off. Inside its read section, so that a completed invalidation has waited for it: takes no lock, calls nobody. True:
+	 * it was a message, and ring(*token) follows at once, outside the section, without locks.
+	 */
+	bool (*accept)(void *opaque, uint32_t device, uint64_t off, const void *buf, size_t n, uint64_t *token);
+	void (*ring)(void *opaque, uint64_t token);
+};
+
+/*
+ * A model's threads of its own. HOLD: none is at work until as many GOs; when it returns, none is. LOST: we are the child of a fork that was made under a
+ * HOLD; its threads are the parent's, and none is made until AGAIN.
+ */
+enum hw_threads { HW_THREADS_HOLD, HW_THREADS_GO, HW_THREADS_LOST, HW_THREADS_AGAIN };
+
 struct hw_iommu;
 typedef void hw_step_fn(void *opaque, const struct hw_step *step);
 
@@ -208,6 +230,8 @@ struct hw_ops {
 	 * it. Nothing tells the model when they are accessed there. -EINVAL: they are others.
 	 */
 	int (*register_memory)(struct hw_iommu *hw, uint64_t off, uint64_t len, int *fd, uint64_t *fd_off);
+	/* With no lock of the model's or of anybody whom its interrupts call. */
+	void (*threads)(struct hw_iommu *hw, enum hw_threads what);
 };
 
 /* First member of every model's structure. */

@@ -55,7 +55,7 @@ static uint8_t minor_of(const struct smmu_caps *c)
 {
 	if (c->minor)
 		return c->minor;
-	if (c->ds || c->epan || c->pasidtt || c->ats_rec_err)
+	if (c->ds || c->epan || c->pasidtt || c->ats_rec_err || c->ecmdq)
 		return 3;
 	return c->ril || c->fwb || c->stt || c->e0pd || c->bbml ? 2 : 1;
 }
@@ -104,6 +104,16 @@ int smmu_caps_check(const struct smmu_caps *c, struct nb_diag *diag)
 		return nb_fail(diag, -EINVAL, "SMMUv3: %u stalled transactions (%u is the most)", c->stall_max, SMMU_STALLS);
 	if (c->httu && !c->coherent)
 		return nb_fail(diag, -EINVAL, "SMMUv3: updates of access flag and dirty state need coherent walks");
+	if (c->ecmdq && !(c->coherent && c->msi))
+		return nb_fail(diag, -EINVAL, "SMMUv3: ECMDQ without coherent accesses and MSIs");
+	if (c->ecmdq_pages_lg2 > 8 || c->ecmdq_queues_lg2 > 8)
+		return nb_fail(diag, -EINVAL, "SMMUv3: more than 2^8 control pages of 2^8 command queues");
+	if (c->cmdqv && !(c->s1 && c->s2))
+		return nb_fail(diag, -EINVAL, "SMMUv3: a CMDQ-V without both stages");
+	if (c->cmdqv_vintfs_lg2 > 6 || c->cmdqv_vcmdqs_lg2 > 7 || c->cmdqv_sids_lg2 > 4)
+		return nb_fail(diag, -EINVAL, "CMDQ-V: more than 2^6 VINTFs, 2^7 VCMDQs or 2^4 StreamIDs of a VINTF");
+	if (c->cmdqv_vintfs_lg2 > c->cmdqv_vcmdqs_lg2)
+		return nb_fail(diag, -EINVAL, "CMDQ-V: more VINTFs than VCMDQs");
 	return 0;
 }
 
@@ -126,7 +136,8 @@ void smmu_caps_regs(const struct smmu_caps *c, struct smmu_idregs *out)
 	out->idr0 = (uint32_t)r;
 	r = FIELD(SMMU_IDR1_SIDSIZE, c->sid_bits) | FIELD(SMMU_IDR1_SSIDSIZE, c->ssid_bits) |
 	    FIELD(SMMU_IDR1_PRIQS, c->pri ? c->priq_lg2 : 0) | FIELD(SMMU_IDR1_EVENTQS, c->evtq_lg2) |
-	    FIELD(SMMU_IDR1_CMDQS, c->cmdq_lg2) | (c->attr_ovr ? SMMU_IDR1_ATTR_PERMS_OVR | SMMU_IDR1_ATTR_TYPES_OVR : 0);
+	    FIELD(SMMU_IDR1_CMDQS, c->cmdq_lg2) | (c->attr_ovr ? SMMU_IDR1_ATTR_PERMS_OVR | SMMU_IDR1_ATTR_TYPES_OVR : 0) |
+	    (c->ecmdq ? SMMU_IDR1_ECMDQ : 0);
 	out->idr1 = (uint32_t)r;
 	out->idr2 = 0;
 	r = (c->had ? SMMU_IDR3_HAD : 0) | (c->xnx ? SMMU_IDR3_XNX : 0) | (c->pps ? SMMU_IDR3_PPS : 0) |
@@ -140,6 +151,8 @@ void smmu_caps_regs(const struct smmu_caps *c, struct smmu_idregs *out)
 	    FIELD(SMMU_IDR5_VAX, c->vax52 ? SMMU_VAX_52 : SMMU_VAX_48) |
 	    FIELD(SMMU_IDR5_STALL_MAX, c->stall_model == SMMU_STALL_NEVER ? 0 : c->stall_max ? c->stall_max : SMMU_STALLS);
 	out->idr5 = (uint32_t)r;
+	r = c->ecmdq ? FIELD(SMMU_IDR6_LOG2NUMQ, c->ecmdq_queues_lg2) | FIELD(SMMU_IDR6_LOG2NUMP, c->ecmdq_pages_lg2) : 0;
+	out->idr6 = (uint32_t)r;
 	out->iidr = c->iidr ? c->iidr : SMMU_IIDR;
 	out->aidr = (uint32_t)FIELD(SMMU_AIDR_MINOR, minor_of(c));
 }

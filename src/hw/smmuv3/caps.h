@@ -52,6 +52,12 @@ struct smmu_caps {
 	bool pasidtt;	   /* translated requests may carry a PASID */
 	bool ptwnnc;
 	uint32_t iidr;	   /* 0: our own */
+	bool ecmdq;	   /* command queues in pages of registers: 2^pages pages of 2^queues each, 8 is the most of both */
+	uint8_t ecmdq_pages_lg2, ecmdq_queues_lg2;
+
+	/* A CMDQ-V beside the unit, which no ID register tells of: log2 of its VINTFs (6), VCMDQs (7) and of the StreamIDs of a VINTF (4 is the most). */
+	bool cmdqv;
+	uint8_t cmdqv_vintfs_lg2, cmdqv_vcmdqs_lg2, cmdqv_sids_lg2;
 };
 
 /* Stalled transactions that the model keeps at most. */
@@ -65,7 +71,7 @@ void smmu_caps_all(struct smmu_caps *c);
 int smmu_caps_check(const struct smmu_caps *c, struct nb_diag *diag);
 
 struct smmu_idregs {
-	uint32_t idr0, idr1, idr2, idr3, idr4, idr5, iidr, aidr;
+	uint32_t idr0, idr1, idr2, idr3, idr4, idr5, idr6, iidr, aidr;
 };
 void smmu_caps_regs(const struct smmu_caps *c, struct smmu_idregs *out);
 /* The reverse, as far as the model has the features. AIDR 0 counts as 1: SMMUv3.1. */

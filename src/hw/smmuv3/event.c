@@ -397,7 +397,7 @@ void smmu_q_base_write(const struct smmu *v, struct smmu_queue *queue, bool high
 #define GERRORS                                                                                                  \
 	((uint32_t)(SMMU_GERROR_CMDQ_ERR | SMMU_GERROR_EVENTQ_ABT_ERR | SMMU_GERROR_PRIQ_ABT_ERR |               \
 		    SMMU_GERROR_MSI_CMDQ_ABT_ERR | SMMU_GERROR_MSI_EVENTQ_ABT_ERR | SMMU_GERROR_MSI_PRIQ_ABT_ERR | \
-		    SMMU_GERROR_MSI_GERROR_ABT_ERR | SMMU_GERROR_SFM_ERR))
+		    SMMU_GERROR_MSI_GERROR_ABT_ERR | SMMU_GERROR_SFM_ERR | SMMU_GERROR_CMDQP_ERR))
 
 bool smmu_event_write(struct smmu *v, uint64_t off, uint32_t val, struct smmu_msis *q)
 {

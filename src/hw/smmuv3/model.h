@@ -183,7 +183,7 @@ struct smmu_stall {
 /* ---- interrupt messages: event.c ---- */
 
 /* Sources in the order of the wires: smmu.h. */
-enum { SMMU_IRQ_EVENTQ, SMMU_IRQ_SYNC, SMMU_IRQ_GERROR, SMMU_IRQ_PRIQ };
+enum { SMMU_IRQ_EVENTQ, SMMU_IRQ_SYNC, SMMU_IRQ_GERROR, SMMU_IRQ_PRIQ, SMMU_IRQ_CMDQV };
 #define SMMU_MAX_MSIS 16
 struct smmu_msis {
 	unsigned int n;
@@ -225,6 +225,9 @@ struct smmu {
 	uint64_t strtab_base;
 	uint32_t strtab_base_cfg;
 	struct smmu_cmdq cmdq;
+	struct smmu_cmdqv *cmdqv; /* null: none; cmdqv.h. Set at creation */
+	struct smmu_ecmdqs *ecmdqs; /* null: none; ecmdq.c. Set at creation */
+	bool vcmdq_lost;	  /* some VCMDQ's atc_lost is set */
 	int32_t lost_sid; /* injected: this device-TLB does not answer; -1: none */
 
 	/* PRI queue; prq_lock */
@@ -369,6 +372,29 @@ bool smmu_cmdq_run(struct smmu *v, struct smmu_cmdq *cq, struct smmu_msis *q);
 uint64_t smmu_mmio_read(struct hw_iommu *hw, uint64_t off, unsigned int size);
 void smmu_mmio_write(struct hw_iommu *hw, uint64_t off, unsigned int size, uint64_t val);
 void smmu_regs_reset(struct smmu *v);
+
+/* ---- cmdqv*.c: the CMDQ-V, at SMMU_CMDQV_BASE; offsets here are from there ---- */
+
+int smmu_cmdqv_create(struct smmu *v); /* 0 or -ENOMEM */
+uint64_t smmu_cmdqv_size(const struct smmu_caps *c); /* of its registers */
+void smmu_cmdqv_destroy(struct smmu *v);
+void smmu_cmdqv_reset(struct smmu *v);
+uint64_t smmu_cmdqv_read(struct smmu *v, uint64_t off, unsigned int size);
+void smmu_cmdqv_write(struct smmu *v, uint64_t off, unsigned int size, uint64_t val);
+/* CMDQ has executed a CMD_SYNC: queues that are disabled forget ATC timeouts. */
+void smmu_cmdqv_synced(struct smmu *v);
+void smmu_threads(struct hw_iommu *hw, enum hw_threads what);
+int smmu_register_memory(struct hw_iommu *hw, uint64_t off, uint64_t len, int *fd, uint64_t *fd_off);
+
+/* ---- ecmdq.c: Command queue control pages, and the registers that tell of them ---- */
+
+int smmu_ecmdq_create(struct smmu *v); /* 0 or -ENOMEM */
+void smmu_ecmdq_destroy(struct smmu *v);
+void smmu_ecmdq_reset(struct smmu *v);
+bool smmu_ecmdq_owns(const struct smmu *v, uint64_t off);
+uint32_t smmu_ecmdq_read(const struct smmu *v, uint64_t off);
+struct smmu_cmdq *smmu_ecmdq_write(struct smmu *v, uint64_t off, uint32_t val); /* null, or a queue to be looked at */
+bool smmu_ecmdq_any_on(const struct smmu *v);
 
 /* ---- prq.c ---- */
 

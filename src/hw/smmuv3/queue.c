@@ -268,6 +268,7 @@ static bool run_atc_inv(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2
 	else if (c && c->ats_invalidate) /* without PASID on the wire it takes every translation of the range (PCI Express 5.0, 10.3.8) */
 		lost = !c->ats_invalidate(c->opaque, pasid, !ssv || (d[0] & SMMU_CMD_ATC_0_GLOBAL), addr, lg2);
 	cq->atc_lost |= lost;
+	v->vcmdq_lost |= lost && cq != &v->cmdq;
 	return true;
 }
 
@@ -377,6 +378,8 @@ static unsigned int run_sync(struct smmu *v, struct smmu_cmdq *cq, const uint64_
 		smmu_sync(v);
 		cq->inv_pending = false;
 	}
+	if (unlikely(v->vcmdq_lost) && cq == &v->cmdq)
+		smmu_cmdqv_synced(v);
 	/* SEV: nobody here sleeps in WFE. */
 	if (cs == SMMU_SYNC_IRQ)
 		smmu_msi_queue(v, q, SMMU_IRQ_SYNC, d[1] & SMMU_CMD_SYNC_1_MSIADDR, (uint32_t)FIELD_GET(SMMU_CMD_SYNC_0_MSIDATA, d[0]));

@@ -87,6 +87,8 @@ static uint32_t read32(struct smmu *v, uint64_t off)
 {
 	if (smmu_event_owns(off))
 		return smmu_event_read(v, off);
+	if (unlikely(smmu_ecmdq_owns(v, off)))
+		return smmu_ecmdq_read(v, off);
 	if (smmu_prq_owns(off))
 		return smmu_prq_read(v, off);
 	switch (off) {
@@ -149,24 +151,27 @@ static void strtab_write(struct smmu *v, bool high, uint32_t val)
 		v->strtab_base = (v->strtab_base & ~nb_low_mask(32)) | (val & mask);
 }
 
-/* True: the command queue is to be looked at. */
-static bool write32(struct smmu *v, uint64_t off, uint32_t val, struct smmu_msis *q)
+/* A command queue that is to be looked at, or null. */
+static struct smmu_cmdq *write32(struct smmu *v, uint64_t off, uint32_t val, struct smmu_msis *q)
 {
 	bool enabled = v->cr0 & SMMU_CR0_SMMUEN, cmdqen = v->cr0 & SMMU_CR0_CMDQEN;
+	bool queues = (v->cr0 & QUEUES) || smmu_ecmdq_any_on(v);
 
 	if (smmu_event_owns(off))
-		return smmu_event_write(v, off, val, q);
+		return smmu_event_write(v, off, val, q) ? &v->cmdq : NULL;
 	if (smmu_prq_owns(off)) {
 		smmu_prq_write(v, off, val, q);
-		return false;
+		return NULL;
 	}
+	if (unlikely(smmu_ecmdq_owns(v, off)))
+		return smmu_ecmdq_write(v, off, val);
 	switch (off) {
 	case SMMU_REG_CR0:
 		write_cr0(v, val);
-		return true;
+		return &v->cmdq;
 	case SMMU_REG_CR1:
-		v->cr1 = (v->cr1 & ~(uint32_t)((enabled ? 0 : CR1_TABLE) | (v->cr0 & QUEUES ? 0 : CR1_QUEUE))) |
-			 (val & (uint32_t)((enabled ? 0 : CR1_TABLE) | (v->cr0 & QUEUES ? 0 : CR1_QUEUE)));
+		v->cr1 = (v->cr1 & ~(uint32_t)((enabled ? 0 : CR1_TABLE) | (queues ? 0 : CR1_QUEUE))) |
+			 (val & (uint32_t)((enabled ? 0 : CR1_TABLE) | (queues ? 0 : CR1_QUEUE)));
 		break;
 	case SMMU_REG_CR2:
 		if (!enabled) {
@@ -202,7 +207,7 @@ static bool write32(struct smmu *v, uint64_t off, uint32_t val, struct smmu_msis
 		break;
 	case SMMU_REG_CMDQ_PROD:
 		v->cmdq.q.prod = val & (uint32_t)SMMU_Q_IDX;
-		return true;
+		return &v->cmdq;
 	case SMMU_REG_CMDQ_CONS: /* ERR ignores what is written */
 		if (!cmdqen)
 			v->cmdq.q.cons = (v->cmdq.q.cons & (uint32_t)SMMU_CMDQ_CONS_ERR) | (val & (uint32_t)SMMU_Q_IDX);
@@ -210,12 +215,12 @@ static bool write32(struct smmu *v, uint64_t off, uint32_t val, struct smmu_msis
 	default:
 		break;
 	}
-	return false;
+	return NULL;
 }
 
-static bool access_ok(uint64_t off, unsigned int size)
+static bool access_ok(const struct smmu *v, uint64_t off, unsigned int size)
 {
-	return (size == 4 || size == 8) && off % size == 0 && off < SMMU_REGS_SIZE;
+	return (size == 4 || size == 8) && off % size == 0 && off < v->hw.mmio_size;
 }
 
 uint64_t smmu_mmio_read(struct hw_iommu *hw, uint64_t off, unsigned int size)
@@ -223,15 +228,19 @@ uint64_t smmu_mmio_read(struct hw_iommu *hw, uint64_t off, unsigned int size)
 	struct smmu *v = to_smmu(hw);
 	uint64_t val;
 
-	if (!access_ok(off, size))
+	if (!access_ok(v, off, size))
 		return 0;
 	if (nb_rcu_in_section())
 		return nb_low_mask(size * 8);
-	pthread_mutex_lock(&v->mmio_lock);
-	val = read32(v, off);
-	if (size == 8)
-		val |= (uint64_t)read32(v, off + 4) << 32;
-	pthread_mutex_unlock(&v->mmio_lock);
+	if (unlikely(off >= SMMU_CMDQV_BASE)) {
+		val = smmu_cmdqv_read(v, off - SMMU_CMDQV_BASE, size);
+	} else {
+		pthread_mutex_lock(&v->mmio_lock);
+		val = read32(v, off);
+		if (size == 8)
+			val |= (uint64_t)read32(v, off + 4) << 32;
+		pthread_mutex_unlock(&v->mmio_lock);
+	}
 	NB_TRACE(hw->tr, hw_mmio_read, off, size, val);
 	return val;
 }
@@ -240,22 +249,28 @@ void smmu_mmio_write(struct hw_iommu *hw, uint64_t off, unsigned int size, uint6
 {
 	struct smmu *v = to_smmu(hw);
 	struct smmu_msis q = {.n = 0};
-	bool run, more = false;
+	struct smmu_cmdq *run, *high;
+	bool more;
 
-	if (!access_ok(off, size) || nb_rcu_in_section())
+	if (!access_ok(v, off, size) || nb_rcu_in_section())
 		return;
 	NB_TRACE(hw->tr, hw_mmio_write, off, size, val);
+	if (unlikely(off >= SMMU_CMDQV_BASE)) {
+		smmu_cmdqv_write(v, off - SMMU_CMDQV_BASE, size, val);
+		return;
+	}
 	pthread_mutex_lock(&v->mmio_lock);
 	run = write32(v, off, (uint32_t)val, &q);
-	if (size == 8)
-		run |= write32(v, off + 4, (uint32_t)(val >> 32), &q);
-	if (run)
-		more = smmu_cmdq_run(v, &v->cmdq, &q);
+	if (size == 8) {
+		high = write32(v, off + 4, (uint32_t)(val >> 32), &q);
+		run = high ? high : run; /* no two queues are 4 bytes apart */
+	}
+	more = run && smmu_cmdq_run(v, run, &q);
 	pthread_mutex_unlock(&v->mmio_lock);
 	smmu_msi_send(v, &q);
 	while (more) {
 		pthread_mutex_lock(&v->mmio_lock);
-		more = smmu_cmdq_run(v, &v->cmdq, &q);
+		more = smmu_cmdq_run(v, run, &q);
 		pthread_mutex_unlock(&v->mmio_lock);
 		smmu_msi_send(v, &q);
 	}

@@ -226,6 +226,8 @@ static void reset(struct hw_iommu *hw)
 
 	pthread_mutex_lock(&v->mmio_lock);
 	smmu_regs_reset(v);
+	smmu_ecmdq_reset(v);
+	smmu_cmdqv_reset(v);
 	nb_rcu_synchronize();
 	smmu_stall_term(v, 0, true);
 	smmu_event_reset(v);
@@ -238,6 +240,8 @@ static void destroy(struct hw_iommu *hw)
 {
 	struct smmu *v = to_smmu(hw);
 
+	smmu_cmdqv_destroy(v); /* its thread first */
+	smmu_ecmdq_destroy(v);
 	smmu_config_fini(v);
 	smmu_tlb_fini(&v->tlb);
 	pthread_mutex_destroy(&v->event_lock);
@@ -258,6 +262,8 @@ static const struct hw_ops smmu_ops = {
 	.ats_request = smmu_ats_request,
 	.translated_ok = smmu_translated_ok,
 	.page_request = smmu_page_request,
+	.register_memory = smmu_register_memory,
+	.threads = smmu_threads,
 };
 
 int smmu_create(const struct smmu_caps *caps, struct mem *mem, struct nb_trace *tr, struct hw_iommu **out,
@@ -278,10 +284,24 @@ int smmu_create(const struct smmu_caps *caps, struct mem *mem, struct nb_trace *
 	}
 	v->caps = *caps;
 	smmu_caps_regs(caps, &v->id);
+	v->hw.mmio_size = SMMU_REGS_SIZE;
+	if (caps->ecmdq) {
+		err = smmu_ecmdq_create(v);
+		v->hw.mmio_size += (uint64_t)SMMU_CMDQ_CONTROL_PAGE_SIZE << caps->ecmdq_pages_lg2;
+	}
+	if (!err && caps->cmdqv) {
+		err = smmu_cmdqv_create(v);
+		v->hw.mmio_size = SMMU_CMDQV_BASE + smmu_cmdqv_size(caps);
+	}
+	if (err) {
+		smmu_ecmdq_destroy(v);
+		smmu_tlb_fini(&v->tlb);
+		nb_free(v);
+		return nb_fail(diag, err, "SMMUv3: out of memory for command queues");
+	}
 	v->hw.ops = &smmu_ops;
 	v->hw.mem = mem;
 	v->hw.tr = tr;
-	v->hw.mmio_size = SMMU_REGS_SIZE;
 	pthread_mutex_init(&v->mmio_lock, NULL);
 	pthread_mutex_init(&v->prq_lock, NULL);
 	pthread_mutex_init(&v->event_lock, NULL);

@@ -21,7 +21,13 @@
  * Interrupts: an MSI is a 32-bit write of the SMMU to its address; where there is memory, it goes there, else to hw->msi. The wires, used
  * where a message has address 0 or IDR0.MSI is clear, are hw->msi with address 0 and one of SMMU_WIRE_* as data.
  */
-enum { SMMU_WIRE_EVENTQ, SMMU_WIRE_SYNC, SMMU_WIRE_GERROR, SMMU_WIRE_PRIQ };
+enum { SMMU_WIRE_EVENTQ, SMMU_WIRE_SYNC, SMMU_WIRE_GERROR, SMMU_WIRE_PRIQ, SMMU_WIRE_CMDQV };
+
+/*
+ * Where registers lie beside the SMMU's own: Command queue control pages (ECMDQ) follow page 1, a CMDQ-V, which is a block by itself and
+ * has a wire but no messages, is out of their reach.
+ */
+#define SMMU_CMDQV_BASE 0x2000000u
 
 /*
  * A unit after reset. caps is copied. 0, -EINVAL (the reason in diag), -ENOMEM. Set msi before first use.
