@@ -32,6 +32,9 @@
 	X(hw_page_request_lost, "hw.page-request-lost", "rid %04lx addr %lx group %lx")                           \
 	X(hw_intr, "hw.intr", "rid %04lx addr %lx dest %lx vector %lx")                                           \
 	X(hw_intr_blocked, "hw.intr-blocked", "rid %04lx addr %lx data %lx reason %lx")                           \
+	X(hw_its_message, "hw.its-message", "device %05lx event %lx lpi %lu")                                     \
+	X(hw_its_no_event, "hw.its-no-event", "device %05lx event %lx: dropped, the device has none such")        \
+	X(hw_its_bad_write, "hw.its-bad-write", "device %05lx offset %lx bytes %lu: dropped, no message")         \
 	/* registers and queues of the hardware */                                                              \
 	X(hw_mmio_read, "hw.mmio-read", "reg %lx size %lu value %lx")                                             \
 	X(hw_mmio_write, "hw.mmio-write", "reg %lx size %lu value %lx")                                           \
@@ -81,6 +84,11 @@
 	X(nvme_cmd, "nvme.cmd", "sq %lu opcode %lx cid %lx nsid %lu")                                             \
 	X(nvme_done, "nvme.done", "sq %lu cid %lx status %lx")                                                    \
 	X(nvme_dma_error, "nvme.dma-error", "sq %lu cid %lx addr %lx")                                            \
+	X(host_msi_map, "host.msi-map", "hwpt %lu iova %lx doorbell %lx")                                         \
+	X(host_msi_unmap, "host.msi-unmap", "hwpt %lu iova %lx")                                                  \
+	X(host_msi_bind, "host.msi-bind", "dev %lu giova %lx doorbell of the guest %lx")                          \
+	X(host_msi_unbind, "host.msi-unbind", "dev %lu giova %lx")                                                \
+	X(host_msi_unbound, "host.msi-unbound", "rid %04lx hwpt %lu: messages refused, the device has no guest-MSI binding") \
 	X(dmatest_cmd, "dmatest.cmd", "op %lx src %lx dst %lx length %lx")                                        \
 	X(dmatest_done, "dmatest.done", "status %lx addr %lx")                                                    \
 	/* the virtual host */                                                                                  \

@@ -170,7 +170,7 @@ void summary_json(const struct summary *s, FILE *f)
 		{"dma_faults", n[NB_EV_hw_fault]},
 		{"dma_read_bytes", n[NB_EV_hw_dma_read]},
 		{"dma_write_bytes", n[NB_EV_hw_dma_write]},
-		{"interrupts", n[NB_EV_hw_intr]},
+		{"interrupts", n[NB_EV_hw_intr] + n[NB_EV_hw_its_message]},
 		{"ats_requests", n[NB_EV_hw_ats_request]},
 		{"page_requests", n[NB_EV_hw_page_request]},
 	};

@@ -135,7 +135,10 @@ void dev_caps(struct dev_fn *fn, struct dev_caps *out);
  * capability or too many. Nothing but this and the config space enables messages: without it they are kept back.
  */
 int dev_irq_enable(struct dev_fn *fn, enum dev_irq kind, unsigned int n);
-/* The message of a vector, as a kernel programs it: MSI-X table entry, or (vector 0) the MSI capability. -EINVAL. */
+/*
+ * The message of a vector, as a kernel programs it: MSI-X table entry, or (vector 0) the MSI capability. -EINVAL. When it returns, messages as
+ * they were programmed before have all been sent. One call at a time of a function, and never from inside dev_bus.msi.
+ */
 int dev_irq_message(struct dev_fn *fn, enum dev_irq kind, unsigned int vector, uint64_t addr, uint32_t data);
 /*
  * The kernel's writes to capabilities that VFIO keeps from the owner. arg: ATS: log2 of the smallest translation unit; PRI:

@@ -19,6 +19,7 @@
 
 #include "base/addr.h"
 #include "base/bits.h"
+#include "base/drain.h"
 #include "dev/dev.h"
 
 #define PCI_MAX_MSIX 64 /* one 64-bit word holds the pending bits of a function */
@@ -96,6 +97,7 @@ struct dev_fn {
 	uint8_t w1c[DEV_CONFIG_SIZE];	  /* constant: bits that writing 1 clears */
 	struct pci_msix_entry msix_table[PCI_MAX_MSIX]; /* under lock */
 	uint64_t msix_masked;		  /* under lock: control bit 0 of each entry */
+	struct nb_drain sending;	  /* entered under lock: messages on their way to the bus */
 	uint64_t pending;		  /* under lock: vectors that wait for an enable or an unmask */
 	bool intx_level;		  /* under lock: what the model wants */
 	bool intx_sent;			  /* under lock: the line level the bus knows */

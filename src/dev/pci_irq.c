@@ -108,8 +108,8 @@ static struct message message_locked(const struct dev_fn *fn, enum pci_irq_mode 
 static void update(struct dev_fn *fn, uint64_t send)
 {
 	struct message msg[PCI_MAX_MSIX]; /* of the vectors in `set`, in their order */
+	unsigned int n = 0, passage = 0;
 	enum pci_irq_mode mode;
-	unsigned int n = 0;
 	uint64_t set, left;
 
 	pthread_mutex_lock(&fn->lock);
@@ -126,12 +126,16 @@ static void update(struct dev_fn *fn, uint64_t send)
 	if (fn->bus.msi)
 		for (left = set; left; left &= left - 1)
 			msg[n++] = message_locked(fn, mode, (unsigned int)__builtin_ctzll(left));
+	if (n)
+		passage = nb_drain_enter(&fn->sending);
 	tell_intx_locked(fn, mode);
 	pthread_mutex_unlock(&fn->lock);
 
 	if (fn->bus.msi) {
 		for (unsigned int i = 0; i < n; i++)
 			fn->bus.msi(fn->bus.opaque, msg[i].addr, msg[i].data);
+		if (n)
+			nb_drain_leave(&fn->sending, passage);
 		return;
 	}
 	for (; set; set &= set - 1)
@@ -228,6 +232,7 @@ int dev_irq_message(struct dev_fn *fn, enum dev_irq kind, unsigned int vector, u
 		pci_put16(c + MSI_DATA, (uint16_t)data);
 	}
 	pthread_mutex_unlock(&fn->lock);
+	nb_drain_wait(&fn->sending); /* as a kernel reads back after it has written */
 	return 0;
 }
 

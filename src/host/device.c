@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "host/host_priv.h"
 #include "host/hwpt.h"
+#include "host/msi.h"
 #include "host/vfio.h"
 #include "host/viommu.h"
 
@@ -33,7 +34,7 @@ int idev_bind(struct ictx *c, struct host_function *fn, struct idev **out, struc
 
 	if (!ops->capable(fn->drv, DRV_CAP_CACHE_COHERENCY))
 		return nb_fail(diag, -EINVAL, "the IOMMU of %04x cannot keep DMA coherent with the caches", fn->drv->rid);
-	if (!ops->capable(fn->drv, DRV_CAP_ISOLATED_MSI))
+	if (!fn->doorbell && !ops->capable(fn->drv, DRV_CAP_ISOLATED_MSI))
 		tell_unsafe_msi(c->host);
 	dev = nb_zalloc(sizeof(*dev));
 	if (!dev)
@@ -74,8 +75,11 @@ void idev_unbind(struct idev *dev)
 	vdevice_remove(dev);
 	fault_source_set_dev(dev->fn, 0);
 	pthread_mutex_lock(&g->lock);
-	if (--g->nbound == 0)
+	msi_forget_locked(dev);
+	if (--g->nbound == 0) {
 		g->owner = NULL;
+		g->msi_required = 0; /* numbers of a table that was the owner's */
+	}
 	pthread_mutex_unlock(&g->lock);
 	object_destroy_wait(&dev->obj, 1);
 	ictx_put(c);
@@ -102,6 +106,13 @@ static struct attach *find_attach_locked(struct host_group *g, uint32_t pasid)
 			return a;
 	}
 	return NULL;
+}
+
+struct hwpt *group_hwpt_locked(struct host_group *g)
+{
+	struct attach *a = find_attach_locked(g, NB_NO_PASID);
+
+	return a ? a->hwpt : NULL;
 }
 
 static struct attach_dev *find_dev(struct attach *a, const struct idev *dev)
@@ -234,6 +245,11 @@ static int attach_locked(struct idev *dev, uint32_t pasid, struct hwpt *h, struc
 		if (err)
 			goto out_free;
 	}
+	if (fresh && pasid == NB_NO_PASID) {
+		err = msi_begin_locked(g, h, diag);
+		if (err)
+			goto out_unreserve;
+	}
 	if (fresh) {
 		fresh->pasid = fresh->route.pasid = pasid;
 		fresh->hwpt = h;
@@ -242,8 +258,10 @@ static int attach_locked(struct idev *dev, uint32_t pasid, struct hwpt *h, struc
 		err = program_locked(g, pasid, h, NULL, diag);
 		if (err) {
 			fault_route_set(g, &fresh->route, NULL, false);
-			goto out_unreserve;
+			goto out_abort_msi;
 		}
+		if (pasid == NB_NO_PASID)
+			msi_commit_locked(g, h, NULL);
 		nb_list_init(&fresh->devs);
 		nb_list_add_tail(&g->attaches, &fresh->link);
 		a = fresh;
@@ -254,6 +272,9 @@ static int attach_locked(struct idev *dev, uint32_t pasid, struct hwpt *h, struc
 	object_ref(&h->obj);
 	return 0;
 
+out_abort_msi:
+	if (pasid == NB_NO_PASID)
+		msi_abort_locked(g, h);
 out_unreserve:
 	if (pasid == NB_NO_PASID)
 		ioas_unreserve(h->ioas, dev);
@@ -288,6 +309,14 @@ static int replace_locked(struct idev *dev, uint32_t pasid, struct hwpt *h, stru
 		}
 		d = NULL;
 	}
+	/* Messages go through either table while the functions change over. */
+	if (pasid == NB_NO_PASID) {
+		err = msi_begin_locked(g, h, diag);
+		if (err) {
+			d = NULL;
+			goto out_unreserve;
+		}
+	}
 	/*
 	 * While the functions change over, requests are still the old HWPT's, where that takes any; what it took is answered then, and
 	 * so are those that the new table made early.
@@ -299,8 +328,12 @@ static int replace_locked(struct idev *dev, uint32_t pasid, struct hwpt *h, stru
 		d = NULL;
 		if (!was->fault)
 			fault_route_set(g, &a->route, NULL, false);
+		if (pasid == NB_NO_PASID)
+			msi_abort_locked(g, h);
 		goto out_unreserve;
 	}
+	if (pasid == NB_NO_PASID)
+		msi_commit_locked(g, h, was);
 	if (was->fault)
 		fault_route_set(g, &a->route, h->fault, hwpt_is_nested(h));
 	a->hwpt = h;
@@ -457,6 +490,8 @@ static bool detach_one(struct idev *dev, uint32_t pasid)
 	if (nb_list_empty(&a->devs)) {
 		block_locked(g, pasid);
 		fault_route_set(g, &a->route, NULL, false);
+		if (pasid == NB_NO_PASID)
+			msi_release_locked(g, old.hwpt);
 		nb_list_del(&a->link);
 		nb_free(a);
 	} else {

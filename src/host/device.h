@@ -34,6 +34,7 @@ struct host_group {
 	unsigned int nbound;
 	struct nb_list attaches; /* struct attach.link, one per PASID in use */
 	unsigned int resetting;	 /* resets under way: parked on the blocked domain */
+	uint64_t msi_required;	 /* doorbells that messages are set up for, by number in the owner's table: msi.h */
 	struct nb_list routes[FAULT_BUCKETS]; /* struct fault_route.link by PASID, under host->fault_lock */
 };
 
@@ -59,6 +60,7 @@ struct idev {
 	bool enforce_cc;	 /* its IOMMU can force snooping */
 	bool nested_seen;	 /* for host_attach_unnested; under group->lock */
 	bool unnested_told;
+	bool unbound;		 /* going; under group->lock */
 	/* Under ctx->vdev_lock: its vDEVICE, or null; no new one may be made. */
 	struct vdevice *vdev;
 	bool going;
@@ -89,6 +91,9 @@ void idev_detach_all(struct idev *dev);
 /* Around a reset of a function of this group: between the two nothing it sends is translated, and attaching is -EBUSY. */
 void group_reset_begin(struct host_group *g);
 void group_reset_end(struct host_group *g);
+
+/* What requests without PASID are attached to; null: nothing. With group->lock held. */
+struct hwpt *group_hwpt_locked(struct host_group *g);
 
 bool idev_can_nest(const struct idev *dev);
 

@@ -105,6 +105,8 @@ int host_add_function(struct host *h, const struct host_function_cfg *cfg, struc
 	f->rid = cfg->rid;
 	f->fn = cfg->fn;
 	f->drv = cfg->dev;
+	f->doorbell = cfg->doorbell;
+	f->guest_msi = cfg->doorbell && cfg->guest_msi;
 	dev_caps(f->fn, &f->caps);
 	for (unsigned int i = 0; i < DEV_NBARS; i++)
 		dev_bar_info(f->fn, i, &f->bar[i]);
@@ -127,6 +129,7 @@ int host_add_function(struct host *h, const struct host_function_cfg *cfg, struc
 	vfio_irq_init(f);
 	nb_list_add_tail(&f->group->functions, &f->group_link);
 	h->fn[h->nfn++] = f;
+	h->guest_msi |= f->guest_msi;
 	*out = f;
 	return 0;
 

@@ -73,6 +73,19 @@ int host_create(const struct host_cfg *cfg, struct host **out);
 void host_destroy(struct host *h); /* all files closed; functions and IOMMUs stay the caller's */
 
 /*
+ * A doorbell: where the messages of a function are written to, on machines on which they are writes like any other. Each is known by the
+ * function that wrote it and an event, the datum. Lives as long as the host.
+ */
+struct host_doorbell {
+	uint64_t addr; /* physical; no memory is in its page */
+	void *opaque;
+	/* Events event to event + n - 1 of the function are for targets: they come to host_deliver(). 0 or -errno, and then none of them. */
+	int (*map)(void *opaque, unsigned int event, unsigned int n, const struct drv_irq_target *to);
+	/* When it returns, none of them arrives any more. */
+	void (*unmap)(void *opaque, unsigned int event, unsigned int n);
+};
+
+/*
  * Plug a function in: dev is probed here (drv_ops.probe_device), released by host_destroy(), and stays the caller's, as does fn. Functions of one group number share
  * an IOMMU group. The device node is called "vfio<N>", N counting from 0 in order of this call.
  */
@@ -81,6 +94,8 @@ struct host_function_cfg {
 	uint32_t group;
 	struct dev_fn *fn;
 	struct drv_dev *dev;
+	const struct host_doorbell *doorbell; /* null: the driver makes its messages (irq_map) */
+	bool guest_msi;			      /* guests may bind its messages: uapi/nestbox.h */
 };
 int host_add_function(struct host *h, const struct host_function_cfg *cfg, struct host_function **out);
 /* For the function's struct dev_bus: an interrupt arrived. Any thread. */

@@ -30,6 +30,7 @@ struct host {
 	struct nb_list groups;	  /* struct host_group.link */
 	struct host_function **fn; /* by number */
 	unsigned int nfn;
+	bool guest_msi; /* of some function: uapi/nestbox.h is offered */
 };
 
 void host_add_ioas(struct host *h, struct ioas *s);

@@ -35,6 +35,7 @@ static int reserve(struct ictx *c, enum object_type type, struct hwpt **out)
 		return err;
 	}
 	nb_list_init(&h->ioas_link);
+	nb_list_init(&h->msi_guest);
 	*out = h;
 	return 0;
 }

@@ -28,6 +28,10 @@ struct hwpt {
 	struct nb_list ioas_link; /* paging */
 	struct hwpt *parent;	  /* nested; a reference, unless it is made from a vIOMMU, which has one */
 	struct viommu *viommu;	  /* nested and made from it: a reference; else null */
+	/* Paging, under ctx->msi_lock (msi.h): groups whose messages go through it; which doorbells it maps in the window, and the others. */
+	unsigned int msi_users;
+	uint64_t msi_present;
+	struct nb_list msi_guest; /* struct msi_guest_page.link */
 	struct fault_file *fault; /* page requests of what is attached go there; null: are refused */
 };
 

@@ -499,6 +499,35 @@ void ioas_unreserve(struct ioas *s, const void *owner)
 	pthread_mutex_unlock(&s->lock);
 }
 
+int ioas_show_page(struct ioas *s, struct hwpt *h, uint64_t iova, hpa_t pa, uint64_t len, unsigned int prot, const void *owner,
+		   struct nb_diag *diag)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (owner)
+		err = reserve_locked(s, iova, iova + (len - 1), owner, diag);
+	if (!err) {
+		err = h->dom->ops->map(h->dom, iova, pa, len, prot, diag);
+		if (err && owner)
+			iova_space_unreserve(&s->space, owner);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return err;
+}
+
+void ioas_hide_page(struct ioas *s, struct hwpt *h, uint64_t iova, uint64_t len, const void *owner)
+{
+	struct drv_gather g = {0};
+
+	pthread_mutex_lock(&s->lock);
+	(void)h->dom->ops->unmap(h->dom, iova, len, &g); /* one leaf, mapped alone: nothing is split */
+	h->dom->ops->iotlb_sync(h->dom, &g);
+	if (owner)
+		iova_space_unreserve(&s->space, owner);
+	pthread_mutex_unlock(&s->lock);
+}
+
 int ioas_set_huge_pages(struct ioas *s, bool on, struct nb_diag *diag)
 {
 	int err = 0;

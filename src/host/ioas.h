@@ -113,6 +113,13 @@ void ioas_remove_hwpt(struct ioas *s, struct hwpt *h);
 /* Reserve the regions of a device that is about to be attached. -EADDRINUSE, -EINVAL, -ENOMEM. */
 int ioas_reserve_device(struct ioas *s, struct drv_dev *dev, const void *owner, struct nb_diag *diag);
 void ioas_unreserve(struct ioas *s, const void *owner);
+/*
+ * A page that is no area's in one domain of the space, over a range that is reserved. Not null: owner reserves it first, and unreserves it
+ * on failure and at the end. Errors as above, and the driver's.
+ */
+int ioas_show_page(struct ioas *s, struct hwpt *h, uint64_t iova, hpa_t pa, uint64_t len, unsigned int prot, const void *owner,
+		   struct nb_diag *diag);
+void ioas_hide_page(struct ioas *s, struct hwpt *h, uint64_t iova, uint64_t len, const void *owner);
 
 /* One more access, one less. -EADDRINUSE: an area is not made of whole pages. */
 int ioas_add_access_locked(struct ioas *s, struct nb_diag *diag);

@@ -6,8 +6,10 @@
 #include <inttypes.h>
 
 #include "host/host_priv.h"
+#include "host/msi.h"
 #include "host/queue_file.h"
 #include "uapi/iommufd.h"
+#include "uapi/nestbox.h"
 
 static int ioctl_destroy(struct ucmd *u)
 {
@@ -28,12 +30,14 @@ union any_cmd {
 	struct iommu_hwpt_alloc hwpt_alloc;
 	struct iommu_hwpt_get_dirty_bitmap dirty;
 	struct iommu_hw_info hw_info;
+	struct nestbox_guest_msi_bind guest_msi_bind;
 	uint64_t words[8];
 };
 
-#define CMD(number, type, last, out, fn)                                                                     \
-	[(number) - IOMMU_DESTROY] = {#number, number, sizeof(struct type),                                   \
-				      offsetof(struct type, last) + sizeof(((struct type *)0)->last), out, fn}
+#define CMD_FROM(base, number, type, last, out, fn)                                                          \
+	[(number) - (base)] = {#number, number, sizeof(struct type),                                          \
+			       offsetof(struct type, last) + sizeof(((struct type *)0)->last), out, fn}
+#define CMD(number, type, last, out, fn) CMD_FROM(IOMMU_DESTROY, number, type, last, out, fn)
 
 static const struct cmd {
 	const char *name;
@@ -64,6 +68,22 @@ static const struct cmd {
 	CMD(IOMMU_VEVENTQ_ALLOC, iommu_veventq_alloc, out_veventq_fd, OUT, ioctl_veventq_alloc),
 	CMD(IOMMU_HW_QUEUE_ALLOC, iommu_hw_queue_alloc, length, OUT, ioctl_hw_queue_alloc),
 };
+
+/* Not Linux's: offered where the host's description says so. */
+static const struct cmd own_cmds[] = {
+	CMD_FROM(NESTBOX_GUEST_MSI_BIND, NESTBOX_GUEST_MSI_BIND, nestbox_guest_msi_bind, granule, NO_OUT, ioctl_guest_msi_bind),
+	CMD_FROM(NESTBOX_GUEST_MSI_BIND, NESTBOX_GUEST_MSI_UNBIND, nestbox_guest_msi_unbind, __reserved, NO_OUT, ioctl_guest_msi_unbind),
+};
+
+/* By the number's last byte, as in Linux; null: none of these. */
+static const struct cmd *find(const struct host *h, unsigned int cmd)
+{
+	unsigned int nr = (cmd & 0xff) - (IOMMU_DESTROY & 0xff), own = cmd - NESTBOX_GUEST_MSI_BIND;
+
+	if (nr < ARRAY_SIZE(cmds))
+		return &cmds[nr];
+	return h->guest_msi && own < ARRAY_SIZE(own_cmds) ? &own_cmds[own] : NULL;
+}
 
 static int dispatch(struct ictx *ctx, const struct cmd *cmd, uint64_t uarg, uint32_t user_size, struct ucmd *u)
 {
@@ -100,15 +120,13 @@ long iommufd_ioctl(struct iommufd_file *f, unsigned int cmd, uint64_t uarg)
 {
 	struct ictx *ctx = f->ctx;
 	struct host *h = ctx->host;
-	unsigned int nr = (cmd & 0xff) - (IOMMU_DESTROY & 0xff);
-	const struct cmd *entry;
+	const struct cmd *entry = find(h, cmd);
 	uint32_t user_size;
 	struct ucmd u;
 	int err;
 
-	if (nr >= ARRAY_SIZE(cmds))
+	if (!entry)
 		return vfio_compat_ioctl(ctx, cmd, uarg);
-	entry = &cmds[nr];
 	u.diag.msg[0] = '\0';
 	if (!guard_load32(user_ptr(uarg), &user_size))
 		err = -EFAULT; /* before the number is looked at: Linux's order */

@@ -91,10 +91,38 @@ static void put_row(struct irq_vectors *v, struct drv_irq_target first, unsigned
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* The number of the message is the event, so that several of MSI, whose low bits of the data are the function's, are the row they have to be. */
+static int at_doorbell(struct host_function *f, enum dev_irq kind, unsigned int first, const struct drv_irq_target *target,
+		       struct irq_message *m, struct nb_diag *diag)
+{
+	int err = f->doorbell->map(f->doorbell->opaque, first, m->n, target);
+
+	if (err)
+		return nb_fail(diag, err, "the doorbell has no room for the function's events");
+	err = msi_add(f, kind, diag);
+	if (err) {
+		f->doorbell->unmap(f->doorbell->opaque, first, m->n);
+		return err;
+	}
+	m->handle = m->msg.data = first;
+	return 0;
+}
+
+static int by_driver(struct host_function *f, const struct drv_irq_target *target, struct irq_message *m, struct nb_diag *diag)
+{
+	const struct drv_ops *ops = f->drv->iommu->ops;
+	int err = ops->irq_map ? ops->irq_map(f->drv, m->n, target, &m->handle, &m->msg, diag) : -EOPNOTSUPP;
+
+	m->remapped = !err;
+	if (err != -EOPNOTSUPP)
+		return err;
+	m->msg = (struct drv_msi){.addr = MSI_BASE | m->first.dest * MSI_DEST_LSB, .data = m->first.vector};
+	return 0;
+}
+
 int irq_message_create(struct host_function *f, enum dev_irq kind, unsigned int first, unsigned int n,
 		       struct irq_message *out, struct nb_diag *diag)
 {
-	const struct drv_ops *ops = f->drv->iommu->ops;
 	struct irq_vectors *v = &f->host->irqs;
 	struct irq_message m = {.n = n > 1 ? 1u << (nb_ilog2(n - 1) + 1) : 1};
 	struct drv_irq_target target[MSI_MAX];
@@ -109,22 +137,22 @@ int irq_message_create(struct host_function *f, enum dev_irq kind, unsigned int 
 		return nb_fail(diag, err, "no interrupt vectors are left");
 	for (unsigned int i = 0; i < m.n; i++)
 		target[i] = (struct drv_irq_target){.dest = m.first.dest, .vector = (uint8_t)(m.first.vector + i)};
-	err = ops->irq_map ? ops->irq_map(f->drv, m.n, target, &m.handle, &m.msg, diag) : -EOPNOTSUPP;
-	m.remapped = !err;
-	if (err == -EOPNOTSUPP) {
-		m.msg = (struct drv_msi){.addr = MSI_BASE | m.first.dest * MSI_DEST_LSB, .data = m.first.vector};
-	} else if (err) {
+	err = f->doorbell ? at_doorbell(f, kind, first, target, &m, diag) : by_driver(f, target, &m, diag);
+	if (err)
 		put_row(v, m.first, m.n);
-		return err;
-	}
-	*out = m;
-	return 0;
+	else
+		*out = m;
+	return err;
 }
 
 void irq_message_destroy(struct host_function *f, struct irq_message *m)
 {
 	if (!m->n)
 		return;
+	if (f->doorbell) {
+		f->doorbell->unmap(f->doorbell->opaque, m->handle, m->n);
+		msi_remove(f);
+	}
 	if (m->remapped)
 		f->drv->iommu->ops->irq_unmap(f->drv, m->handle, m->n);
 	put_row(&f->host->irqs, m->first, m->n);

@@ -38,8 +38,8 @@ struct irq_message {
 	struct drv_irq_target first;
 	unsigned int n; /* power of two; 0: none */
 	bool remapped;
-	uint32_t handle;
-	struct drv_msi msg;
+	uint32_t handle; /* the driver's, or the first event at the doorbell */
+	struct drv_msi msg; /* at a doorbell only the data: the address is msi.h's */
 };
 
 void irq_vectors_init(struct irq_vectors *v);

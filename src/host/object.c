@@ -75,6 +75,7 @@ int ictx_create(struct host *h, struct ictx **out)
 	atomic_init(&c->refs, 1);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->vdev_lock, NULL);
+	pthread_mutex_init(&c->msi_lock, NULL);
 	nb_list_init(&c->regions);
 	*out = c;
 	return 0;
@@ -111,6 +112,8 @@ void ictx_put(struct ictx *c)
 	}
 	assert(c->count == 0 && nb_list_empty(&c->regions));
 	pthread_mutex_destroy(&c->vdev_lock);
+	pthread_mutex_destroy(&c->msi_lock);
+	nb_free(c->msi);
 	pthread_mutex_destroy(&c->lock);
 	nb_free(c->slot);
 	nb_free(c);

@@ -27,6 +27,7 @@ enum object_type { OBJ_NONE, OBJ_DEVICE, OBJ_HWPT_PAGING, OBJ_HWPT_NESTED, OBJ_I
 
 struct host;
 struct ictx;
+struct msi_table;
 
 struct object {
 	struct ictx *ctx;
@@ -46,6 +47,8 @@ struct ictx {
 	uint32_t count;			/* ids in use, reserved ones and tombstones included */
 	struct nb_list regions;		/* struct mmap_region.link, by offset, under lock */
 	pthread_mutex_t vdev_lock;	/* vdevices: vdevice.c */
+	pthread_mutex_t msi_lock;	/* doorbells in page tables: msi.h */
+	struct msi_table *msi;		/* under it; made when the first doorbell is needed, goes with the context */
 	struct object *compat_ioas;	/* what the old container calls use, or null; no reference */
 	bool account_process;		/* IOMMU_OPTION_RLIMIT_MODE; remembered, nothing is accounted */
 };

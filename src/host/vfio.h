@@ -16,6 +16,7 @@
 #include "host/device.h"
 #include "host/host.h"
 #include "host/irq_vector.h"
+#include "host/msi.h"
 #include "host/user.h"
 #include "uapi/vfio.h"
 
@@ -58,6 +59,9 @@ struct host_function {
 	struct nb_list group_link;
 	struct dev_fn *fn;
 	struct drv_dev *drv;
+	const struct host_doorbell *doorbell; /* of its messages; null: they are the driver's */
+	bool guest_msi;			      /* guests may bind them */
+	struct fn_msi msi;		      /* under group->lock: msi.h */
 	struct dev_caps caps;
 	struct dev_bar bar[DEV_NBARS];
 	struct vfio_config *config; /* under lock */

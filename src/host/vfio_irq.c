@@ -201,7 +201,8 @@ static int program_messages_locked(struct host_function *f, enum irq_mode mode)
 	int err = 0;
 
 	for (unsigned int i = 0; i < f->irq.nmsg && !err; i++)
-		err = dev_irq_message(f->fn, kind_of(mode), i, f->irq.msg[i].msg.addr, f->irq.msg[i].msg.data);
+		err = f->doorbell ? msi_program(f, i, f->irq.msg[i].msg.data) :
+				    dev_irq_message(f->fn, kind_of(mode), i, f->irq.msg[i].msg.addr, f->irq.msg[i].msg.data);
 	return err;
 }
 

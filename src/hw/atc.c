@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/rcu.h"
+#include "hw/request.h"
 #include "hw/tlb.h"
 
 #define MAX_ENTRIES_LG2 16
@@ -268,7 +269,10 @@ static __attribute__((noinline)) int miss(struct hw_atc *a, uint32_t pasid, uint
 	pa = c.pa.v | (addr & nb_low_mask(c.lg2));
 	if (c.status == HW_ATS_OK && (c.perm & need) && !c.untranslated_only && translated(a, pa, write, &treq, &res))
 		err = copy(a->hw->mem, pa, buf, n, write);
-	nb_rcu_read_unlock();
+	if (unlikely(err && res.kind == HW_OK && c.status == HW_ATS_OK && (c.perm & need) && !c.untranslated_only))
+		err = hw_no_memory(a->hw, a->rid, addr, hpa(pa), buf, n, write);
+	else
+		nb_rcu_read_unlock();
 
 	report(a, &req, &c);
 	if (c.status != HW_ATS_OK)
@@ -281,8 +285,6 @@ static __attribute__((noinline)) int miss(struct hw_atc *a, uint32_t pasid, uint
 		return untranslated(a, pasid, addr, buf, n, write);
 	if (res.kind == HW_FAULT)
 		a->hw->ops->report(a->hw, &treq, &res);
-	else if (err)
-		NB_TRACE(a->hw->tr, hw_dma_bad_pa, a->rid, addr, pa);
 	return err;
 }
 
@@ -307,14 +309,13 @@ static inline __attribute__((always_inline)) int one(struct hw_atc *a, uint32_t 
 	through = likely(ok && ok(a->hw, a->rid, pa)) || translated(a, pa, write, &req, &res);
 	if (likely(through))
 		err = copy(a->hw->mem, pa, buf, n, write);
-	nb_rcu_read_unlock();
+	if (unlikely(err && res.kind == HW_OK))
+		err = hw_no_memory(a->hw, a->rid, addr, hpa(pa), buf, n, write);
+	else
+		nb_rcu_read_unlock();
 	NB_TRACE(a->hw->tr, hw_ats_hit, a->rid, pasid, addr, pa);
-	if (unlikely(err)) {
-		if (res.kind == HW_FAULT)
-			a->hw->ops->report(a->hw, &req, &res);
-		else
-			NB_TRACE(a->hw->tr, hw_dma_bad_pa, a->rid, addr, pa);
-	}
+	if (unlikely(err && res.kind == HW_FAULT))
+		a->hw->ops->report(a->hw, &req, &res);
 	return err;
 }
 
@@ -356,7 +357,10 @@ int hw_atc_dma_translated(struct hw_atc *a, uint32_t pasid, uint64_t pa, void *b
 		a->hw->ops->translate(a->hw, &req, &res);
 		if (res.kind == HW_OK)
 			err = copy(a->hw->mem, res.pa.v, (char *)buf + at, n, write);
-		nb_rcu_read_unlock();
+		if (unlikely(err && res.kind == HW_OK))
+			err = hw_no_memory(a->hw, a->rid, req.addr, res.pa, (char *)buf + at, n, write);
+		else
+			nb_rcu_read_unlock();
 		if (res.kind == HW_FAULT)
 			a->hw->ops->report(a->hw, &req, &res);
 		if (err)

@@ -6,12 +6,11 @@
  * after it, because logging may send an interrupt and that calls out.
  */
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 #include "base/bits.h"
 #include "base/rcu.h"
-#include "hw/hw.h"
+#include "hw/request.h"
 
 void hw_translate(struct hw_iommu *hw, const struct hw_request *req, struct hw_result *res)
 {
@@ -47,6 +46,23 @@ static __attribute__((cold, noinline)) int message(struct hw_iommu *hw, const st
 	return hw_interrupt(hw, req->rid, req->addr, cpu32(data));
 }
 
+__attribute__((cold, noinline)) int hw_no_memory(struct hw_iommu *hw, uint16_t rid, uint64_t addr, hpa_t pa, const void *buf,
+						  size_t n, bool write)
+{
+	const struct hw_doorbell *d = write ? hw->doorbell : NULL;
+	bool message, there = d && pa.v >= d->base.v && pa.v - d->base.v < d->size;
+	uint64_t token = 0;
+
+	message = there && d->accept(d->opaque, hw->doorbell_device | rid, pa.v - d->base.v, buf, n, &token);
+	nb_rcu_read_unlock();
+	if (message)
+		d->ring(d->opaque, token);
+	if (there)
+		return 0;
+	NB_TRACE(hw->tr, hw_dma_bad_pa, rid, addr, pa.v);
+	return -EFAULT;
+}
+
 /* `write` is constant where this is called from. */
 static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr,
 						     char *buf, size_t len, const bool write)
@@ -54,17 +70,22 @@ static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16
 	struct hw_request req = {.pasid = pasid, .rid = rid, .access = write ? HW_WRITE : HW_READ};
 	struct hw_result res;
 	size_t done, n;
-	int err;
 
 	for (done = 0; done < len; done += n) {
 		req.addr = addr + done;
 		n = piece(req.addr, len - done);
-		err = -EFAULT;
 		nb_rcu_read_lock();
 		hw->ops->translate(hw, &req, &res);
-		if (likely(res.kind == HW_OK))
-			err = write ? mem_copy_to(hw->mem, res.pa, buf + done, n) :
-				      mem_copy_from(hw->mem, buf + done, res.pa, n);
+		if (likely(res.kind == HW_OK)) {
+			if (unlikely(write ? mem_copy_to(hw->mem, res.pa, buf + done, n) :
+					     mem_copy_from(hw->mem, buf + done, res.pa, n))) {
+				if (hw_no_memory(hw, rid, req.addr, res.pa, buf + done, n, write))
+					return -EFAULT;
+				continue;
+			}
+			nb_rcu_read_unlock();
+			continue;
+		}
 		nb_rcu_read_unlock();
 		if (unlikely(res.kind == HW_FAULT)) {
 			hw->ops->report(hw, &req, &res);
@@ -76,15 +97,10 @@ static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16
 				memset(buf + done, 0, n);
 			continue;
 		}
-		if (unlikely(write && res.kind == HW_INTERRUPT)) {
-			if (message(hw, &req, buf + done, n))
-				return -EFAULT;
-			continue;
-		}
-		if (unlikely(err)) {
-			NB_TRACE(hw->tr, hw_dma_bad_pa, rid, req.addr, res.pa.v);
+		if (!write)
+			NB_TRACE(hw->tr, hw_dma_bad_pa, rid, req.addr, res.pa.v); /* nobody answers reads of the interrupt range */
+		if (!write || message(hw, &req, buf + done, n))
 			return -EFAULT;
-		}
 	}
 	return 0;
 }
@@ -111,11 +127,9 @@ int hw_dma_write(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t add
 int hw_interrupt(struct hw_iommu *hw, uint16_t rid, uint64_t addr, uint32_t data)
 {
 	struct hw_irq irq = {.dest = (uint32_t)(addr >> 12 & 0xff), .vector = (uint8_t)data};
-	/* Sequential consistency: whoever drains and does not see us here, we see what it invalidated before. */
-	_Atomic uint32_t *busy = &hw->irq_busy[atomic_load(&hw->irq_phase) & 1];
+	unsigned int phase = nb_drain_enter(&hw->irq_drain);
 	int err = 0;
 
-	atomic_fetch_add(busy, 1);
 	if (hw->ops->interrupt && hw->ops->interrupt(hw, rid, addr, data, &irq)) {
 		err = -EFAULT;
 	} else {
@@ -123,22 +137,11 @@ int hw_interrupt(struct hw_iommu *hw, uint16_t rid, uint64_t addr, uint32_t data
 		if (hw->deliver)
 			hw->deliver(hw->deliver_opaque, &irq);
 	}
-	atomic_fetch_sub_explicit(busy, 1, memory_order_release);
+	nb_drain_leave(&hw->irq_drain, phase);
 	return err;
 }
 
-/*
- * New deliveries count elsewhere while we wait, so we are not kept by them. Twice, because one that read the phase long ago may
- * count itself among those of either.
- */
 void hw_interrupt_drain(struct hw_iommu *hw)
 {
-	unsigned int i;
-
-	for (i = 0; i < 2; i++) {
-		_Atomic uint32_t *busy = &hw->irq_busy[atomic_fetch_xor(&hw->irq_phase, 1) & 1];
-
-		while (atomic_load(busy))
-			sched_yield();
-	}
+	nb_drain_wait(&hw->irq_drain);
 }

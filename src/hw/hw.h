@@ -24,6 +24,7 @@
 
 #include "base/addr.h"
 #include "base/diag.h"
+#include "base/drain.h"
 #include "base/trace.h"
 #include "mem/mem.h"
 
@@ -250,8 +251,10 @@ struct hw_iommu {
 	 */
 	void (*deliver)(void *opaque, const struct hw_irq *irq);
 	void *deliver_opaque;
-	/* Deliveries under way, by the phase in which they began: hw_interrupt_drain(). */
-	_Atomic uint32_t irq_phase, irq_busy[2];
+	struct nb_drain irq_drain; /* deliveries under way: hw_interrupt_drain() */
+	/* Null: no physical address is one. The device of a write is doorbell_device | rid. */
+	const struct hw_doorbell *doorbell;
+	uint32_t doorbell_device;
 	/* Who sits behind a source-id; null: nobody with a device-TLB. May be null. Called with locks of the unit. */
 	const struct hw_client *(*client)(void *opaque, uint16_t rid);
 	void *client_opaque;

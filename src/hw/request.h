@@ -32,4 +32,10 @@ static inline uint64_t hw_request_word(const struct hw_request *req)
 	return cpu64((le64_t){w});
 }
 
+/*
+ * A read or write within a page met no memory. Called inside its read section, which ends in here. 0: it was a write to the doorbell.
+ * -EFAULT: nothing is there.
+ */
+int hw_no_memory(struct hw_iommu *hw, uint16_t rid, uint64_t addr, hpa_t pa, const void *buf, size_t n, bool write);
+
 #endif

@@ -7,18 +7,18 @@
 
 #include "drv/drv.h"
 #include "hw/atc.h"
+#include "hw/gic_its.h"
 #include "machine/inbox.h"
 #include "machine/machine.h"
 #include "mem/lag.h"
 
 /*
  * Where the units send their own messages: a vector each and one more for page requests. VT-d has an address range for that. To an
- * SMMU a message is a write like any other, and memory is the process's: so the doorbell is a page of the process where nothing is.
+ * SMMU a message is a write like any other, and memory is the process's: so the doorbell is a frame of the process where nothing is. That of
+ * functions is the same, and takes theirs by DeviceID and EventID: doorbell.c.
  */
 #define UNIT_MSI_ADDR UINT64_C(0xfee00000)
 #define UNIT_MSI_DATA 0x4000u
-#define DOORBELL_SIZE 65536u
-#define DOORBELL_OFF  0x40u /* as GITS_TRANSLATER's in its frame (IHI 0069) */
 
 struct unit {
 	struct machine *m;
@@ -27,6 +27,7 @@ struct unit {
 	uint64_t msi_addr;
 	uint32_t msi_data;
 };
+	bool guest_msi; /* guests may bind messages of functions behind it */
 
 struct function {
 	struct unit *unit;
@@ -42,12 +43,14 @@ struct function {
 };
 
 struct machine {
+	struct host_doorbell doorbell; /* of its unit's kind: addr 0 if messages are no writes to memory there */
 	struct nb_desc desc;
 	struct machine_cfg cfg; /* desc is not used */
 	struct mem mem;
 	struct mem_pool *pool;
 	struct mem_lag *lag; /* null: all units snoop */
-	void *doorbell;	     /* DOORBELL_SIZE, mapped without access; null: no unit needs one */
+	void *doorbell;	     /* ITS_FRAME_SIZE, mapped without access; null: no unit needs one */
+	struct gic_its *its; /* who takes functions' messages there */
 	struct nb_trace *tr;
 	struct host *host;
 	struct unit unit[NB_DESC_MAX_IOMMUS];
@@ -81,3 +84,10 @@ void wires_function_fini(struct function *f);
 void wires_settle(void *opaque);
 
 #endif
+/* doorbell.c. Once for the machine, before units; then for each unit and each function of one that has messages as writes to memory. */
+int doorbell_create(struct machine *m);
+void doorbell_destroy(struct machine *m);
+uint64_t doorbell_addr(const struct machine *m); /* that messages are written to */
+void doorbell_unit(struct unit *u, uint16_t segment);
+int doorbell_function(struct function *f, const struct dev_caps *caps); /* 0 or -ENOMEM */
+

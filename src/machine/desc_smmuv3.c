@@ -65,6 +65,7 @@ _Static_assert(SMMU_STALL_BOTH == 0 && SMMU_STALL_NEVER == 1 && SMMU_STALL_ALWAY
 	X("big-endian", BOOL, big_endian, "tables of either endianness", PLAIN)                                           \
 	X("ptwnnc", BOOL, ptwnnc, "walks never read device memory", PLAIN)                                                \
 	X("cmdqv", BOOL, cmdqv, "command queues for guests (Tegra241 CMDQV)", PLAIN)                                      \
+	X("guest-msi", BOOL, guest_msi, "guests may bind messages to their own doorbells: an extension of nestbox's", PLAIN) \
 	X("minor", NUMBER, minor, "minor revision, 0: the first that has all of this", PLAIN)                             \
 	X("iidr", NUMBER32, iidr, "implementer, product and revision, as in IIDR", PLAIN)
 
@@ -152,6 +153,7 @@ static int check_rules(const struct nb_desc_smmuv3 *s, struct nb_diag *diag)
 		{s->ns1ats || s->ats_rec_err || s->pasidtt, s->ats, "ns1ats, ats-rec-err and pasidtt need ats"},
 		{s->ns1ats, s->s1 && s->s2, "ns1ats needs stage-1 and stage-2"},
 		{s->httu != SMMU_HTTU_NONE, s->coherent, "httu needs coherent"},
+		{s->guest_msi, s->s1 && s->s2, "guest-msi needs stage-1 and stage-2"},
 		{s->stall_max != 0, s->stall_model != SMMU_STALL_NEVER, "stalls needs a stall-model other than none"},
 	};
 	size_t i;

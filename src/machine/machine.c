@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -105,19 +104,6 @@ static const struct unit_vendor *vendor_of(const struct nb_desc_iommu *d)
 	return all[i];
 }
 
-static int doorbell_create(struct machine *m)
-{
-	void *p;
-
-	if (!vendor_of(&m->desc.iommu[0])->doorbell)
-		return 0;
-	p = mmap(NULL, DOORBELL_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	m->doorbell = p;
-	return 0;
-}
-
 static int unit_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 {
 	const struct nb_desc_iommu *d = &m->desc.iommu[i];
@@ -129,7 +115,7 @@ static int unit_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 		.tr = m->tr,
 		.mmio = wires_mmio(u),
 		.segment = (uint16_t)d->segment,
-		.msi_addr = v->doorbell ? (uintptr_t)m->doorbell + DOORBELL_OFF : UNIT_MSI_ADDR,
+		.msi_addr = v->doorbell ? doorbell_addr(m) : UNIT_MSI_ADDR,
 		.msi_data = UNIT_MSI_DATA + i,
 	};
 	struct drv_iommu *drv;
@@ -143,6 +129,8 @@ static int unit_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 	if (err)
 		return nb_fail(diag, err, "IOMMU %s: %s", d->name, why.msg);
 	wires_unit(u);
+	if (v->doorbell)
+		doorbell_unit(u, cfg.segment);
 	if (v->lags(d)) {
 		cfg.flush = wires_flush;
 		cfg.flush_opaque = u;
@@ -168,8 +156,6 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 	int err;
 
 	assert(model); /* the description was checked */
-	f->unit = &m->unit[d->iommu];
-	f->desc = d;
 	bus = wires_bus(f);
 	for (j = 0; j < d->noptions; j++)
 		opt[j] = (struct dev_option){.key = d->option[j].key, .value = d->option[j].value};
@@ -178,6 +164,8 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 		return nb_fail(diag, err, "function %04x:%02x:%02x.%x (%s): %s", d->segment, d->rid >> 8, d->rid >> 3 & 31,
 			       d->rid & 7, d->model, why.msg);
 	dev_caps(f->fn, &caps);
+	if (!err && f->unit->hw->doorbell)
+		err = doorbell_function(f, &caps);
 	err = wires_function(f, &caps);
 	if (err)
 		return nb_fail(diag, err, "out of memory");
@@ -200,7 +188,9 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 							    .rid = d->rid,
 							    .group = d->group,
 							    .fn = f->fn,
-							    .dev = &f->dev},
+							    .dev = &f->dev,
+							    .doorbell = f->unit->hw->doorbell ? &f->doorbell : NULL,
+							    .guest_msi = f->unit->guest_msi},
 				&host);
 	if (err)
 		return nb_fail(diag, err, "function %04x:%02x:%02x.%x (%s): the host refused it: %s", d->segment,
@@ -233,8 +223,7 @@ void machine_destroy(struct machine *m)
 		if (m->unit[i].hw)
 			m->unit[i].hw->ops->destroy(m->unit[i].hw);
 	}
-	if (m->doorbell)
-		munmap(m->doorbell, DOORBELL_SIZE);
+	doorbell_destroy(m);
 	mem_lag_free(m->lag);
 	if (m->pool)
 		mem_pool_free(m->pool);
@@ -279,7 +268,7 @@ int machine_create(const struct machine_cfg *cfg, struct machine **out, struct n
 		if (!m->lag)
 			goto fail;
 	}
-	err = doorbell_create(m);
+	err = vendor_of(&m->desc.iommu[0])->doorbell ? doorbell_create(m) : 0;
 	if (err) {
 		nb_fail(diag, err, "no room for a doorbell: %s", strerror(-err));
 		goto fail;

@@ -437,6 +437,7 @@ static void messages(void **state)
 		uint64_t n;
 
 		up(&w, "grace");
+		scene_attach(&w.s, w.s.ioas);
 		for (unsigned int v = 0; v < 4; v++)
 			irq[5 + v] = eventfd(0, EFD_NONBLOCK);
 		assert_int_equal(scene_ioctl(&w.s, w.s.dev, VFIO_DEVICE_SET_IRQS, irq), 0);

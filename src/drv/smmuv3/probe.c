@@ -26,7 +26,7 @@
 	 FIELD_C(SMMU_CR1_TABLE_IC, 1) | FIELD_C(SMMU_CR1_TABLE_OC, 1) | FIELD_C(SMMU_CR1_TABLE_SH, 3))
 #define MEMATTR_DEVICE_NGNRE 1
 /* A CMDQ smaller than that would not take what is sent at once. */
-#define CMDQS_MIN DSMMU_CMDQ_LG2
+#define CMDQS_MIN DSMMU_CMDQ_LG2_MIN
 
 uint32_t dsmmu_read32(const struct dsmmu *u, uint64_t off)
 {
@@ -388,12 +388,16 @@ static bool dsmmu_capable(struct drv_dev *dev, enum drv_cap cap)
 	return false;
 }
 
+/* In Linux's order: the window for messages first, then what firmware says (RMR nodes of the IORT). */
 static unsigned int dsmmu_resv_regions(struct drv_dev *dev, struct drv_resv *r, unsigned int max)
 {
-	(void)dev;
-	if (max > 0)
-		r[0] = (struct drv_resv){ SW_MSI_FIRST, SW_MSI_LAST, DRV_RESV_SW_MSI };
-	return max > 0 ? 1 : 0;
+	unsigned int n = 0, i;
+
+	if (n < max)
+		r[n++] = (struct drv_resv){ SW_MSI_FIRST, SW_MSI_LAST, DRV_RESV_SW_MSI };
+	for (i = 0; i < dev->nfw_resv && n < max; i++)
+		r[n++] = dev->fw_resv[i];
+	return n;
 }
 
 static struct drv_domain *dsmmu_identity_domain(struct drv_iommu *iommu)
