@@ -26,7 +26,7 @@
 	 FIELD_C(SMMU_CR1_TABLE_IC, 1) | FIELD_C(SMMU_CR1_TABLE_OC, 1) | FIELD_C(SMMU_CR1_TABLE_SH, 3))
 #define MEMATTR_DEVICE_NGNRE 1
 /* A CMDQ smaller than that would not take what is sent at once. */
-#define CMDQS_MIN DSMMU_CMDQ_LG2_MIN
+#define CMDQS_MIN DSMMU_CMDQ_LG2
 
 uint32_t dsmmu_read32(const struct dsmmu *u, uint64_t off)
 {
