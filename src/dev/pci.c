@@ -48,6 +48,8 @@ void dev_reset(struct dev_fn *fn)
 	atomic_store_explicit(&fn->master_on, false, memory_order_relaxed);
 	atomic_store_explicit(&fn->ats_on, false, memory_order_relaxed);
 	fn->ops->reset(fn);
+	if (fn->bus.board.size)
+		fn->bus.board.reset(fn->bus.opaque);
 
 	pthread_mutex_lock(&fn->lock);
 	pci_ext_controls_locked(fn, &ext_before);
@@ -144,6 +146,8 @@ uint64_t dev_bar_read(struct dev_fn *fn, unsigned int bar, uint64_t off, unsigne
 		return nb_low_mask(8 * size);
 	if (fn->msix && bar == fn->msix_bar)
 		return pci_msix_read(fn, off, size);
+	if (fn->bus.board.size && bar == DEV_BOARD_BAR)
+		return fn->bus.board.read(fn->bus.opaque, off, size) & nb_low_mask(8 * size);
 	return fn->ops->bar_read(fn, bar, off, size) & nb_low_mask(8 * size);
 }
 
@@ -151,10 +155,25 @@ void dev_bar_write(struct dev_fn *fn, unsigned int bar, uint64_t off, unsigned i
 {
 	if (!access_ok(fn, bar, off, size))
 		return;
+	v &= nb_low_mask(8 * size);
 	if (fn->msix && bar == fn->msix_bar)
 		pci_msix_write(fn, off, size, v);
+	else if (fn->bus.board.size && bar == DEV_BOARD_BAR)
+		fn->bus.board.write(fn->bus.opaque, off, size, v);
 	else
-		fn->ops->bar_write(fn, bar, off, size, v & nb_low_mask(8 * size));
+		fn->ops->bar_write(fn, bar, off, size, v);
+}
+
+void dev_board_intx(struct dev_fn *fn, bool level)
+{
+	pthread_mutex_lock(&fn->lock);
+	fn->board_level = level;
+	pthread_mutex_unlock(&fn->lock);
+}
+
+void dev_board_settle(struct dev_fn *fn)
+{
+	pci_irq_update(fn);
 }
 
 void dev_caps(struct dev_fn *fn, struct dev_caps *out)

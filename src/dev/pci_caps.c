@@ -178,6 +178,10 @@ void pci_add_pri(struct dev_fn *fn)
 
 void pci_ready(struct dev_fn *fn)
 {
+	if (fn->bus.board.size) {
+		assert(!fn->bar[DEV_BOARD_BAR].size && !(fn->bar[DEV_BOARD_BAR - 1].size && fn->bar[DEV_BOARD_BAR - 1].is64));
+		pci_add_bar(fn, DEV_BOARD_BAR, &(struct dev_bar){.size = fn->bus.board.size, .mem_fd = -1});
+	}
 	memcpy(fn->initial, fn->config, sizeof(fn->initial));
 	pci_irq_reset_locked(fn);
 	pci_shadow_locked(fn);

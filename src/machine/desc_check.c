@@ -15,6 +15,7 @@
 #include "base/diag.h"
 #include "dev/dev.h"
 #include "machine/desc_vendor.h"
+#include "machine/own_iommu.h"
 
 #define STR_OK(s) (memchr((s), 0, sizeof(s)) != NULL)
 
@@ -79,9 +80,8 @@ static int check_options(const struct nb_desc_function *f, const struct dev_mode
 		for (j = 0; j < i; j++)
 			if (strcmp(f->option[j].key, o->key) == 0)
 				return nb_fail(diag, -EINVAL, "option %s is given twice", o->key);
-		opt[i] = (struct dev_option){.key = o->key, .value = o->value};
 	}
-	return dev_check_options(model, opt, f->noptions, diag);
+	return dev_check_options(model, opt, own_iommu_options(f, opt), diag);
 }
 
 /* VT-d 8.4; DEN 0049, reserved memory range nodes: whole pages that the unit can address. Functions may share a range; parts of ranges are a mistake. */
@@ -148,6 +148,8 @@ static int check_function(const struct nb_desc *d, uint32_t i, struct nb_diag *d
 	if (f->noptions > NB_DESC_MAX_OPTIONS)
 		return nb_fail(diag, -EINVAL, "more than %d options", NB_DESC_MAX_OPTIONS);
 	err = check_options(f, model, diag);
+	if (!err)
+		err = own_iommu_check(d, i, diag);
 	return err ? err : check_rmrrs(d, i, diag);
 }
 

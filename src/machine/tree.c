@@ -22,6 +22,7 @@
 #include "base/bits.h"
 #include "machine/acpi.h"
 #include "machine/desc_vtd.h"
+#include "machine/own_iommu.h"
 
 struct tree {
 	int root; /* O_PATH of the directory */
@@ -255,18 +256,20 @@ static int put_function(const struct tree *t, const struct nb_desc *d, uint32_t 
 {
 	const struct nb_desc_function *f = &d->function[i];
 	const struct dev_model *model = dev_model_find(f->model);
-	const struct dev_bus bus = {.dma_read = no_read, .dma_write = no_write, .irq = no_irq};
+	const struct dev_bus bus = {
+		.dma_read = no_read, .dma_write = no_write, .irq = no_irq, .board = {.size = own_iommu_size(f)}};
 	struct dev_option opt[NB_DESC_MAX_OPTIONS];
 	struct dev_fn *fn;
 	struct nb_diag why = {""};
 	char bdf[32], dir[128];
-	unsigned int j, nopts = 0;
+	unsigned int j, n, nopts = 0;
 	int err;
 
 	assert(model); /* the description was checked */
-	for (j = 0; j < f->noptions; j++)
-		if (strcmp(f->option[j].key, "file") != 0) /* its contents do not show here: leave it alone */
-			opt[nopts++] = (struct dev_option){.key = f->option[j].key, .value = f->option[j].value};
+	n = own_iommu_options(f, opt);
+	for (j = 0; j < n; j++)
+		if (strcmp(opt[j].key, "file") != 0) /* its contents do not show here: leave it alone */
+			opt[nopts++] = opt[j];
 	snprintf(bdf, sizeof(bdf), "%04x:%02x:%02x.%x", f->segment, f->rid >> 8, f->rid >> 3 & 31, f->rid & 7);
 	err = model->create(opt, nopts, &bus, NULL, &fn, &why);
 	if (err)

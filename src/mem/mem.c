@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Regions beyond the first, MMIO ranges, and copies that cross borders. */
+/* Regions beyond the first, MMIO ranges, copies that cross borders, and buses. */
 #include "mem/mem.h"
 
 #include <errno.h>
@@ -19,6 +19,8 @@ struct mem_range {
 
 struct mem_slow {
 	bool process;
+	const struct mem_bus_ops *bus; /* null: the ranges below */
+	void *bus_opaque;
 	unsigned int n, cap;
 	struct mem_range *range; /* sorted by first, disjoint */
 };
@@ -45,6 +47,17 @@ int mem_init_process(struct mem *m)
 int mem_init_regions(struct mem *m)
 {
 	return mem_init(m, false);
+}
+
+int mem_init_bus(struct mem *m, const struct mem_bus_ops *ops, void *opaque)
+{
+	int err = mem_init(m, false);
+
+	if (err)
+		return err;
+	m->slow->bus = ops;
+	m->slow->bus_opaque = opaque;
+	return 0;
 }
 
 void mem_fini(struct mem *m)
@@ -104,7 +117,7 @@ int mem_add_region(struct mem *m, hpa_t pa, void *buf, uint64_t len)
 	struct mem_range r = {pa.v, pa.v + len - 1, (uintptr_t)buf - pa.v, NULL, NULL};
 	int err;
 
-	if (len == 0 || m->slow->process)
+	if (len == 0 || m->slow->process || m->slow->bus)
 		return -EINVAL;
 	err = add_range(m, &r);
 	if (!err && m->span == 0) {
@@ -119,7 +132,7 @@ int mem_add_mmio(struct mem *m, hpa_t pa, uint64_t len, const struct mem_mmio_op
 {
 	struct mem_range r = {pa.v, pa.v + len - 1, 0, ops, opaque};
 
-	return len == 0 ? -EINVAL : add_range(m, &r);
+	return len == 0 || m->slow->bus ? -EINVAL : add_range(m, &r);
 }
 
 static bool range_holds(const struct mem_range *r, uint64_t pa, uint64_t len)
@@ -131,6 +144,8 @@ int mem_load64_slow(const struct mem *m, hpa_t pa, uint64_t *v)
 {
 	const struct mem_range *r = range_at(m, pa.v);
 
+	if (m->slow->bus)
+		return m->slow->bus->load64(m->slow->bus_opaque, pa, v);
 	if (!range_holds(r, pa.v, 8))
 		return -EFAULT;
 	if (r->ops) {
@@ -158,6 +173,8 @@ int mem_store64_slow(const struct mem *m, hpa_t pa, uint64_t v)
 {
 	const struct mem_range *r = range_at(m, pa.v);
 
+	if (m->slow->bus)
+		return m->slow->bus->copy_to(m->slow->bus_opaque, pa, &v, sizeof(v));
 	if (!range_holds(r, pa.v, 8))
 		return -EFAULT;
 	if (r->ops) {
@@ -172,6 +189,8 @@ int mem_cas64_slow(const struct mem *m, hpa_t pa, uint64_t *expected, uint64_t d
 	const struct mem_range *r = range_at(m, pa.v);
 	int ret;
 
+	if (m->slow->bus)
+		return m->slow->bus->cas64(m->slow->bus_opaque, pa, expected, desired);
 	/* A register is no place for a table: the bus refuses the locked access. */
 	if (!range_holds(r, pa.v, 8) || r->ops)
 		return -EFAULT;
@@ -241,6 +260,8 @@ int mem_copy_from(const struct mem *m, void *dst_, hpa_t pa, size_t len)
 		pa = hpa_add(pa, len - left);
 		len = left;
 	}
+	if (m->slow->bus)
+		return m->slow->bus->copy_from(m->slow->bus_opaque, dst, pa, len);
 	for (; len; len -= n, dst += n, pa = hpa_add(pa, n)) {
 		const struct mem_range *r;
 
@@ -271,6 +292,8 @@ int mem_copy_to(const struct mem *m, hpa_t pa, const void *src_, size_t len)
 		pa = hpa_add(pa, len - left);
 		len = left;
 	}
+	if (m->slow->bus)
+		return m->slow->bus->copy_to(m->slow->bus_opaque, pa, src, len);
 	for (; len; len -= n, src += n, pa = hpa_add(pa, n)) {
 		const struct mem_range *r;
 

@@ -2,11 +2,12 @@
 /*
  * Physical memory, as hardware and drivers reach it.
  *
- * A struct mem is one physical address space. Two kinds:
+ * A struct mem is one physical address space. Three kinds:
  *  - process: a physical address is an address of this process (the virtual host);
  *  - regions: ranges of physical addresses, each backed by a buffer (memory images,
- *    tests, a guest's memory seen by an embedded model).
- * Either may have MMIO ranges, served by callbacks.
+ *    tests);
+ *  - bus: every access is handed on, to somebody who may translate it once more (an IOMMU behind an IOMMU).
+ * The first two may have MMIO ranges, served by callbacks.
  *
  * Every access is guarded: an address that is not backed, or whose pages went
  * away between one instruction and the next, gives -EFAULT and nothing else. A
@@ -35,7 +36,15 @@ struct mem_mmio_ops {
 	void (*write)(void *opaque, uint64_t off, unsigned int size, uint64_t v);
 };
 
-struct mem_slow; /* further regions and MMIO ranges */
+/* Each is as the function of the same name below; loads and exchanges are of aligned words. */
+struct mem_bus_ops {
+	int (*load64)(void *opaque, hpa_t pa, uint64_t *v);
+	int (*cas64)(void *opaque, hpa_t pa, uint64_t *expected, uint64_t desired);
+	int (*copy_from)(void *opaque, void *dst, hpa_t pa, size_t len);
+	int (*copy_to)(void *opaque, hpa_t pa, const void *src, size_t len);
+};
+
+struct mem_slow; /* further regions and MMIO ranges; or the bus */
 
 struct mem {
 	/* The first region, checked inline: [first, first + span] at process address pa + bias. */
@@ -47,6 +56,8 @@ struct mem {
 int mem_init_process(struct mem *m);
 /* An empty space of regions. 0 or -ENOMEM. */
 int mem_init_regions(struct mem *m);
+/* A bus. 0 or -ENOMEM. What reads and writes pages from a pool is not for this kind. */
+int mem_init_bus(struct mem *m, const struct mem_bus_ops *ops, void *opaque);
 void mem_fini(struct mem *m);
 
 /* Back [pa, pa + len) with buf (caller keeps it alive). -EINVAL: empty, wraps or overlaps; -ENOMEM. */
