@@ -18,22 +18,36 @@
 #include "base/cpu.h"
 #include "drv/common.h"
 
-#define LAP (2 * DSMMU_CMDQ_SLOTS - 1) /* index and wrap bit */
 /* Errors that one part can have before the unit counts as dead: each command once, and some fetches. */
-#define MAX_ERRORS (2 * DSMMU_CMDQ_SLOTS)
+#define MAX_ERRORS (2 * DSMMU_CMDQ_MAX)
 #define ATC_TRIES 2 /* of a device by itself */
+
+/* Index and wrap bit. */
+static uint32_t lap(const struct dsmmu *u)
+{
+	return 2 * u->queue.slots - 1;
+}
+
+static unsigned int ring_order(unsigned int lg2)
+{
+	return lg2 + 4 > 12 ? lg2 + 4 - 12 : 0;
+}
 
 int dsmmu_queue_init(struct dsmmu *u, struct nb_diag *diag)
 {
+	unsigned int lg2 = (unsigned int)FIELD_GET(SMMU_IDR1_CMDQS, u->idr[1]);
 	struct dsmmu_queue *q = &u->queue;
 	hpa_t pa;
 
-	_Static_assert(DSMMU_CMDQ_SLOTS * sizeof(struct smmu_cmd) <= 4096, "one page");
-	q->ring = mem_page_alloc(u->base.cfg.pool, 0, &pa);
+	if (lg2 > DSMMU_CMDQ_LG2_MAX)
+		lg2 = DSMMU_CMDQ_LG2_MAX;
+	q->slots = 1u << lg2;
+	q->batch = q->slots - 2;
+	q->ring = mem_page_alloc(u->base.cfg.pool, ring_order(lg2), &pa);
 	if (!q->ring)
 		return nb_fail(diag, -ENOMEM, "no memory for the command queue");
-	dsmmu_flush(u, q->ring, 4096);
-	dsmmu_write64(u, SMMU_REG_CMDQ_BASE, pa.v | SMMU_Q_BASE_RWA | FIELD_C(SMMU_Q_BASE_LOG2SIZE, DSMMU_CMDQ_LG2));
+	dsmmu_flush(u, q->ring, 4096u << ring_order(lg2));
+	dsmmu_write64(u, SMMU_REG_CMDQ_BASE, pa.v | SMMU_Q_BASE_RWA | FIELD(SMMU_Q_BASE_LOG2SIZE, lg2));
 	dsmmu_write32(u, SMMU_REG_CMDQ_PROD, 0);
 	dsmmu_write32(u, SMMU_REG_CMDQ_CONS, 0);
 	return 0;
@@ -41,7 +55,8 @@ int dsmmu_queue_init(struct dsmmu *u, struct nb_diag *diag)
 
 void dsmmu_queue_fini(struct dsmmu *u)
 {
-	mem_page_free(u->base.cfg.pool, u->queue.ring, 0);
+	if (u->queue.ring)
+		mem_page_free(u->base.cfg.pool, u->queue.ring, ring_order(nb_ilog2(u->queue.slots)));
 	pthread_mutex_destroy(&u->queue.lock);
 }
 
@@ -54,7 +69,7 @@ static struct dsmmu_cmd cmd_sync(void)
 static void ring_doorbell(struct dsmmu *u)
 {
 	atomic_thread_fence(memory_order_release); /* the slots, before the hardware is told */
-	dsmmu_write32(u, SMMU_REG_CMDQ_PROD, u->queue.prod & LAP);
+	dsmmu_write32(u, SMMU_REG_CMDQ_PROD, u->queue.prod & lap(u));
 }
 
 /* ---- errors ---- */
@@ -68,9 +83,9 @@ static enum outcome put_right(struct dsmmu *u, uint32_t cons)
 	uint32_t code = (uint32_t)FIELD_GET(SMMU_CMDQ_CONS_ERR, cons), at = (uint32_t)FIELD_GET(SMMU_Q_IDX, cons);
 	enum outcome out = GO_ON;
 
-	at &= LAP;
+	at &= lap(u);
 	NB_TRACE(u->base.cfg.tr, drv_queue_error, code, at);
-	if (((q->prod - at) & LAP) > ((q->prod - q->start) & LAP))
+	if (((q->prod - at) & lap(u)) > ((q->prod - q->start) & lap(u)))
 		return DEAD; /* not a command of ours */
 	switch (code) {
 	case SMMU_CERROR_ILL:
@@ -97,7 +112,7 @@ static bool wait_done(struct dsmmu *u)
 	uint64_t until = 0;
 	bool timeout = false;
 
-	while (cons = dsmmu_read32(u, SMMU_REG_CMDQ_CONS), unlikely((cons & LAP) != (q->prod & LAP))) {
+	while (cons = dsmmu_read32(u, SMMU_REG_CMDQ_CONS), unlikely(((cons ^ q->prod) & lap(u)) != 0)) {
 		uint32_t active = dsmmu_read32(u, SMMU_REG_GERROR) ^ dsmmu_read32(u, SMMU_REG_GERRORN);
 
 		if (active & SMMU_GERROR_CMDQ_ERR) {
@@ -142,11 +157,11 @@ static bool submit(struct dsmmu *u)
 static void find_silent(struct dsmmu *u, uint32_t from, uint32_t to)
 {
 	struct dsmmu_queue *q = &u->queue;
-	struct dsmmu_cmd atc[DSMMU_CMDQ_SLOTS];
+	struct dsmmu_cmd atc[DSMMU_CMDQ_MAX];
 	uint32_t n = 0, i;
 
-	for (; from != to && n < DSMMU_CMDQ_SLOTS; from++) {
-		const struct smmu_cmd *s = &q->ring[from & (DSMMU_CMDQ_SLOTS - 1)];
+	for (; from != to && n < DSMMU_CMDQ_MAX; from++) {
+		const struct smmu_cmd *s = &q->ring[from & (q->slots - 1)];
 
 		if (FIELD_GET(SMMU_CMD_0_OP, cpu64(s->q[0])) == SMMU_CMD_ATC_INV)
 			atc[n++] = (struct dsmmu_cmd){ cpu64(s->q[0]), cpu64(s->q[1]) };

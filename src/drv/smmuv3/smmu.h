@@ -33,10 +33,10 @@ struct dsmmu_viommu;
 
 /* ---- queue.c: the command queue ---- */
 
-#define DSMMU_CMDQ_LG2	 7
-#define DSMMU_CMDQ_SLOTS (1u << DSMMU_CMDQ_LG2)
-/* Commands between two CMD_SYNCs: room for one, and for what is sent again one by one. */
-#define DSMMU_BATCH	 (DSMMU_CMDQ_SLOTS - 2)
+/* The ring: as long as the unit allows, up to the larger; a shorter one than the smaller is not worth driving. */
+#define DSMMU_CMDQ_LG2_MIN 7
+#define DSMMU_CMDQ_LG2_MAX 9
+#define DSMMU_CMDQ_MAX	   (1u << DSMMU_CMDQ_LG2_MAX)
 
 struct dsmmu_cmd {
 	uint64_t lo, hi;
@@ -45,6 +45,8 @@ struct dsmmu_cmd {
 struct dsmmu_queue {
 	pthread_mutex_t lock;	/* everything below, and the order of submissions */
 	struct smmu_cmd *ring;
+	uint32_t slots;		/* a power of two */
+	uint32_t batch;		/* commands between two CMD_SYNCs at most: leaves room for one, and for what is sent again one by one */
 	bool dead;		/* stopped for good: nothing more is sent */
 	bool guest;		/* the submission is a guest's: what the unit refuses of it is the guest's loss */
 	bool atc;		/* it asks devices */
@@ -173,7 +175,7 @@ static inline void dsmmu_queue_full(struct dsmmu *u)
 /* Queue lock. */
 static inline void dsmmu_queue_put(struct dsmmu *u, uint32_t at, struct dsmmu_cmd c)
 {
-	struct smmu_cmd *s = &u->queue.ring[at & (DSMMU_CMDQ_SLOTS - 1)];
+	struct smmu_cmd *s = &u->queue.ring[at & (u->queue.slots - 1)];
 
 	s->q[0] = le64(c.lo);
 	s->q[1] = le64(c.hi);
@@ -187,7 +189,7 @@ static inline void dsmmu_queue_push(struct dsmmu *u, struct dsmmu_cmd c)
 
 	dsmmu_queue_put(u, q->prod, c);
 	q->prod++;
-	if (unlikely(q->prod - q->start == DSMMU_BATCH))
+	if (unlikely(q->prod - q->start == q->batch))
 		dsmmu_queue_full(u);
 }
 

@@ -16,7 +16,7 @@
 #include "uapi/iommufd.h"
 
 /* Commands copied onto the stack; more take memory, up to what Linux's kernel memory can. */
-#define BLOCK	 DSMMU_BATCH
+#define BLOCK	 512u
 #define MAX_CMDS (1u << 18)
 
 struct vcmd {
