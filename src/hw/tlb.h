@@ -44,6 +44,20 @@ static inline void hw_spin_unlock(struct hw_spin *s)
 	atomic_flag_clear_explicit(&s->held, memory_order_release);
 }
 
+/* ---- invalidation ----
+ *
+ * Who fills a cache reads its count of invalidations before anything else, and enters nothing if the count has moved
+ * when he has the lock. An invalidation holds the lock from the first entry that goes to the last, and moves the count then: a fill came before,
+ * and what it entered was erased, or it comes after, and the count was read too early. (Moved at the beginning it would miss
+ * who reads it meanwhile and starts from an entry that was not erased yet.) Nobody else writes the count. Release: who reads the new one finds memory and
+ * caches at least as new as the invalidation.
+ */
+static inline void hw_inval_end(struct hw_spin *lock, _Atomic uint64_t *count)
+{
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_release);
+	hw_spin_unlock(lock);
+}
+
 /* ---- buckets ---- */
 
 #define HW_WAYS 3

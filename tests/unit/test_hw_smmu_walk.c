@@ -641,9 +641,13 @@ static void invalidation_is_a_promise(void **state)
 		__atomic_store_n((uint64_t *)(void *)(r->buf + (s2_leaf[page] - BASE)), out, __ATOMIC_RELEASE);
 		ipa.first = IPA_PAGE + 0x1000 * page;
 		ipa.last = ipa.first | 0xfff;
+		smmu_inval_begin(v);
 		smmu_tlbi_ipa(v, 5, &ipa);
+		smmu_inval_end(v);
 		__atomic_store_n((uint64_t *)(void *)(r->buf + (t.leaf - BASE)), ipa.first | S1_RW | 3, __ATOMIC_RELEASE);
+		smmu_inval_begin(v);
 		smmu_tlbi_va(v, SMMU_R_EL1, 5, 1, &va);
+		smmu_inval_end(v);
 		nb_rcu_synchronize();
 		atomic_store(&done_with, i);
 		for (k = 0; k < 2; k++) /* one of the two that this one asks begins after the change */

@@ -2,24 +2,12 @@
 /*
  * What configuration invalidation removes (4.3), grace periods, and starting over. Translations: tlb.c.
  *
- * Cached objects are unpublished and wait among the dead until no reader can stand on them. Each operation advances inv_seq first
- * and last, so that no walk that began before or during it can enter anything after it.
+ * Cached objects are unpublished and wait among the dead until no reader can stand on them. Each operation is bracketed as
+ * hw/tlb.h says, so that no walk that began before or during it can enter anything after it.
  */
 #include "hw/smmuv3/model.h"
 
 #include "base/alloc.h"
-
-static void begin_locked(struct smmu *v)
-{
-	/* Release: a filler that reads the new count reads memory at least as new as this invalidation. */
-	atomic_fetch_add_explicit(&v->tlb.inv_seq, 1, memory_order_acq_rel);
-}
-
-static void end_unlock(struct smmu *v)
-{
-	atomic_fetch_add_explicit(&v->tlb.inv_seq, 1, memory_order_acq_rel);
-	hw_spin_unlock(&v->tlb.lock);
-}
 
 static void dev_drop_locked(struct smmu *v, struct smmu_slot *slot)
 {
@@ -108,8 +96,7 @@ void smmu_cfgi_ste(struct smmu *v, uint32_t first, uint32_t last, bool leaf)
 		return;
 	if (last > UINT16_MAX)
 		last = UINT16_MAX;
-	hw_spin_lock(&v->tlb.lock);
-	begin_locked(v);
+	smmu_inval_begin(v);
 	for (sid = first; sid <= last; sid++) {
 		struct smmu_bus *b = atomic_load_explicit(&v->bus[sid >> 8], memory_order_acquire);
 
@@ -125,26 +112,24 @@ void smmu_cfgi_ste(struct smmu *v, uint32_t first, uint32_t last, bool leaf)
 	if (!leaf)
 		for (sid = first >> split_of(v); sid <= last >> split_of(v); sid++)
 			atomic_store_explicit(&v->l1std[sid], 0, memory_order_release);
-	end_unlock(v);
+	smmu_inval_end(v);
 }
 
 void smmu_cfgi_cd(struct smmu *v, uint16_t sid, uint32_t ssid, bool leaf)
 {
-	hw_spin_lock(&v->tlb.lock);
-	begin_locked(v);
+	smmu_inval_begin(v);
 	cds_drop_locked(v, sid, sid, true, ssid);
 	if (!leaf)
 		l1cds_drop_locked(v, sid, sid, true, ssid);
-	end_unlock(v);
+	smmu_inval_end(v);
 }
 
 void smmu_cfgi_cd_all(struct smmu *v, uint16_t sid)
 {
-	hw_spin_lock(&v->tlb.lock);
-	begin_locked(v);
+	smmu_inval_begin(v);
 	cds_drop_locked(v, sid, sid, false, 0);
 	l1cds_drop_locked(v, sid, sid, false, 0);
-	end_unlock(v);
+	smmu_inval_end(v);
 }
 
 struct dead {
@@ -221,22 +206,20 @@ void smmu_invalidate_all(struct smmu *v)
 	struct dead d;
 	void *tags;
 
-	hw_spin_lock(&v->tlb.lock);
-	begin_locked(v);
+	smmu_inval_begin(v);
 	config_drop_locked(v);
 	tags = smmu_tlb_forget_locked(&v->tlb);
 	d = take_dead_locked(v);
-	end_unlock(v);
+	smmu_inval_end(v);
 
 	nb_rcu_synchronize();
 
 	free_dead(d);
 	smmu_tlb_dispose(tags);
-	hw_spin_lock(&v->tlb.lock);
-	begin_locked(v);
+	smmu_inval_begin(v);
 	config_drop_locked(v); /* what was cached meanwhile has no tags */
 	smmu_tlb_restart_locked(&v->tlb);
-	end_unlock(v);
+	smmu_inval_end(v);
 }
 
 void smmu_config_fini(struct smmu *v)

@@ -140,9 +140,12 @@ struct smmu_cmdq_owner {
 	unsigned int most; /* commands that one call of smmu_cmdq_run() executes */
 	bool one_vmid;	   /* CR0.VMW does not count */
 	bool (*runs)(struct smmu *v, const struct smmu_cmdq *cq); /* enabled, not empty, no error that is not acknowledged */
-	/* May the queue hold this command, and if so as what? Null: all that the unit knows. False: CERROR_ILL. */
+	/*
+	 * May the queue hold this command, and if so as what? Null: all that the unit knows. False: CERROR_ILL. Asked when it is
+	 * fetched, which may be before others ahead of it are executed, and more than once.
+	 */
 	bool (*admit)(struct smmu *v, struct smmu_cmdq *cq, uint64_t d[2]);
-	void (*moved)(struct smmu *v, struct smmu_cmdq *cq); /* CONS passed a command, whose work is done; may be null */
+	void (*moved)(struct smmu *v, struct smmu_cmdq *cq); /* CONS passed commands, whose work is done; may be null */
 	void (*stop)(struct smmu *v, struct smmu_cmdq *cq, unsigned int err, struct smmu_msis *q); /* report CERROR at CONS */
 };
 extern const struct smmu_cmdq_owner smmu_cmdq_host; /* of CMDQ itself */
@@ -460,7 +463,19 @@ void smmu_tags_locked(struct smmu_tlb *t, struct smmu_cfg *cfg, struct smmu_spar
 /* The same for functions that are not published: tags that cache nothing. */
 void smmu_tags_none(struct smmu_tlb *t, struct smmu_cfg *cfg);
 
-/* Invalidations of translations. Each takes the lock and moves inv_seq first and last; a grace period is the caller's. */
+/*
+ * Around one or more invalidations: hw/tlb.h. Nothing between them blocks. A grace period is the caller's.
+ */
+static inline void smmu_inval_begin(struct smmu *v)
+{
+	hw_spin_lock(&v->tlb.lock);
+}
+static inline void smmu_inval_end(struct smmu *v)
+{
+	hw_inval_end(&v->tlb.lock, &v->tlb.inv_seq);
+}
+
+/* Invalidations of translations, between these two. Ranges are of bits 55:0 and not empty. */
 void smmu_tlbi_all(struct smmu *v, bool el1, bool el2);	/* el1: NSNH_ALL, both stages, all VMIDs; el2: EL2_ALL */
 void smmu_tlbi_vmid(struct smmu *v, uint16_t vmid, bool s2); /* NH_ALL; with s2: S12_VMALL */
 void smmu_tlbi_asid(struct smmu *v, enum smmu_regime regime, uint16_t vmid, uint16_t asid); /* not global entries */
@@ -470,7 +485,7 @@ void smmu_tlbi_ipa(struct smmu *v, uint16_t vmid, const struct smmu_range *r);
 
 /*
  * Everything goes, tags included; the result is handed to smmu_tlb_dispose() after a grace period, and until
- * smmu_tlb_restart_locked() every tag given out caches nothing. inv_seq was advanced under this lock before.
+ * smmu_tlb_restart_locked() every tag given out caches nothing. inv_seq moves under this lock after.
  */
 void *smmu_tlb_forget_locked(struct smmu_tlb *t);
 void smmu_tlb_restart_locked(struct smmu_tlb *t);

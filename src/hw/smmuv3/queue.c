@@ -98,8 +98,8 @@ static void vmids_of(const struct smmu *v, const struct smmu_cmdq *cq, const uin
 	*last = *first | mask;
 }
 
-/* 4.4.1.1. The range begins at `addr` and does not wrap. False: a reserved combination. */
-static bool range_of(const struct smmu *v, const uint64_t d[2], uint64_t addr, struct smmu_range *r)
+/* 4.4.1.1, with TG. The range begins at `addr` and does not wrap. False: a reserved combination. */
+static __attribute__((noinline)) bool many_of(const struct smmu *v, const uint64_t d[2], uint64_t addr, struct smmu_range *r)
 {
 	static const uint8_t lg2[4] = {0, 12, 14, 16};
 	unsigned int tg = (unsigned int)FIELD_GET(SMMU_CMD_TLBI_1_TG, d[1]), ttl = (unsigned int)FIELD_GET(SMMU_CMD_TLBI_1_TTL, d[1]);
@@ -107,9 +107,6 @@ static bool range_of(const struct smmu *v, const uint64_t d[2], uint64_t addr, s
 	unsigned int scale = (unsigned int)FIELD_GET(SMMU_CMD_TLBI_0_SCALE, d[0]);
 	uint64_t granules;
 
-	*r = (struct smmu_range){.first = addr, .last = addr | 4095, .leaf = d[1] & SMMU_CMD_TLBI_1_LEAF};
-	if (!v->caps.ril || tg == SMMU_TLBI_TG_NONE)
-		return true;
 	if (tg == SMMU_TLBI_TG_16K && ttl == 1 && !v->caps.ds)
 		ttl = 0;
 	if (!v->caps.ds)
@@ -126,6 +123,12 @@ static bool range_of(const struct smmu *v, const uint64_t d[2], uint64_t addr, s
 	else
 		r->last = addr + (granules << r->tg) - 1;
 	return true;
+}
+
+static inline bool range_of(const struct smmu *v, const uint64_t d[2], uint64_t addr, struct smmu_range *r)
+{
+	*r = (struct smmu_range){.first = addr, .last = addr | 4095, .leaf = d[1] & SMMU_CMD_TLBI_1_LEAF};
+	return likely(!v->caps.ril || !(d[1] & SMMU_CMD_TLBI_1_TG)) || many_of(v, d, addr, r);
 }
 
 static bool run_nh_all(struct smmu *v, struct smmu_cmdq *cq, const uint64_t d[2])
@@ -323,11 +326,12 @@ enum {
 	CMD_PRI = 32,
 	CMD_STALL = 64,
 	CMD_INV = 128, /* accesses through what it removed may still be under way */
+	CMD_TLBI = 256, /* runs between smmu_inval_begin() and _end(), with others of its kind */
 };
 
 struct command {
 	cmd_fn *run;
-	uint8_t flags;
+	uint16_t flags;
 };
 
 /* Commands that are not here do not exist: VMS_PIDM without MPAM, EL3 and Secure ones, DPTI without DPT. CMD_SYNC: run_sync(). */
@@ -338,22 +342,27 @@ static const struct command commands[256] = {
 	[SMMU_CMD_CFGI_STE_RANGE] = {run_cfgi_range, CMD_NSEC | CMD_INV},
 	[SMMU_CMD_CFGI_CD] = {run_cfgi_cd, CMD_NSEC | CMD_S1 | CMD_INV},
 	[SMMU_CMD_CFGI_CD_ALL] = {run_cfgi_cd_all, CMD_NSEC | CMD_S1 | CMD_INV},
-	[SMMU_CMD_TLBI_NH_ALL] = {run_nh_all, CMD_S1 | CMD_INV},
-	[SMMU_CMD_TLBI_NH_ASID] = {run_nh_asid, CMD_S1 | CMD_INV},
-	[SMMU_CMD_TLBI_NH_VA] = {run_nh_va, CMD_S1 | CMD_INV},
-	[SMMU_CMD_TLBI_NH_VAA] = {run_nh_vaa, CMD_S1 | CMD_INV},
-	[SMMU_CMD_TLBI_EL2_ALL] = {run_el2_all, CMD_HYP | CMD_INV},
-	[SMMU_CMD_TLBI_EL2_ASID] = {run_el2_asid, CMD_HYP | CMD_INV},
-	[SMMU_CMD_TLBI_EL2_VA] = {run_el2_va, CMD_HYP | CMD_INV},
-	[SMMU_CMD_TLBI_EL2_VAA] = {run_el2_vaa, CMD_HYP | CMD_INV},
-	[SMMU_CMD_TLBI_S12_VMALL] = {run_s12_vmall, CMD_S2 | CMD_INV},
-	[SMMU_CMD_TLBI_S2_IPA] = {run_s2_ipa, CMD_S2 | CMD_INV},
-	[SMMU_CMD_TLBI_NSNH_ALL] = {run_nsnh_all, CMD_INV},
+	[SMMU_CMD_TLBI_NH_ALL] = {run_nh_all, CMD_S1 | CMD_INV | CMD_TLBI},
+	[SMMU_CMD_TLBI_NH_ASID] = {run_nh_asid, CMD_S1 | CMD_INV | CMD_TLBI},
+	[SMMU_CMD_TLBI_NH_VA] = {run_nh_va, CMD_S1 | CMD_INV | CMD_TLBI},
+	[SMMU_CMD_TLBI_NH_VAA] = {run_nh_vaa, CMD_S1 | CMD_INV | CMD_TLBI},
+	[SMMU_CMD_TLBI_EL2_ALL] = {run_el2_all, CMD_HYP | CMD_INV | CMD_TLBI},
+	[SMMU_CMD_TLBI_EL2_ASID] = {run_el2_asid, CMD_HYP | CMD_INV | CMD_TLBI},
+	[SMMU_CMD_TLBI_EL2_VA] = {run_el2_va, CMD_HYP | CMD_INV | CMD_TLBI},
+	[SMMU_CMD_TLBI_EL2_VAA] = {run_el2_vaa, CMD_HYP | CMD_INV | CMD_TLBI},
+	[SMMU_CMD_TLBI_S12_VMALL] = {run_s12_vmall, CMD_S2 | CMD_INV | CMD_TLBI},
+	[SMMU_CMD_TLBI_S2_IPA] = {run_s2_ipa, CMD_S2 | CMD_INV | CMD_TLBI},
+	[SMMU_CMD_TLBI_NSNH_ALL] = {run_nsnh_all, CMD_INV | CMD_TLBI},
 	[SMMU_CMD_ATC_INV] = {run_atc_inv, CMD_NSEC | CMD_ATS | CMD_INV},
 	[SMMU_CMD_PRI_RESP] = {run_pri_resp, CMD_NSEC | CMD_PRI},
 	[SMMU_CMD_RESUME] = {run_resume, CMD_NSEC | CMD_STALL},
 	[SMMU_CMD_STALL_TERM] = {run_stall_term, CMD_NSEC | CMD_STALL},
 };
+
+static inline bool is_tlbi(const uint64_t d[2])
+{
+	return commands[FIELD_GET(SMMU_CMD_0_OP, d[0])].flags & CMD_TLBI;
+}
 
 static unsigned int missing(const struct smmu *v)
 {
@@ -407,33 +416,82 @@ static void stop(struct smmu *v, struct smmu_cmdq *cq, unsigned int err, const u
 	cq->owner->stop(v, cq, err, q);
 }
 
+/*
+ * Commands from CONS on, as many as can be had at once: fetched and admitted before any of them is executed, which the unit may do (what is
+ * fetched behind one that stops the queue is fetched again).
+ */
+#define FETCH 16u
+struct fetched {
+	unsigned int n;	  /* good ones; there is another behind them if err */
+	unsigned int err; /* CERROR of that one */
+	uint64_t d[FETCH][2];
+};
+
+static void fetch(struct smmu *v, struct smmu_cmdq *cq, uint64_t base, uint32_t lap, unsigned int most, struct fetched *f)
+{
+	uint32_t left = (cq->q.prod - cq->q.cons) & lap, at = cq->q.cons;
+
+	if (most > left)
+		most = left;
+	if (most > FETCH)
+		most = FETCH;
+	f->err = SMMU_CERROR_NONE;
+	for (f->n = 0; f->n < most; f->n++, at++) {
+		uint64_t *d = f->d[f->n];
+
+		if (mem_load128(v->hw.mem, hpa(base + 16ul * (at & (lap >> 1))), d)) {
+			d[0] = d[1] = 0;
+			f->err = SMMU_CERROR_ABT;
+			return;
+		}
+		NB_TRACE(v->hw.tr, hw_inv_desc, d[0], d[1]);
+		if (cq->owner->admit && !cq->owner->admit(v, cq, d)) {
+			f->err = SMMU_CERROR_ILL;
+			return;
+		}
+	}
+}
+
 bool smmu_cmdq_run(struct smmu *v, struct smmu_cmdq *cq, struct smmu_msis *q)
 {
-	unsigned int lg2 = smmu_q_lg2(&cq->q, v->caps.cmdq_lg2), err, most = cq->owner->most, lacks = missing(v);
+	unsigned int lg2 = smmu_q_lg2(&cq->q, v->caps.cmdq_lg2), err = 0, most = cq->owner->most, lacks = missing(v);
 	uint64_t base = cq->q.base & SMMU_Q_BASE_ADDR & nb_low_mask(v->caps.oas) & ~nb_low_mask(lg2 < 1 ? 5 : 4 + lg2);
 	uint32_t lap = smmu_q_lap(lg2);
-	uint64_t d[2] = {0};
+	struct fetched f;
 
 	if (!cq->owner->runs(v, cq))
 		return false;
-	while (!smmu_q_empty(&cq->q, lg2)) {
-		hpa_t at = hpa(base + 16ul * (cq->q.cons & (lap >> 1)));
+	while (!err && !smmu_q_empty(&cq->q, lg2)) {
+		bool tlbi = false; /* between smmu_inval_begin() and _end(); nothing is promised before a CMD_SYNC */
+		unsigned int i;
 
-		if (q->n > SMMU_MAX_MSIS / 2 || most-- == 0)
+		if (most == 0)
 			return true;
-		if (mem_load64(v->hw.mem, at, &d[0]) || mem_load64(v->hw.mem, hpa_add(at, 8), &d[1])) {
-			stop(v, cq, SMMU_CERROR_ABT, d, q);
-			break;
+		fetch(v, cq, base, lap, most, &f);
+		for (i = 0; i < f.n && !err && q->n <= SMMU_MAX_MSIS / 2; i++) {
+			if (tlbi != is_tlbi(f.d[i])) {
+				tlbi = !tlbi;
+				if (tlbi)
+					smmu_inval_begin(v);
+				else
+					smmu_inval_end(v);
+			}
+			err = run(v, cq, f.d[i], lacks, q);
 		}
-		NB_TRACE(v->hw.tr, hw_inv_desc, d[0], d[1]);
-		err = cq->owner->admit && !cq->owner->admit(v, cq, d) ? SMMU_CERROR_ILL : run(v, cq, d, lacks, q);
-		if (err) {
-			stop(v, cq, err, d, q);
-			break;
-		}
-		cq->q.cons = (cq->q.cons & ~(uint32_t)SMMU_Q_IDX) | ((cq->q.cons + 1) & lap);
-		if (cq->owner->moved)
+		if (tlbi)
+			smmu_inval_end(v);
+		if (err)
+			i--;
+		else if (i == f.n)
+			err = f.err;
+		most -= i;
+		cq->q.cons = (cq->q.cons & ~(uint32_t)SMMU_Q_IDX) | ((cq->q.cons + i) & lap);
+		if (i && cq->owner->moved)
 			cq->owner->moved(v, cq);
+		if (err)
+			stop(v, cq, err, f.d[i], q);
+		else if (i < f.n)
+			return true; /* messages are to be sent first */
 	}
 	/* Software that never synchronizes. Both change under mmio_lock, or are hints. */
 	if (v->ndead > 1024 || atomic_load_explicit(&v->tlb.want_reset, memory_order_relaxed))

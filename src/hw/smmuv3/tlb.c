@@ -318,23 +318,6 @@ void smmu_tlb_fill(struct smmu_tlb *t, uint64_t seq, const struct smmu_fill *f, 
 
 /* ---- invalidation ---- */
 
-static void begin(struct smmu *v)
-{
-	hw_spin_lock(&v->tlb.lock);
-	/* Release: a filler that reads the new count reads tables at least as new as this invalidation. */
-	atomic_fetch_add_explicit(&v->tlb.inv_seq, 1, memory_order_acq_rel);
-}
-
-/*
- * The count moves again when everything is erased: a walk that began meanwhile may have started from an entry
- * of the caches that was not erased yet, and must not enter what it made of it.
- */
-static void end(struct smmu *v)
-{
-	atomic_fetch_add_explicit(&v->tlb.inv_seq, 1, memory_order_acq_rel);
-	hw_spin_unlock(&v->tlb.lock);
-}
-
 static void drop_leaf_locked(struct smmu_tlb *t, struct smmu_tag *tag)
 {
 	if (atomic_load_explicit(&tag->leaf, memory_order_relaxed) & 0xffff) {
@@ -377,19 +360,25 @@ static bool leaf_matches(const struct smmu_range *r, uint64_t val, uint64_t at, 
 	return (at & ~nb_low_mask(whole)) <= r->last && (at | nb_low_mask(whole)) >= r->first;
 }
 
+static __attribute__((noinline)) void leaf_way_locked(struct hw_bucket *b, unsigned int way, const struct smmu_range *r, uint64_t at,
+						      unsigned int lg2)
+{
+	if (leaf_matches(r, atomic_load_explicit(&b->val[way], memory_order_relaxed), at, lg2))
+		hw_bucket_erase(b, way);
+}
+
 /* The entry, if it is there and matches. Nearly always it is not there: one bucket is looked at, and no value. */
-static inline void leaf_key_locked(struct smmu_tlb *t, const struct smmu_range *r, uint64_t key, uint64_t at, unsigned int lg2)
+static inline __attribute__((always_inline)) void leaf_key_locked(struct smmu_tlb *t, const struct smmu_range *r, uint64_t key,
+								  uint64_t at, unsigned int lg2)
 {
 	struct hw_bucket *b = hw_bucket(t->leaf, SMMU_TLB_LG2, key);
 	uint64_t k0 = atomic_load_explicit(&b->key[0], memory_order_relaxed);
 	uint64_t k1 = atomic_load_explicit(&b->key[1], memory_order_relaxed);
 	uint64_t k2 = atomic_load_explicit(&b->key[2], memory_order_relaxed);
-	unsigned int way = k0 == key ? 0 : k1 == key ? 1 : 2; /* a key stands in one place at most: smmu_tlb_fill() */
 
 	if (likely((k0 != key) & (k1 != key) & (k2 != key)))
 		return;
-	if (leaf_matches(r, atomic_load_explicit(&b->val[way], memory_order_relaxed), at, lg2))
-		hw_bucket_erase(b, way);
+	leaf_way_locked(b, k0 == key ? 0 : k1 == key ? 1 : 2, r, at, lg2); /* it stands in one place: smmu_tlb_fill() */
 }
 
 static void leaf_scan_locked(struct smmu_tlb *t, const struct smmu_range *r, uint32_t id)
@@ -413,7 +402,8 @@ static void leaf_scan_locked(struct smmu_tlb *t, const struct smmu_range *r, uin
 	}
 }
 
-static void leaf_pages_locked(struct smmu_tlb *t, const struct smmu_tag *tag, uint32_t word, const struct smmu_range *r)
+static __attribute__((noinline)) void leaf_pages_locked(struct smmu_tlb *t, const struct smmu_tag *tag, uint32_t word,
+							const struct smmu_range *r)
 {
 	uint64_t first = r->first & ~nb_low_mask(tag->split), last = r->last | nb_low_mask(tag->split), n = 0;
 	uint32_t sizes;
@@ -437,7 +427,8 @@ static void leaf_pages_locked(struct smmu_tlb *t, const struct smmu_tag *tag, ui
 }
 
 /* One page is what guests invalidate most: a look at one place for each size in use. */
-static inline void leaf_range_locked(struct smmu_tlb *t, const struct smmu_tag *tag, const struct smmu_range *r)
+static inline __attribute__((always_inline)) void leaf_range_locked(struct smmu_tlb *t, const struct smmu_tag *tag,
+								    const struct smmu_range *r)
 {
 	uint32_t word = atomic_load_explicit(&tag->leaf, memory_order_relaxed), sizes = word & 0xffff;
 
@@ -456,7 +447,7 @@ static inline void leaf_range_locked(struct smmu_tlb *t, const struct smmu_tag *
 }
 
 /* 4.4.1.1: with TTL, tables at levels down to the one that holds the leaf. */
-static void wc_range_locked(struct smmu_tlb *t, struct smmu_tag *tag, const struct smmu_range *r)
+static __attribute__((noinline)) void wc_range_locked(struct smmu_tlb *t, struct smmu_tag *tag, const struct smmu_range *r)
 {
 	uint32_t word = atomic_load_explicit(&tag->wc, memory_order_relaxed), codes;
 	unsigned int way;
@@ -489,7 +480,7 @@ static void wc_range_locked(struct smmu_tlb *t, struct smmu_tag *tag, const stru
 	}
 }
 
-static void range_locked(struct smmu_tlb *t, struct smmu_tag *tag, const struct smmu_range *r)
+static inline __attribute__((always_inline)) void range_locked(struct smmu_tlb *t, struct smmu_tag *tag, const struct smmu_range *r)
 {
 	leaf_range_locked(t, tag, r);
 	if (!r->leaf)
@@ -506,13 +497,9 @@ static void space_drop_s1_locked(struct smmu_tlb *t, struct smmu_space *s)
 	drop_leaf_locked(t, &s->global[1]);
 }
 
-static struct smmu_range clamped(const struct smmu_range *r)
+static bool is_range(const struct smmu_range *r)
 {
-	struct smmu_range c = *r;
-
-	c.first &= nb_low_mask(56);
-	c.last = c.last < nb_low_mask(56) ? c.last : nb_low_mask(56);
-	return c;
+	return r->first <= r->last && r->last <= BITS(55, 0);
 }
 
 void smmu_tlbi_all(struct smmu *v, bool el1, bool el2)
@@ -520,7 +507,6 @@ void smmu_tlbi_all(struct smmu *v, bool el1, bool el2)
 	struct smmu_space *s;
 	unsigned int i;
 
-	begin(v);
 	for (i = 0; i < SMMU_SPACE_HASH; i++)
 		for (s = v->tlb.spaces[i]; s; s = s->hash_next) {
 			if (!(s->regime == SMMU_R_EL1 ? el1 : el2))
@@ -528,80 +514,65 @@ void smmu_tlbi_all(struct smmu *v, bool el1, bool el2)
 			space_drop_s1_locked(&v->tlb, s);
 			drop_locked(&v->tlb, &s->s2);
 		}
-	end(v);
 }
 
 void smmu_tlbi_vmid(struct smmu *v, uint16_t vmid, bool s2)
 {
-	struct smmu_space *s;
+	struct smmu_space *s = space_find_locked(&v->tlb, SMMU_R_EL1, vmid);
 
-	begin(v);
-	s = space_find_locked(&v->tlb, SMMU_R_EL1, vmid);
-	if (s) {
-		space_drop_s1_locked(&v->tlb, s);
-		if (s2)
-			drop_locked(&v->tlb, &s->s2);
-	}
-	end(v);
+	if (!s)
+		return;
+	space_drop_s1_locked(&v->tlb, s);
+	if (s2)
+		drop_locked(&v->tlb, &s->s2);
 }
 
 void smmu_tlbi_asid(struct smmu *v, enum smmu_regime regime, uint16_t vmid, uint16_t asid)
 {
-	struct smmu_tag *tag;
+	struct smmu_tag *tag = tag_find_locked(&v->tlb, regime, vmid, asid);
 
-	begin(v);
-	tag = tag_find_locked(&v->tlb, regime, vmid, asid);
 	if (tag)
 		drop_locked(&v->tlb, tag);
-	end(v);
 }
 
-/* 4.4.2.4. Walk caches hold no leaf, so there is nothing global among them. EL2 has no ASIDs (4.4.2.8). */
+/* What an address names of a space beside the ASIDs: walk caches hold no leaf, so there is nothing global among them. */
+static inline void global_range_locked(struct smmu_tlb *t, struct smmu_space *s, const struct smmu_range *r)
+{
+	leaf_range_locked(t, &s->global[0], r);
+	leaf_range_locked(t, &s->global[1], r);
+}
+
+/* 4.4.2.4. EL2 has no ASIDs (4.4.2.8). */
 void smmu_tlbi_va(struct smmu *v, enum smmu_regime regime, uint16_t vmid, uint16_t asid, const struct smmu_range *r)
 {
-	struct smmu_range c = clamped(r);
-	struct smmu_space *s;
-	struct smmu_tag *tag;
+	struct smmu_tag *tag = tag_find_locked(&v->tlb, regime, vmid, regime == SMMU_R_EL2 ? 0 : asid);
+	struct smmu_space *s = tag ? tag->space : space_find_locked(&v->tlb, regime, vmid);
 
-	begin(v);
-	if (c.first <= c.last) {
-		tag = tag_find_locked(&v->tlb, regime, vmid, regime == SMMU_R_EL2 ? 0 : asid);
-		s = tag ? tag->space : space_find_locked(&v->tlb, regime, vmid);
-		if (tag)
-			range_locked(&v->tlb, tag, &c);
-		if (s) {
-			leaf_range_locked(&v->tlb, &s->global[0], &c);
-			leaf_range_locked(&v->tlb, &s->global[1], &c);
-		}
-	}
-	end(v);
+	assert(is_range(r));
+	if (tag)
+		range_locked(&v->tlb, tag, r);
+	if (s)
+		global_range_locked(&v->tlb, s, r);
 }
 
 void smmu_tlbi_vaa(struct smmu *v, enum smmu_regime regime, uint16_t vmid, const struct smmu_range *r)
 {
-	struct smmu_range c = clamped(r);
-	struct smmu_space *s;
+	struct smmu_space *s = space_find_locked(&v->tlb, regime, vmid);
 	struct smmu_tag *tag;
 
-	begin(v);
-	s = space_find_locked(&v->tlb, regime, vmid);
-	if (s && c.first <= c.last) {
-		for (tag = s->asids; tag; tag = tag->space_next)
-			range_locked(&v->tlb, tag, &c);
-		leaf_range_locked(&v->tlb, &s->global[0], &c);
-		leaf_range_locked(&v->tlb, &s->global[1], &c);
-	}
-	end(v);
+	assert(is_range(r));
+	if (!s)
+		return;
+	for (tag = s->asids; tag; tag = tag->space_next)
+		range_locked(&v->tlb, tag, r);
+	global_range_locked(&v->tlb, s, r);
 }
 
 void smmu_tlbi_ipa(struct smmu *v, uint16_t vmid, const struct smmu_range *r)
 {
-	struct smmu_range c = clamped(r);
-	struct smmu_space *s;
+	struct smmu_space *s = space_find_locked(&v->tlb, SMMU_R_EL1, vmid);
 
-	begin(v);
-	s = space_find_locked(&v->tlb, SMMU_R_EL1, vmid);
-	if (s && c.first <= c.last)
-		range_locked(&v->tlb, &s->s2, &c);
-	end(v);
+	assert(is_range(r));
+	if (s)
+		range_locked(&v->tlb, &s->s2, r);
 }

@@ -17,7 +17,7 @@
  * overwritten in time.
  *
  * A fill that races with an invalidation: the filler reads `inv_seq` before it reads any table and its entry is dropped
- * if the count has moved when it holds the lock. Each invalidation moves it first and last.
+ * if the count has moved when it holds the lock (hw/tlb.h).
  */
 #ifndef NB_HW_SMMUV3_TLB_H
 #define NB_HW_SMMUV3_TLB_H

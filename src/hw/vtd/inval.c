@@ -3,27 +3,17 @@
  * What invalidation removes from the caches (6.5.2), grace periods, and starting over.
  *
  * Configuration: cached objects are unpublished and wait among the dead until no reader can stand on them.
- * Translations: by tag and address, see tlb.h. Each operation advances inv_seq first and last, so that no walk that
+ * Translations: by tag and address, see tlb.h. Each operation is bracketed as hw/tlb.h says, so that no walk that
  * began before or during it can enter anything after it.
  */
 #include "hw/vtd/model.h"
 
 #include "base/alloc.h"
 
-static void begin_locked(struct vtd *v)
-{
-	/* Release: a filler that reads the new count reads tables at least as new as this invalidation. */
-	atomic_fetch_add_explicit(&v->tlb.inv_seq, 1, memory_order_acq_rel);
-}
-
-/*
- * The count moves again when everything is erased: a walk that began meanwhile may have started from an entry
- * of the caches that was not erased yet, and must not enter what it made of it.
- */
+/* tlb.lock */
 static void end_unlock(struct vtd *v)
 {
-	atomic_fetch_add_explicit(&v->tlb.inv_seq, 1, memory_order_acq_rel);
-	hw_spin_unlock(&v->tlb.lock);
+	hw_inval_end(&v->tlb.lock, &v->tlb.inv_seq);
 }
 
 static void dev_drop_locked(struct vtd *v, struct vtd_slot *slot)
@@ -47,7 +37,6 @@ void vtd_cc_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint16_t sid
 
 	did &= (uint16_t)nb_low_mask(v->caps.nd_lg2);
 	hw_spin_lock(&v->tlb.lock);
-	begin_locked(v);
 	for (bus = 0; bus < 256; bus++) {
 		struct vtd_bus *b = atomic_load_explicit(&v->bus[bus], memory_order_acquire);
 
@@ -102,7 +91,6 @@ static void pc_drop_locked(struct vtd *v, unsigned int g, uint16_t did, uint32_t
 void vtd_pc_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint32_t pasid)
 {
 	hw_spin_lock(&v->tlb.lock);
-	begin_locked(v);
 	pc_drop_locked(v, g, did, pasid);
 	end_unlock(v);
 }
@@ -138,7 +126,6 @@ void vtd_iotlb_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint64_t 
 	unsigned int i;
 
 	hw_spin_lock(&v->tlb.lock);
-	begin_locked(v);
 	if (g == VTD_INV_IOTLB_GLOBAL) {
 		for (i = 0; i < VTD_DOM_HASH; i++)
 			for (dom = v->tlb.doms[i]; dom; dom = dom->hash_next)
@@ -174,7 +161,6 @@ void vtd_piotlb_invalidate(struct vtd *v, unsigned int g, uint16_t did, uint32_t
 
 	did &= (uint16_t)nb_low_mask(v->caps.nd_lg2);
 	hw_spin_lock(&v->tlb.lock);
-	begin_locked(v);
 	tag = vtd_tag_find_locked(&v->tlb, did, pasid);
 	if (g == VTD_INV_PIOTLB_PASID) {
 		if (tag) {
@@ -269,7 +255,6 @@ void vtd_invalidate_all(struct vtd *v)
 	struct vtd_proc *procs;
 
 	hw_spin_lock(&v->tlb.lock);
-	begin_locked(v);
 	config_drop_locked(v);
 	vtd_tlb_forget_locked(&v->tlb, &doms, &tags);
 	devs = v->dead_devs;
@@ -295,7 +280,6 @@ void vtd_invalidate_all(struct vtd *v)
 		tags = next;
 	}
 	hw_spin_lock(&v->tlb.lock);
-	begin_locked(v);
 	config_drop_locked(v); /* what was cached meanwhile has no tags */
 	vtd_tlb_restart_locked(&v->tlb);
 	end_unlock(v);

@@ -135,7 +135,7 @@ struct vtd_tag *vtd_tag_find_locked(struct vtd_tlb *t, uint16_t did, uint32_t pa
 /* Enter what a walk found, unless something was invalidated since inv_seq was `seq`. */
 void vtd_tlb_fill(struct vtd_tlb *t, uint64_t seq, const struct vtd_fill *f, unsigned int n);
 
-/* Invalidation; inv_seq was advanced under this lock before. Ranges are of addresses, last included. */
+/* Invalidation; inv_seq moves under this lock after. Ranges are of addresses, last included. */
 void vtd_tag_drop_leaf_locked(struct vtd_tlb *t, struct vtd_tag *tag);
 void vtd_tag_drop_psc_locked(struct vtd_tlb *t, struct vtd_tag *tag);
 void vtd_tag_leaf_range_locked(struct vtd_tlb *t, struct vtd_tag *tag, uint64_t first, uint64_t last);
