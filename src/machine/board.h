@@ -27,8 +27,8 @@ struct unit {
 	_Atomic(struct drv_iommu *) drv;
 	uint64_t msi_addr;
 	uint32_t msi_data;
-};
 	bool guest_msi; /* guests may bind messages of functions behind it */
+};
 
 struct function {
 	struct unit *unit;
@@ -43,11 +43,11 @@ struct function {
 	struct own_iommu *behind; /* through which its DMA goes first: own, or another's; null: none */
 	uint16_t stream;	  /* its StreamID there */
 	struct hw_atc *atc; /* null: no ATS capability */
+	struct host_doorbell doorbell; /* of its unit's kind: addr 0 if messages are no writes to memory there */
 	pthread_mutex_t ats_lock; /* orders what atc is told of the function's switch; the function and the model are called under it */
 };
 
 struct machine {
-	struct host_doorbell doorbell; /* of its unit's kind: addr 0 if messages are no writes to memory there */
 	struct nb_desc desc;
 	struct machine_cfg cfg; /* desc is not used */
 	struct mem mem;
@@ -84,10 +84,6 @@ extern const struct drv_fn_ops wires_fn_ops;
 int wires_function(struct function *f, const struct dev_caps *caps); /* 0 or -ENOMEM */
 void wires_function_fini(struct function *f);
 
-/* host_cfg.settle, opaque is the machine. */
-void wires_settle(void *opaque);
-
-#endif
 /* doorbell.c. Once for the machine, before units; then for each unit and each function of one that has messages as writes to memory. */
 int doorbell_create(struct machine *m);
 void doorbell_destroy(struct machine *m);
@@ -95,3 +91,7 @@ uint64_t doorbell_addr(const struct machine *m); /* that messages are written to
 void doorbell_unit(struct unit *u, uint16_t segment);
 int doorbell_function(struct function *f, const struct dev_caps *caps); /* 0 or -ENOMEM */
 
+/* host_cfg.settle, opaque is the machine. */
+void wires_settle(void *opaque);
+
+#endif

@@ -163,9 +163,9 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 		return nb_fail(diag, err, "function %04x:%02x:%02x.%x (%s): %s", d->segment, d->rid >> 8, d->rid >> 3 & 31,
 			       d->rid & 7, d->model, why.msg);
 	dev_caps(f->fn, &caps);
+	err = wires_function(f, &caps);
 	if (!err && f->unit->hw->doorbell)
 		err = doorbell_function(f, &caps);
-	err = wires_function(f, &caps);
 	if (err)
 		return nb_fail(diag, err, "out of memory");
 	for (j = 0; j < d->nrmrrs; j++)

@@ -283,22 +283,22 @@ static void fn_ats_switched(void *opaque)
 	pthread_mutex_unlock(&f->ats_lock);
 }
 
-static void fn_msi(void *opaque, uint64_t addr, uint32_t data)
-{
-	struct function *f = opaque;
 /*
  * To a unit without a range for messages it is a write like any other; one that does not get through was the unit's to log. A write that
  * stalls is not sent again: a PCI function's message has nowhere to wait (Linux lets no PCI function stall).
  */
-
-	(void)hw_interrupt(f->unit->hw, f->desc->rid, addr, data); /* blocked: the unit has logged it */
-}
+static void fn_msi(void *opaque, uint64_t addr, uint32_t data)
+{
+	struct function *f = opaque;
 	const le32_t word = {NB_SWAP32(data)};
 
 	if (f->unit->hw->doorbell) {
 		(void)hw_dma_write(f->unit->hw, f->desc->rid, NB_NO_PASID, addr, &word, sizeof(word));
 		return;
 	}
+	(void)hw_interrupt(f->unit->hw, f->desc->rid, addr, data); /* blocked: the unit has logged it */
+}
+
 struct dev_bus wires_bus(struct function *f)
 {
 	return (struct dev_bus){
