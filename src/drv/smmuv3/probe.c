@@ -26,7 +26,7 @@
 	 FIELD_C(SMMU_CR1_TABLE_IC, 1) | FIELD_C(SMMU_CR1_TABLE_OC, 1) | FIELD_C(SMMU_CR1_TABLE_SH, 3))
 #define MEMATTR_DEVICE_NGNRE 1
 /* A CMDQ smaller than that would not take what is sent at once. */
-#define CMDQS_MIN DSMMU_CMDQ_LG2
+#define CMDQS_MIN DSMMU_CMDQ_LG2_MIN
 
 uint32_t dsmmu_read32(const struct dsmmu *u, uint64_t off)
 {
@@ -263,6 +263,9 @@ static int bring_up(struct dsmmu *u, struct nb_diag *diag)
 	}
 	if (start_interrupts(u))
 		return nb_fail(diag, -EIO, "the SMMU does not enable its interrupts");
+	err = dsmmu_cmdqv_init(u, diag);
+	if (err)
+		return err;
 	if (write_cr0(u, cr0 | SMMU_CR0_SMMUEN))
 		return nb_fail(diag, -EIO, "the SMMU does not enable translation");
 	return 0;
@@ -278,6 +281,7 @@ static void turn_off(struct dsmmu *u)
 /* Nothing of the driver's may be in use by hardware any more, or never was. */
 static void unit_free(struct dsmmu *u)
 {
+	dsmmu_cmdqv_fini(u);
 	drv_pages_free(&u->kept, u->base.cfg.pool, u->granule ? u->granule - 12u : 0);
 	dsmmu_evt_fini(u);
 	dsmmu_queue_fini(u);
@@ -357,6 +361,8 @@ static int dsmmu_hw_info(struct drv_iommu *iommu, uint32_t type, void *buf, uint
 	struct dsmmu *u = dsmmu_of(iommu);
 	struct iommu_hw_info_arm_smmuv3 info = { .iidr = u->iidr, .aidr = u->aidr };
 
+	if (type == IOMMU_HW_INFO_TYPE_TEGRA241_CMDQV)
+		return dsmmu_cmdqv_hw_info(u, buf, len);
 	if (type != IOMMU_HW_INFO_TYPE_DEFAULT && type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
 		return -EOPNOTSUPP;
 	memcpy(info.idr, u->idr, sizeof(info.idr));
