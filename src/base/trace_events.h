@@ -41,16 +41,6 @@
 	X(hw_inv_desc, "hw.inv-desc", "lo %lx hi %lx")                                                            \
 	X(hw_inv_error, "hw.inv-error", "lo %lx hi %lx reason %lx")                                               \
 	X(hw_irq, "hw.irq", "addr %lx data %lx")                                                                  \
-	/* an IOMMU that a function brings; its own hw.* events are not among the others */                     \
-	X(own_mmio_read, "own.mmio-read", "rid %04lx reg %lx size %lu value %lx")                                 \
-	X(own_mmio_write, "own.mmio-write", "rid %04lx reg %lx size %lu value %lx")                               \
-	X(own_cmd_config, "own.cmd-config", "lo %lx hi %lx")                                                      \
-	X(own_cmd_tlb, "own.cmd-tlb", "lo %lx hi %lx")                                                            \
-	X(own_cmd_sync, "own.cmd-sync", "lo %lx hi %lx")                                                          \
-	X(own_cmd_other, "own.cmd-other", "lo %lx hi %lx")                                                        \
-	X(own_fetch, "own.fetch", "rid %04lx addr %lx word %lx")                                                  \
-	X(own_refused, "own.refused", "rid %04lx pasid %lx addr %lx bytes %lu")                                   \
-	X(own_irq, "own.irq", "rid %04lx wire %lu")                                                               \
 	/* host drivers */                                                                                      \
 	X(drv_attach, "drv.attach", "rid %04lx pasid %lx domain type %lu id %lu")                                 \
 	X(drv_block, "drv.block", "rid %04lx pasid %lx")                                                          \
@@ -84,6 +74,11 @@
 	X(host_vevent_lost, "host.vevent-lost", "queue %lu sequence %lu")                                         \
 	X(host_hw_queue, "host.hw-queue", "id %lu viommu %lu index %lu length %lx")                               \
 	X(host_hw_queue_destroy, "host.hw-queue-destroy", "id %lu")                                               \
+	X(host_msi_map, "host.msi-map", "hwpt %lu iova %lx doorbell %lx")                                         \
+	X(host_msi_unmap, "host.msi-unmap", "hwpt %lu iova %lx")                                                  \
+	X(host_msi_bind, "host.msi-bind", "dev %lu giova %lx doorbell of the guest %lx")                          \
+	X(host_msi_unbind, "host.msi-unbind", "dev %lu giova %lx")                                                \
+	X(host_msi_unbound, "host.msi-unbound", "rid %04lx hwpt %lu: messages refused, the device has no guest-MSI binding") \
 	X(host_fault, "host.fault", "queue %lu dev %lu pasid %lx addr %lx")                                       \
 	X(host_fault_response, "host.fault-response", "queue %lu cookie %lu code %lx")                            \
 	X(host_fault_dropped, "host.fault-dropped", "dev %lu pasid %lx addr %lx")                                 \
@@ -94,11 +89,6 @@
 	X(nvme_cmd, "nvme.cmd", "sq %lu opcode %lx cid %lx nsid %lu")                                             \
 	X(nvme_done, "nvme.done", "sq %lu cid %lx status %lx")                                                    \
 	X(nvme_dma_error, "nvme.dma-error", "sq %lu cid %lx addr %lx")                                            \
-	X(host_msi_map, "host.msi-map", "hwpt %lu iova %lx doorbell %lx")                                         \
-	X(host_msi_unmap, "host.msi-unmap", "hwpt %lu iova %lx")                                                  \
-	X(host_msi_bind, "host.msi-bind", "dev %lu giova %lx doorbell of the guest %lx")                          \
-	X(host_msi_unbind, "host.msi-unbind", "dev %lu giova %lx")                                                \
-	X(host_msi_unbound, "host.msi-unbound", "rid %04lx hwpt %lu: messages refused, the device has no guest-MSI binding") \
 	X(dmatest_cmd, "dmatest.cmd", "op %lx src %lx dst %lx length %lx")                                        \
 	X(dmatest_done, "dmatest.done", "status %lx addr %lx")                                                    \
 	/* the virtual host */                                                                                  \

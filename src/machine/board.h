@@ -10,7 +10,6 @@
 #include "hw/gic_its.h"
 #include "machine/inbox.h"
 #include "machine/machine.h"
-#include "machine/own_iommu.h"
 #include "mem/lag.h"
 
 /*
@@ -27,6 +26,8 @@ struct unit {
 	_Atomic(struct drv_iommu *) drv;
 	uint64_t msi_addr;
 	uint32_t msi_data;
+	bool companion;		 /* a block of registers beside it interrupts by a wire: */
+	uint32_t companion_wire; /* hw->msi with address 0 and this */
 	bool guest_msi; /* guests may bind messages of functions behind it */
 };
 
@@ -39,9 +40,6 @@ struct function {
 	_Atomic(struct host_function *) host; /* null until plugged in: interrupts before that are dropped */
 	struct hw_client client;
 	struct inbox inbox;
-	struct own_iommu *own;	  /* that it brings; null: none */
-	struct own_iommu *behind; /* through which its DMA goes first: own, or another's; null: none */
-	uint16_t stream;	  /* its StreamID there */
 	struct hw_atc *atc; /* null: no ATS capability */
 	struct host_doorbell doorbell; /* of its unit's kind: addr 0 if messages are no writes to memory there */
 	pthread_mutex_t ats_lock; /* orders what atc is told of the function's switch; the function and the model are called under it */

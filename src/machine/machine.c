@@ -157,8 +157,9 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 
 	assert(model); /* the description was checked */
 	bus = wires_bus(f);
-	own_iommu_bus(f, &bus);
-	err = model->create(opt, own_iommu_options(d, opt), &bus, m->tr, &f->fn, &why);
+	for (j = 0; j < d->noptions; j++)
+		opt[j] = (struct dev_option){.key = d->option[j].key, .value = d->option[j].value};
+	err = model->create(opt, d->noptions, &bus, m->tr, &f->fn, &why);
 	if (err)
 		return nb_fail(diag, err, "function %04x:%02x:%02x.%x (%s): %s", d->segment, d->rid >> 8, d->rid >> 3 & 31,
 			       d->rid & 7, d->model, why.msg);
@@ -175,9 +176,9 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 		.rid = d->rid,
 		.ats = caps.ats,
 		.pri = caps.pri,
-		.stall = caps.stall && !f->behind,
+		.stall = caps.stall,
 		.always_snoops = true, /* the virtual host's memory is coherent for everybody */
-		.max_pasids = f->behind ? 0 : caps.max_pasids, /* what leaves that unit has none */
+		.max_pasids = caps.max_pasids,
 		.fn_ops = &wires_fn_ops,
 		.fw_resv = f->fw_resv,
 		.nfw_resv = d->nrmrrs,
@@ -212,8 +213,6 @@ void machine_destroy(struct machine *m)
 			dev_destroy(m->function[i].fn);
 		wires_function_fini(&m->function[i]);
 	}
-	for (i = 0; i < m->desc.nfunctions; i++)
-		own_iommu_destroy(m->function[i].own);
 	for (i = 0; i < m->desc.niommus; i++) {
 		struct drv_iommu *drv = atomic_load_explicit(&m->unit[i].drv, memory_order_relaxed);
 
@@ -284,13 +283,6 @@ int machine_create(const struct machine_cfg *cfg, struct machine **out, struct n
 		if (err)
 			goto fail;
 	}
-	for (i = 0; i < m->desc.nfunctions; i++) {
-		m->function[i].desc = &m->desc.function[i];
-		m->function[i].unit = &m->unit[m->desc.function[i].iommu];
-	}
-	err = own_iommus_create(m, diag);
-	if (err)
-		goto fail;
 	for (i = 0; i < m->desc.nfunctions; i++) {
 		err = function_create(m, i, diag);
 		if (err)

@@ -56,7 +56,9 @@ static void unit_msi(void *opaque, uint64_t addr, uint32_t data)
 	struct unit *u = opaque;
 	struct drv_iommu *drv = atomic_load_explicit(&u->drv, memory_order_acquire);
 
-	if (drv && addr == u->msi_addr && (data == u->msi_data || data == u->msi_data + DRV_MSI_PAGE_REQUEST))
+	if (drv && addr == 0 && u->companion && data == u->companion_wire)
+		drv->ops->irq(drv, u->msi_data + DRV_MSI_COMPANION);
+	else if (drv && addr == u->msi_addr && (data == u->msi_data || data == u->msi_data + DRV_MSI_PAGE_REQUEST))
 		drv->ops->irq(drv, data);
 }
 
@@ -156,9 +158,6 @@ void wires_settle(void *opaque)
 	for (i = 0; i < m->desc.nfunctions; i++) {
 		if (inbox_has(&m->function[i].inbox))
 			drain(&m->function[i]);
-		if (m->function[i].own)
-			own_iommu_settle(m->function[i].own);
-	}
 }
 
 /* ---- function to unit ---- */
