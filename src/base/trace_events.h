@@ -41,6 +41,16 @@
 	X(hw_inv_desc, "hw.inv-desc", "lo %lx hi %lx")                                                            \
 	X(hw_inv_error, "hw.inv-error", "lo %lx hi %lx reason %lx")                                               \
 	X(hw_irq, "hw.irq", "addr %lx data %lx")                                                                  \
+	/* an IOMMU that a function brings; its own hw.* events are not among the others */                     \
+	X(own_mmio_read, "own.mmio-read", "rid %04lx reg %lx size %lu value %lx")                                 \
+	X(own_mmio_write, "own.mmio-write", "rid %04lx reg %lx size %lu value %lx")                               \
+	X(own_cmd_config, "own.cmd-config", "lo %lx hi %lx")                                                      \
+	X(own_cmd_tlb, "own.cmd-tlb", "lo %lx hi %lx")                                                            \
+	X(own_cmd_sync, "own.cmd-sync", "lo %lx hi %lx")                                                          \
+	X(own_cmd_other, "own.cmd-other", "lo %lx hi %lx")                                                        \
+	X(own_fetch, "own.fetch", "rid %04lx addr %lx word %lx")                                                  \
+	X(own_refused, "own.refused", "rid %04lx pasid %lx addr %lx bytes %lu")                                   \
+	X(own_irq, "own.irq", "rid %04lx wire %lu")                                                               \
 	/* host drivers */                                                                                      \
 	X(drv_attach, "drv.attach", "rid %04lx pasid %lx domain type %lu id %lu")                                 \
 	X(drv_block, "drv.block", "rid %04lx pasid %lx")                                                          \

@@ -35,8 +35,22 @@ struct dev_page_request {
 	bool last;
 };
 
+/*
+ * Something else on the function's board: its registers are BAR DEV_BOARD_BAR, it is reset along with the function (function-level or
+ * otherwise), and its interrupt, a level, shares the function's INTx. All three are called without locks of the function.
+ */
+#define DEV_BOARD_BAR 5
+struct dev_board {
+	uint64_t size; /* a power of two, at least 4 KiB; 0: there is nothing */
+	/* As dev_bar_read() and dev_bar_write(); opaque is the bus's. */
+	uint64_t (*read)(void *opaque, uint64_t off, unsigned int size);
+	void (*write)(void *opaque, uint64_t off, unsigned int size, uint64_t v);
+	void (*reset)(void *opaque);
+};
+
 struct dev_bus {
 	void *opaque;
+	struct dev_board board;
 	/*
 	 * pasid or NB_NO_PASID. 0 or -EFAULT: aborted; bytes before the failing one may have moved. -EAGAIN, only to functions that can
 	 * wait (dev_caps.stall): it is stalled, and nothing of the failing 4 KiB page has moved; dev_stall_done() comes later.
@@ -155,6 +169,12 @@ void dev_page_response(struct dev_fn *fn, uint32_t pasid, unsigned int prgi, uns
  */
 enum dev_stall_end { DEV_STALL_RETRY, DEV_STALL_ABORT, DEV_STALL_RAZ_WI };
 void dev_stall_done(struct dev_fn *fn, uint32_t pasid, uint64_t addr, bool all, enum dev_stall_end end);
+/*
+ * The board's level. Any lock of a function but the innermost (dev_fn.lock) may be held. The line follows with dev_board_settle(), called
+ * without locks.
+ */
+void dev_board_intx(struct dev_fn *fn, bool level);
+void dev_board_settle(struct dev_fn *fn);
 /* INTx: is the line asserted (config status bit 3, not masked by command bit 10)? */
 bool dev_intx_pending(struct dev_fn *fn);
 

@@ -100,6 +100,7 @@ struct dev_fn {
 	struct nb_drain sending;	  /* entered under lock: messages on their way to the bus */
 	uint64_t pending;		  /* under lock: vectors that wait for an enable or an unmask */
 	bool intx_level;		  /* under lock: what the model wants */
+	bool board_level;		  /* under lock: and what shares its board */
 	bool intx_sent;			  /* under lock: the line level the bus knows */
 	bool intx_busy;			  /* under lock: some thread is telling the bus */
 

@@ -66,7 +66,7 @@ static uint64_t take_deliverable_locked(struct dev_fn *fn, enum pci_irq_mode mod
 
 static void tell_intx_locked(struct dev_fn *fn, enum pci_irq_mode mode)
 {
-	bool status = fn->intx_level && mode == PCI_MODE_INTX;
+	bool status = (fn->intx_level || fn->board_level) && mode == PCI_MODE_INTX;
 
 	fn->config[PCI_STATUS] &= (uint8_t)~PCI_STATUS_INTX;
 	if (status)

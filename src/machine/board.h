@@ -10,6 +10,7 @@
 #include "hw/gic_its.h"
 #include "machine/inbox.h"
 #include "machine/machine.h"
+#include "machine/own_iommu.h"
 #include "mem/lag.h"
 
 /*
@@ -40,6 +41,9 @@ struct function {
 	_Atomic(struct host_function *) host; /* null until plugged in: interrupts before that are dropped */
 	struct hw_client client;
 	struct inbox inbox;
+	struct own_iommu *own;	  /* that it brings; null: none */
+	struct own_iommu *behind; /* through which its DMA goes first: own, or another's; null: none */
+	uint16_t stream;	  /* its StreamID there */
 	struct hw_atc *atc; /* null: no ATS capability */
 	struct host_doorbell doorbell; /* of its unit's kind: addr 0 if messages are no writes to memory there */
 	pthread_mutex_t ats_lock; /* orders what atc is told of the function's switch; the function and the model are called under it */

@@ -157,9 +157,8 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 
 	assert(model); /* the description was checked */
 	bus = wires_bus(f);
-	for (j = 0; j < d->noptions; j++)
-		opt[j] = (struct dev_option){.key = d->option[j].key, .value = d->option[j].value};
-	err = model->create(opt, d->noptions, &bus, m->tr, &f->fn, &why);
+	own_iommu_bus(f, &bus);
+	err = model->create(opt, own_iommu_options(d, opt), &bus, m->tr, &f->fn, &why);
 	if (err)
 		return nb_fail(diag, err, "function %04x:%02x:%02x.%x (%s): %s", d->segment, d->rid >> 8, d->rid >> 3 & 31,
 			       d->rid & 7, d->model, why.msg);
@@ -176,9 +175,9 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 		.rid = d->rid,
 		.ats = caps.ats,
 		.pri = caps.pri,
-		.stall = caps.stall,
+		.stall = caps.stall && !f->behind,
 		.always_snoops = true, /* the virtual host's memory is coherent for everybody */
-		.max_pasids = caps.max_pasids,
+		.max_pasids = f->behind ? 0 : caps.max_pasids, /* what leaves that unit has none */
 		.fn_ops = &wires_fn_ops,
 		.fw_resv = f->fw_resv,
 		.nfw_resv = d->nrmrrs,
@@ -199,6 +198,18 @@ static int function_create(struct machine *m, uint32_t i, struct nb_diag *diag)
 	return 0;
 }
 
+void machine_threads(struct machine *m, enum hw_threads what)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->desc.niommus; i++) {
+		struct hw_iommu *hw = m->unit[i].hw;
+
+		if (hw && hw->ops->threads)
+			hw->ops->threads(hw, what);
+	}
+}
+
 /* Takes down whatever is there: also the way out of a machine_create() that failed. */
 void machine_destroy(struct machine *m)
 {
@@ -213,6 +224,10 @@ void machine_destroy(struct machine *m)
 			dev_destroy(m->function[i].fn);
 		wires_function_fini(&m->function[i]);
 	}
+	for (i = 0; i < m->desc.nfunctions; i++)
+		own_iommu_destroy(m->function[i].own);
+	/* A thread of a model may still be in an interrupt. */
+	machine_threads(m, HW_THREADS_HOLD);
 	for (i = 0; i < m->desc.niommus; i++) {
 		struct drv_iommu *drv = atomic_load_explicit(&m->unit[i].drv, memory_order_relaxed);
 
@@ -283,6 +298,13 @@ int machine_create(const struct machine_cfg *cfg, struct machine **out, struct n
 		if (err)
 			goto fail;
 	}
+	for (i = 0; i < m->desc.nfunctions; i++) {
+		m->function[i].desc = &m->desc.function[i];
+		m->function[i].unit = &m->unit[m->desc.function[i].iommu];
+	}
+	err = own_iommus_create(m, diag);
+	if (err)
+		goto fail;
 	for (i = 0; i < m->desc.nfunctions; i++) {
 		err = function_create(m, i, diag);
 		if (err)

@@ -158,6 +158,9 @@ void wires_settle(void *opaque)
 	for (i = 0; i < m->desc.nfunctions; i++) {
 		if (inbox_has(&m->function[i].inbox))
 			drain(&m->function[i]);
+		if (m->function[i].own)
+			own_iommu_settle(m->function[i].own);
+	}
 }
 
 /* ---- function to unit ---- */
