@@ -520,12 +520,18 @@ static void events(void **state)
 	GO(&r, 0, NB_NO_PASID, VA, host(&r, g2.page[0]));
 	GO(&r, 0, NB_NO_PASID, VA + K4, FAULT | SMMU_EVT_TRANSLATION);
 	assert_int_equal(r.nveng, 2);
+	/* It gets a name while it is attached, as QEMU does it: the next attach in the same vIOMMU finds it. */
+	g2.vd = vdevice(&r, g2.v, 0, 0x77);
+	OK(&r, attach(&r, 0, NB_NO_PASID, g2.s1));
+	GO(&r, 0, NB_NO_PASID, VA + K4, FAULT | SMMU_EVT_TRANSLATION);
+	assert_int_equal(r.nveng, 3);
+	assert_int_equal(r.vevent[2].evt[0] >> 32, 0x77);
 	/* A table of the host's. */
 	OK(&r, attach(&r, 0, NB_NO_PASID, g.s1));
 	plain = paging(&r, 0, 0);
 	OK(&r, attach(&r, 0, NB_NO_PASID, plain));
 	GO(&r, 0, NB_NO_PASID, VA + K4, FAULT | SMMU_EVT_TRANSLATION);
-	assert_int_equal(r.nveng, 2);
+	assert_int_equal(r.nveng, 3);
 	block(&r, 0, NB_NO_PASID);
 	again->ops->free(again);
 	plain->ops->free(plain);

@@ -159,10 +159,11 @@ static void change_rid(struct dsmmu_dev *sdev, struct dsmmu_att *att)
 	write_ste(sdev);
 	if (was_s1 && !(att && att->domain->kind == DSMMU_S1))
 		clear_cd(sdev, 0);
-	if (to && from != to) {
+	if (to && from != to)
 		dsmmu_evt_drain(sdev->unit);
+	/* Each time: QEMU attaches a bypass STE before it makes the vDEVICE. */
+	if (to)
 		dsmmu_viommu_route(to, sdev);
-	}
 }
 
 static void change_pasid(struct dsmmu_dev *sdev, uint32_t pasid, struct dsmmu_att **slot, struct dsmmu_att *att)
