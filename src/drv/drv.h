@@ -37,6 +37,7 @@ struct drv_mmio {
 };
 
 #define DRV_MSI_PAGE_REQUEST 0x100u
+#define DRV_MSI_COMPANION    0x200u
 
 enum { /* errata of the silicon, from the host description */
 	DRV_ERRATUM_VTD_772415 = 1, /* read-only second-stage mappings break nesting */
@@ -56,6 +57,11 @@ struct drv_iommu_cfg {
 	 */
 	uint64_t msi_addr;
 	uint32_t msi_data;
+	/*
+	 * Where in mmio the registers of a block lie that is not the unit's own but belongs to it, as firmware says; 0: there is none. It interrupts
+	 * as msi_data + DRV_MSI_COMPANION, on any thread that holds no lock of the driver.
+	 */
+	uint64_t companion;
 	/* Write CPU caches back for [p, p + len). Called only for units whose walks do not snoop. Null: nothing to do. */
 	void (*flush)(void *opaque, const void *p, size_t len);
 	void *flush_opaque;

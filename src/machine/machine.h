@@ -35,6 +35,12 @@ struct machine_cfg {
 int machine_create(const struct machine_cfg *cfg, struct machine **out, struct nb_diag *diag);
 void machine_destroy(struct machine *m); /* all files of its host closed */
 
+/*
+ * The models' own threads, around a fork. HOLD before it, with no lock of the host's or of whom it calls; GO in the parent; in the child LOST, and AGAIN if it goes
+ * on with the machine.
+ */
+void machine_threads(struct machine *m, enum hw_threads what);
+
 struct host *machine_host(struct machine *m);
 struct nb_trace *machine_trace(struct machine *m);
 const struct nb_desc *machine_desc(const struct machine *m);

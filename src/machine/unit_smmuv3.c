@@ -17,6 +17,11 @@ static int create(struct unit *u, const struct nb_desc_iommu *d, struct drv_iomm
 	(void)cfg;
 	u->guest_msi = d->smmuv3.guest_msi;
 	desc_smmuv3_caps(&d->smmuv3, &caps);
+	if (caps.cmdqv) {
+		cfg->companion = SMMU_CMDQV_BASE;
+		u->companion = true;
+		u->companion_wire = SMMU_WIRE_CMDQV;
+	}
 	return smmu_create(&caps, &u->m->mem, u->m->tr, &u->hw, diag);
 }
 

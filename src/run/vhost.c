@@ -301,6 +301,7 @@ static bool adopt_host(const void *host)
 	if (vh.owner != owner_self()) {
 		vh.owner = owner_self();
 		vhost_enter();
+		machine_threads(m, HW_THREADS_AGAIN);
 		if (control_start(m, run_dir))
 			NB_TRACE(machine_trace(m), run_no_control, 0);
 		vhost_leave();
@@ -381,9 +382,23 @@ static void on_opened(const struct run_file *f)
 	NB_TRACE(machine_trace(atomic_load(&vhost_machine)), run_open, f->fd, f->kind);
 }
 
+/*
+ * Threads of the models count as nobody in `inside`: they are held back. That is done without claim_lock, as they take locks of ours to make a queue
+ * readable; a machine that appears meanwhile is held in another round.
+ */
 static void fork_prepare(void)
 {
-	fdtable_fork_prepare();
+	for (;;) {
+		run_self.held = atomic_load(&vhost_machine);
+		if (run_self.held)
+			machine_threads(run_self.held, HW_THREADS_HOLD);
+		fdtable_fork_prepare();
+		if (run_self.held == atomic_load(&vhost_machine))
+			break;
+		fdtable_fork_parent();
+		if (run_self.held)
+			machine_threads(run_self.held, HW_THREADS_GO);
+	}
 	atomic_store(&vh.forking, true);
 	vh.inside_at_fork = atomic_load(&vh.inside) - (run_self.depth != 0);
 }
@@ -392,12 +407,16 @@ static void fork_parent(void)
 {
 	atomic_store(&vh.forking, false);
 	fdtable_fork_parent();
+	if (run_self.held)
+		machine_threads(run_self.held, HW_THREADS_GO);
 }
 
 static void fork_child(void)
 {
 	atomic_store(&vh.forking, false);
 	fdtable_fork_child();
+	if (run_self.held)
+		machine_threads(run_self.held, HW_THREADS_LOST);
 	if (vh.inside_at_fork)
 		vh.poisoned = true;
 	atomic_store(&vh.inside, run_self.depth != 0);

@@ -27,6 +27,7 @@ struct run_thread {
 	int bind_fd;
 	int bind_error;
 	void *bind_file;
+	struct machine *held; /* by this thread's fork, while it is under way */
 };
 extern __thread struct run_thread run_self __attribute__((tls_model("initial-exec")));
 

@@ -260,6 +260,8 @@ void dsmmu_irq(struct drv_iommu *iommu, uint32_t data)
 	} else if (data == iommu->cfg.msi_data + DRV_MSI_PAGE_REQUEST) {
 		atomic_store(&u->evt.pending, true);
 		serve_marks(u);
+	} else if (data == iommu->cfg.msi_data + DRV_MSI_COMPANION) {
+		dsmmu_cmdqv_irq(u);
 	}
 }
 

@@ -251,6 +251,13 @@ int dsmmu_queue_end(struct dsmmu *u)
 	return err;
 }
 
+void dsmmu_queue_flush(struct dsmmu *u)
+{
+	dsmmu_queue_begin(u);
+	dsmmu_queue_push(u, cmd_sync());
+	dsmmu_queue_end(u);
+}
+
 void dsmmu_push_atc(struct dsmmu *u, uint16_t sid, uint32_t pasid, uint64_t addr, unsigned int pages_lg2)
 {
 	uint64_t page = pages_lg2 >= SMMU_ATC_SIZE_ALL ? 0 : addr & ~nb_low_mask(12 + pages_lg2);

@@ -30,6 +30,7 @@ struct dsmmu_dev;
 struct dsmmu_domain;
 struct dsmmu_att;
 struct dsmmu_viommu;
+struct dsmmu_cmdqv;
 
 /* ---- queue.c: the command queue ---- */
 
@@ -70,6 +71,8 @@ void dsmmu_queue_begin(struct dsmmu *u);
 static inline void dsmmu_queue_push(struct dsmmu *u, struct dsmmu_cmd c);
 void dsmmu_queue_sync(struct dsmmu *u);
 int dsmmu_queue_end(struct dsmmu *u);
+/* A CMD_SYNC by itself: what went unanswered before it is forgotten, or found. */
+void dsmmu_queue_flush(struct dsmmu *u);
 /* pasid NB_NO_PASID: of requests without; size_lg2 pages, 52: all. Not for who was cut off. */
 void dsmmu_push_atc(struct dsmmu *u, uint16_t sid, uint32_t pasid, uint64_t addr, unsigned int pages_lg2);
 
@@ -141,6 +144,7 @@ struct dsmmu {
 	struct dsmmu_queue queue;
 	struct dsmmu_evt evt;
 	struct dsmmu_domain *identity;
+	struct dsmmu_cmdqv *cmdqv; /* null: there is none */
 
 	pthread_mutex_t gerror_lock; /* GERRORN */
 	uint32_t gerrorn;
@@ -362,6 +366,7 @@ struct dsmmu_vdevice {
 	struct drv_vdevice base;
 	struct nb_list link;
 	uint32_t vsid;
+	uint8_t slot;		/* cmdqv.c: where its StreamID is replaced */
 };
 
 static inline struct dsmmu_viommu *dsmmu_viommu(struct drv_viommu *v)
@@ -374,6 +379,10 @@ int dsmmu_alloc_nested(struct drv_viommu *v, uint32_t flags, const struct drv_us
 int dsmmu_nested_compatible(const struct dsmmu_domain *d, const struct dsmmu_dev *sdev, struct nb_diag *diag);
 size_t dsmmu_viommu_size(struct drv_dev *dev, uint32_t type);
 int dsmmu_viommu_init(struct drv_viommu *v, const struct drv_user_data *data, struct nb_diag *diag);
+/* What vIOMMUs of all types share. */
+void dsmmu_viommu_fini(struct drv_viommu *viommu);
+int dsmmu_vdevice_init(struct drv_vdevice *base, struct nb_diag *diag);
+void dsmmu_vdevice_destroy(struct drv_vdevice *base);
 /* Can a device stand on a vIOMMU of its unit? */
 bool dsmmu_can_nest(const struct drv_dev *dev);
 /* Have events of the device go to the vIOMMU under its guest name. -ENOENT: it has none. */
@@ -381,5 +390,14 @@ int dsmmu_viommu_route(struct dsmmu_viommu *v, struct dsmmu_dev *sdev);
 int dsmmu_cache_invalidate(struct drv_viommu *viommu, struct drv_user_array *a, struct nb_diag *diag);
 /* vSID -> device, or null. Viommu lock. */
 struct dsmmu_vdevice *dsmmu_vdevice_find(struct dsmmu_viommu *v, uint32_t vsid);
+
+/* ---- cmdqv.c: a CMDQ-V beside the unit ---- */
+int dsmmu_cmdqv_init(struct dsmmu *u, struct nb_diag *diag); /* nothing if there is none */
+void dsmmu_cmdqv_fini(struct dsmmu *u);
+void dsmmu_cmdqv_irq(struct dsmmu *u);
+int dsmmu_cmdqv_hw_info(const struct dsmmu *u, void *buf, uint32_t *len); /* -EOPNOTSUPP: there is none */
+size_t dsmmu_cmdqv_viommu_size(struct drv_dev *dev);
+/* The rest of dsmmu_viommu_init() for this type; what that did is undone by the caller if this fails. */
+int dsmmu_cmdqv_viommu_init(struct drv_viommu *v, const struct drv_user_data *data, struct nb_diag *diag);
 
 #endif

@@ -41,7 +41,7 @@ struct dsmmu_vdevice *dsmmu_vdevice_find(struct dsmmu_viommu *v, uint32_t vsid)
 	return NULL;
 }
 
-static int vdevice_init(struct drv_vdevice *base, struct nb_diag *diag)
+int dsmmu_vdevice_init(struct drv_vdevice *base, struct nb_diag *diag)
 {
 	struct dsmmu_vdevice *vd = container_of(base, struct dsmmu_vdevice, base);
 	struct dsmmu_viommu *v = dsmmu_viommu(base->viommu);
@@ -55,7 +55,7 @@ static int vdevice_init(struct drv_vdevice *base, struct nb_diag *diag)
 	return 0;
 }
 
-static void vdevice_destroy(struct drv_vdevice *base)
+void dsmmu_vdevice_destroy(struct drv_vdevice *base)
 {
 	struct dsmmu_vdevice *vd = container_of(base, struct dsmmu_vdevice, base);
 	struct dsmmu_viommu *v = dsmmu_viommu(base->viommu);
@@ -249,7 +249,7 @@ int dsmmu_cache_invalidate(struct drv_viommu *viommu, struct drv_user_array *a, 
 
 /* ---- life ---- */
 
-static void viommu_destroy(struct drv_viommu *viommu)
+void dsmmu_viommu_fini(struct drv_viommu *viommu)
 {
 	struct dsmmu_viommu *v = dsmmu_viommu(viommu);
 	unsigned int i;
@@ -261,12 +261,12 @@ static void viommu_destroy(struct drv_viommu *viommu)
 }
 
 static const struct drv_viommu_ops viommu_ops = {
-	.destroy = viommu_destroy,
+	.destroy = dsmmu_viommu_fini,
 	.domain_alloc_nested = dsmmu_alloc_nested,
 	.cache_invalidate = dsmmu_cache_invalidate,
 	.vdevice_size = sizeof(struct dsmmu_vdevice),
-	.vdevice_init = vdevice_init,
-	.vdevice_destroy = vdevice_destroy,
+	.vdevice_init = dsmmu_vdevice_init,
+	.vdevice_destroy = dsmmu_vdevice_destroy,
 };
 
 /* A guest that says what is cacheable must not get past what the host relies on: either devices snoop anyway, or stage 2 decides. */
@@ -279,6 +279,8 @@ bool dsmmu_can_nest(const struct drv_dev *dev)
 
 size_t dsmmu_viommu_size(struct drv_dev *dev, uint32_t type)
 {
+	if (type == IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV)
+		return dsmmu_cmdqv_viommu_size(dev);
 	return type == IOMMU_VIOMMU_TYPE_ARM_SMMUV3 && dsmmu_can_nest(dev) ? sizeof(struct dsmmu_viommu) : 0;
 }
 
@@ -289,7 +291,6 @@ int dsmmu_viommu_init(struct drv_viommu *viommu, const struct drv_user_data *dat
 	unsigned int i;
 	int err;
 
-	(void)data; /* this type takes none, and Linux does not look */
 	if (!dsmmu_is_nest_parent(viommu->parent))
 		return nb_fail(diag, -EINVAL, "the parent is not a stage 2 that was made for nesting");
 	err = dsmmu_paging_compatible(dsmmu_domain(viommu->parent), u, NULL, diag);
@@ -301,6 +302,10 @@ int dsmmu_viommu_init(struct drv_viommu *viommu, const struct drv_user_data *dat
 	pthread_mutex_init(&v->lock, NULL);
 	for (i = 0; i < ARRAY_SIZE(v->vdevs); i++)
 		nb_list_init(&v->vdevs[i]);
-	viommu->ops = &viommu_ops;
-	return 0;
+	viommu->ops = &viommu_ops; /* takes no data, and Linux does not look */
+	if (viommu->type == IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV)
+		err = dsmmu_cmdqv_viommu_init(viommu, data, diag);
+	if (err)
+		dsmmu_viommu_fini(viommu);
+	return err;
 }
