@@ -62,6 +62,7 @@ struct nb_desc_smmuv3 {
 	bool hyp, msi, sev, coherent, ril;
 	bool had, stt, fwb, xnx, e0pd, epan, attr_ovr;
 	bool no_term_model, big_endian, vmw, ptwnnc;
+	bool ecmdq;
 	bool cmdqv; /* a Tegra241 CMDQV beside it */
 	bool guest_msi; /* the host lets guests bind messages: uapi/nestbox.h. Not the unit's, but of what is behind it */
 };

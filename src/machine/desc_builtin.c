@@ -68,7 +68,7 @@ static const struct nb_desc incoherent = {
 	.gran4k = true, .gran16k = true, .gran64k = true, .sid_bits = 16, .ssid_bits = 20, .cmdq_bits = 19,   \
 	.evtq_bits = 19, .priq_bits = 19, .st_2level = true, .cd_2level = true, .httu = 2, .ats = true,       \
 	.hyp = true, .msi = true, .sev = true, .coherent = true, .ril = true, .bbml = 2, .had = true,         \
-	.stt = true, .xnx = true, .attr_ovr = true
+	.stt = true, .xnx = true, .attr_ovr = true, .cmdqv = true
 
 /* The least that Linux's driver is content with and that can nest. */
 #define BASIC_UNIT                                                                                            \
@@ -77,7 +77,7 @@ static const struct nb_desc incoherent = {
 
 const struct nb_desc desc_grace = {
 	.name = "grace",
-	.title = "Grace-like: three SMMUv3 with nesting, ATS, 52-bit addresses",
+	.title = "Grace-like: three SMMUv3 with nesting, ATS, 52-bit addresses, CMDQV",
 	.magic = NB_DESC_MAGIC, .size = sizeof(struct nb_desc), .niommus = 3, .nfunctions = 6,
 	.iommu = {{.name = "smmu0", .vendor = NB_DESC_SMMUV3, .smmuv3 = {GRACE_UNIT}},
 		  {.name = "smmu1", .vendor = NB_DESC_SMMUV3, .smmuv3 = {GRACE_UNIT}},

@@ -64,6 +64,7 @@ _Static_assert(SMMU_STALL_BOTH == 0 && SMMU_STALL_NEVER == 1 && SMMU_STALL_ALWAY
 	X("attr-override", BOOL, attr_ovr, "streams can override attributes", PLAIN)                                      \
 	X("big-endian", BOOL, big_endian, "tables of either endianness", PLAIN)                                           \
 	X("ptwnnc", BOOL, ptwnnc, "walks never read device memory", PLAIN)                                                \
+	X("ecmdq", BOOL, ecmdq, "a page of more command queues (ECMDQ)", PLAIN)                                           \
 	X("cmdqv", BOOL, cmdqv, "command queues for guests (Tegra241 CMDQV)", PLAIN)                                      \
 	X("guest-msi", BOOL, guest_msi, "guests may bind messages to their own doorbells: an extension of nestbox's", PLAIN) \
 	X("minor", NUMBER, minor, "minor revision, 0: the first that has all of this", PLAIN)                             \
@@ -76,6 +77,12 @@ static const struct desc_key keys[] = {
 	{NULL, DESC_KEY_NUMBER, 0, NULL, PLAIN},
 };
 _Static_assert(ARRAY_SIZE(keys) - 1 <= DESC_MAX_KEYS, "");
+
+/* As many VINTFs, VCMDQs and slots as its registers have room for; of ECMDQs a page that is not crowded. */
+#define CMDQV_VINTFS_LG2 6
+#define CMDQV_VCMDQS_LG2 7
+#define CMDQV_SIDS_LG2	 4
+#define ECMDQ_QUEUES_LG2 5
 
 static const struct desc_erratum errata[] = {{0, 0}};
 
@@ -127,6 +134,12 @@ void desc_smmuv3_caps(const struct nb_desc_smmuv3 *s, struct smmu_caps *out)
 		.pasidtt = s->pasidtt,
 		.ptwnnc = s->ptwnnc,
 		.iidr = s->iidr,
+		.ecmdq = s->ecmdq,
+		.ecmdq_queues_lg2 = s->ecmdq ? ECMDQ_QUEUES_LG2 : 0,
+		.cmdqv = s->cmdqv,
+		.cmdqv_vintfs_lg2 = s->cmdqv ? CMDQV_VINTFS_LG2 : 0,
+		.cmdqv_vcmdqs_lg2 = s->cmdqv ? CMDQV_VCMDQS_LG2 : 0,
+		.cmdqv_sids_lg2 = s->cmdqv ? CMDQV_SIDS_LG2 : 0,
 	};
 }
 
@@ -154,6 +167,8 @@ static int check_rules(const struct nb_desc_smmuv3 *s, struct nb_diag *diag)
 		{s->ns1ats, s->s1 && s->s2, "ns1ats needs stage-1 and stage-2"},
 		{s->httu != SMMU_HTTU_NONE, s->coherent, "httu needs coherent"},
 		{s->guest_msi, s->s1 && s->s2, "guest-msi needs stage-1 and stage-2"},
+		{s->cmdqv, s->s1 && s->s2, "cmdqv needs stage-1 and stage-2"},
+		{s->ecmdq, s->coherent && s->msi, "ecmdq needs coherent and msi"},
 		{s->stall_max != 0, s->stall_model != SMMU_STALL_NEVER, "stalls needs a stall-model other than none"},
 	};
 	size_t i;
@@ -203,8 +218,6 @@ static int check(const void *part, struct nb_diag *diag)
 		err = check_rules(s, diag);
 	if (err)
 		return err;
-	if (s->cmdqv)
-		return nb_fail(diag, -EINVAL, "cmdqv: the model has no command queues for guests yet");
 	/* The model has the last word, so that what passes here can be built. */
 	desc_smmuv3_caps(s, &caps);
 	return smmu_caps_check(&caps, diag);

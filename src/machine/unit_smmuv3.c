@@ -14,7 +14,6 @@ static int create(struct unit *u, const struct nb_desc_iommu *d, struct drv_iomm
 {
 	struct smmu_caps caps;
 
-	(void)cfg;
 	u->guest_msi = d->smmuv3.guest_msi;
 	desc_smmuv3_caps(&d->smmuv3, &caps);
 	if (caps.cmdqv) {

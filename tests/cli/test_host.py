@@ -63,7 +63,7 @@ BAD = [
     ("like: spr", "vendor: smmuv3\n    capabilities: {iidr: 0x100000000}", 6, "at most 4294967295"),
     ("like: spr", "vendor: smmuv3\n    capabilities: {cmdq-bits: 6}", 4, "cmdq-bits is 6"),
     ("like: spr", "vendor: smmuv3\n    capabilities: {stage-1: false}", 4, "needs stage-1"),
-    ("like: spr", "vendor: smmuv3\n    capabilities: {cmdqv: true}", 4, "cmdqv"),
+    ("like: spr", "vendor: smmuv3\n    capabilities: {stage-2: false, vmid16: false, xnx: false}", 4, "cmdqv needs"),
     ("like: spr\n", "like: spr\n  - name: iommu1\n    vendor: smmuv3\n", 6, "of one vendor"),
     ("  - name: iommu0\n    like: spr\n", "  - like: spr\n", 4, "no name"),
     ("iommus:\n  - name: iommu0\n    like: spr\n", "iommus: none\n", 3, "list"),

@@ -168,8 +168,8 @@ static void every_member_has_a_key(void **state)
 		struct nb_desc_smmuv3 s = {.oas = 48};
 		struct smmu_caps a, b;
 
-		if (strcmp(k->name, "cmdqv") == 0 || strcmp(k->name, "guest-msi") == 0)
-			continue; /* beside the unit; the host's */
+		if (strcmp(k->name, "guest-msi") == 0)
+			continue; /* the host's */
 		desc_smmuv3_caps(&s, &a);
 		((uint8_t *)&s)[k->offset] ^= 1;
 		desc_smmuv3_caps(&s, &b);
@@ -240,7 +240,8 @@ REFUSE(s_pri, (d->iommu[1].smmuv3.pri = true, d->iommu[1].smmuv3.ats = false), "
 REFUSE(s_pps, (d->iommu[1].smmuv3.pps = true), "iommus[1]", "pps needs pri")
 REFUSE(s_coherent, (d->iommu[1].smmuv3.coherent = false), "iommus[1]", "httu needs coherent")
 REFUSE(s_ds, (d->iommu[1].smmuv3.gran4k = d->iommu[1].smmuv3.gran16k = false), "iommus[1]", "ds needs granule")
-REFUSE(s_cmdqv, (d->iommu[1].smmuv3.cmdqv = true), "iommus[1]", "cmdqv")
+REFUSE(s_cmdqv, (d->iommu[1].smmuv3.s2 = d->iommu[1].smmuv3.vmid16 = d->iommu[1].smmuv3.xnx = false), "iommus[1]", "cmdqv needs")
+REFUSE(s_ecmdq, (d->iommu[1].smmuv3.ecmdq = true, d->iommu[1].smmuv3.msi = false), "iommus[1]", "ecmdq needs")
 REFUSE(s_rmrr, (d->function[4].nrmrrs = 1, d->function[4].rmrr[0] = (struct nb_desc_rmrr){1ull << 52, 65536}), "functions[4]",
        "52 bits")
 
@@ -271,7 +272,7 @@ static void refusals_smmuv3(void **state)
 	static const struct refusal *const all[] = {
 		&s_oas_case, &s_sid_case, &s_ssid_case, &s_cmdq_case, &s_evtq_case, &s_priq_case, &s_bbml_case, &s_minor_case,
 		&s_stalls_case, &s_httu_case, &s_model_case, &s_bool_case, &s_either_case, &s_stages_case, &s_stage1_case,
-		&s_stage2_case, &s_cd2l_case, &s_pri_case, &s_pps_case, &s_coherent_case, &s_ds_case, &s_cmdqv_case, &s_rmrr_case,
+		&s_stage2_case, &s_cd2l_case, &s_pri_case, &s_pps_case, &s_coherent_case, &s_ds_case, &s_cmdqv_case, &s_ecmdq_case, &s_rmrr_case,
 		&s_rmrr_part_case,
 	};
 
