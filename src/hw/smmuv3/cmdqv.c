@@ -101,7 +101,6 @@ static void stop(struct smmu *v, struct smmu_cmdq *cq, unsigned int err, struct 
 /* So many that taking mmio_lock does not count, and so few that who waits for it does not wait long. */
 static const struct smmu_cmdq_owner vcmdq_owner = {
 	.most = 64,
-	.one_vmid = true,
 	.runs = runs,
 	.admit = admit,
 	.moved = moved,
@@ -133,6 +132,7 @@ bool cmdqv_serve(struct cmdqv_vcmdq *q, struct smmu_msis *msis)
 	if (on != q->on)
 		switch_queue(q, on);
 	q->cq.q.prod = prod & (uint32_t)SMMU_Q_IDX;
+	q->cq.one_vmid = on && !hyp_own(q->vintf);
 	more = smmu_cmdq_run(q->smmu, &q->cq, msis);
 	atomic_store_explicit(&q->unfinished, more, memory_order_relaxed);
 	return more;

@@ -132,13 +132,13 @@ struct smmu_cmdq {
 	struct smmu_queue q;
 	const struct smmu_cmdq_owner *owner;
 	bool inv_pending; /* something was invalidated and no grace period has passed since */
+	bool one_vmid;	  /* CR0.VMW does not count */
 	bool atc_lost;	  /* an ATC invalidation went unanswered and no CMD_SYNC has said so */
 };
 struct smmu;
 struct smmu_msis;
 struct smmu_cmdq_owner {
 	unsigned int most; /* commands that one call of smmu_cmdq_run() executes */
-	bool one_vmid;	   /* CR0.VMW does not count */
 	bool (*runs)(struct smmu *v, const struct smmu_cmdq *cq); /* enabled, not empty, no error that is not acknowledged */
 	/*
 	 * May the queue hold this command, and if so as what? Null: all that the unit knows. False: CERROR_ILL. Asked when it is

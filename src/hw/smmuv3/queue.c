@@ -91,7 +91,7 @@ static uint16_t asid_of(const uint64_t d[2])
  */
 static void vmids_of(const struct smmu *v, const struct smmu_cmdq *cq, const uint64_t d[2], uint32_t *first, uint32_t *last)
 {
-	unsigned int n = cq->owner->one_vmid ? 0 : (unsigned int)FIELD_GET(SMMU_CR0_VMW, v->cr0);
+	unsigned int n = cq->one_vmid ? 0 : (unsigned int)FIELD_GET(SMMU_CR0_VMW, v->cr0);
 	uint32_t mask = (uint32_t)nb_low_mask(n <= 4 ? n : 0);
 
 	*first = vmid_of(v, d) & ~mask;
