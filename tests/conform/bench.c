@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/alloc.h"
+
 #define MSI_ADDR UINT64_C(0xfee00000)
 
 static void leave(struct bench *b)
@@ -90,23 +92,25 @@ static void msi(void *opaque, uint64_t addr, uint32_t data)
 {
 	struct bench_unit *u = opaque;
 
-	if (addr != MSI_ADDR || data != u->msi_data || !u->drv)
+	if (addr != MSI_ADDR || (data & ~DRV_MSI_PAGE_REQUEST) != u->msi_data || !u->drv)
 		return;
 	if (u->b->hold)
-		u->msi_held = true;
+		u->msi_held[data != u->msi_data] = true;
 	else
 		u->drv->ops->irq(u->drv, data);
 }
 
 void bench_interrupts(struct bench *b)
 {
-	unsigned int i;
+	unsigned int i, k;
 
 	for (i = 0; i < BENCH_UNITS; i++) {
-		if (!b->unit[i].msi_held)
-			continue;
-		b->unit[i].msi_held = false;
-		b->unit[i].drv->ops->irq(b->unit[i].drv, b->unit[i].msi_data);
+		for (k = 0; k < 2; k++) {
+			if (!b->unit[i].msi_held[k])
+				continue;
+			b->unit[i].msi_held[k] = false;
+			b->unit[i].drv->ops->irq(b->unit[i].drv, b->unit[i].msi_data + k * DRV_MSI_PAGE_REQUEST);
+		}
 	}
 }
 
@@ -185,6 +189,7 @@ int bench_up_watched(struct bench *b, const struct vendor *v, const struct vendo
 	b->conf = conf;
 	b->client = (struct hw_client){.opaque = b, .ats_invalidate = ats_invalidate};
 	conf->make(&b->desc);
+	v->guest(conf, &b->desc, &b->guest);
 	b->pool_cpu = pages(BENCH_POOL_LEN);
 	b->pool_hw = b->pool_cpu;
 	b->ram = pages(BENCH_RAM_LEN);
@@ -210,7 +215,7 @@ int bench_up_watched(struct bench *b, const struct vendor *v, const struct vendo
 	}
 	for (i = 0; i < BENCH_DEVS; i++) {
 		b->dev[i] = (struct drv_dev){.iommu = b->unit[i == 2].drv, .rid = (uint16_t)(0x100 + 0x88 * i),
-					     .max_pasids = 1u << 16, .ats = i == 1};
+					     .max_pasids = 1u << 16, .ats = i == 1, .always_snoops = true};
 		err = v->drv->probe_device(&b->dev[i], &b->diag);
 		if (err)
 			return err;
@@ -303,8 +308,35 @@ bool bench_capable(struct bench *b, unsigned int dev, enum drv_cap cap)
 	return b->vendor->drv->capable(&b->dev[dev], cap);
 }
 
+/* As the host's core: a function has one vDEVICE, and that is where its guest is. */
+static void move_vdevice(struct bench *b, unsigned int dev, struct drv_viommu *v)
+{
+	struct drv_vdevice *vd = b->vdev[dev];
+
+	if (vd && vd->viommu == v)
+		return;
+	if (vd) {
+		vd->viommu->ops->vdevice_destroy(vd);
+		nb_free(vd);
+		b->vdev[dev] = NULL;
+	}
+	if (!v || v->iommu != b->dev[dev].iommu)
+		return;
+	vd = nb_zalloc(v->ops->vdevice_size);
+	if (!vd)
+		abort();
+	vd->viommu = v;
+	vd->dev = &b->dev[dev];
+	vd->virt_id = 0x10 + dev;
+	if (v->ops->vdevice_init(vd, &b->diag))
+		abort();
+	b->vdev[dev] = vd;
+}
+
 int bench_attach(struct bench *b, unsigned int dev, uint32_t pasid, struct drv_domain *d)
 {
+	if (d && d->viommu)
+		move_vdevice(b, dev, d->viommu);
 	if (d)
 		return b->vendor->drv->attach(&b->dev[dev], pasid, d, &b->diag);
 	b->vendor->drv->block(&b->dev[dev], pasid);
@@ -329,45 +361,92 @@ int bench_unmap(struct drv_domain *d, uint64_t ia, uint64_t len)
 
 uint64_t bench_guest_page(struct bench *b)
 {
-	uint64_t gpa = b->ram_used;
+	uint64_t gpa = b->ram_used, len = UINT64_C(1) << b->guest.page_lg2;
 
-	assert(gpa + K4 <= BENCH_RAM_LEN);
-	b->ram_used += K4;
+	assert(gpa + len <= BENCH_RAM_LEN);
+	b->ram_used += len;
 	return gpa;
 }
 
 void bench_guest_map(struct bench *b, uint64_t root, uint64_t va, uint64_t gpa, unsigned int prot)
 {
+	const struct vendor_guest *g = &b->guest;
+	const unsigned int index_lg2 = g->page_lg2 - 3u;
 	uint64_t table = root, *e;
 	unsigned int level;
 
-	for (level = 3;; level--) {
-		e = (uint64_t *)(void *)(b->ram + table) + (va >> (12 + 9 * level) & 511);
+	for (level = g->levels - 1u;; level--) {
+		e = (uint64_t *)(void *)(b->ram + table) + (va >> (g->page_lg2 + index_lg2 * level) & nb_low_mask(index_lg2));
 		if (level == 0)
 			break;
 		if (!*e)
-			__atomic_store_n(e, b->vendor->s1_node(bench_guest_page(b)), __ATOMIC_RELEASE);
-		table = *e & BITS(51, 12);
+			__atomic_store_n(e, b->vendor->s1_node(g, bench_guest_page(b)), __ATOMIC_RELEASE);
+		table = *e & BITS(47, 12);
 	}
-	__atomic_store_n(e, gpa ? b->vendor->s1_leaf(gpa, prot) : 0, __ATOMIC_RELEASE);
+	__atomic_store_n(e, gpa ? b->vendor->s1_leaf(g, gpa, prot) : 0, __ATOMIC_RELEASE);
 }
 
-int bench_nested(struct bench *b, unsigned int dev, struct drv_domain *parent, uint64_t root, struct drv_domain **out)
+static struct drv_viommu *viommu(struct bench *b, unsigned int dev, struct drv_domain *parent)
 {
-	struct vendor_blob blob;
+	struct drv_viommu *v;
+	unsigned int i;
+	size_t size;
 
-	b->vendor->s1_blob(root, &blob);
-	return b->vendor->drv->domain_alloc_nested(
-		&b->dev[dev], parent, 0, &(struct drv_user_data){blob.type, blob.len, (uint64_t)(uintptr_t)blob.bytes}, out,
-		&b->diag);
+	for (i = 0; b->viommu[i]; i++) {
+		if (b->viommu[i]->parent == parent && b->viommu[i]->iommu == b->dev[dev].iommu)
+			return b->viommu[i];
+		assert(i + 1 < BENCH_VIOMMUS);
+	}
+	size = b->vendor->drv->viommu_size(&b->dev[dev], b->vendor->viommu_type);
+	v = size ? nb_zalloc(size) : NULL;
+	if (!v)
+		return NULL;
+	v->iommu = b->dev[dev].iommu;
+	v->parent = parent;
+	v->type = b->vendor->viommu_type;
+	if (b->vendor->drv->viommu_init(v, NULL, &b->diag))
+		abort();
+	return b->viommu[i] = v;
 }
 
-int bench_invalidate(struct bench *b, struct drv_domain *d, uint64_t va, uint64_t npages, bool leaf)
+void bench_viommus_down(struct bench *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < BENCH_DEVS; i++)
+		move_vdevice(b, i, NULL);
+	for (i = 0; i < BENCH_VIOMMUS && b->viommu[i]; i++) {
+		b->viommu[i]->ops->destroy(b->viommu[i]);
+		nb_free(b->viommu[i]);
+		b->viommu[i] = NULL;
+	}
+}
+
+int bench_nested(struct bench *b, unsigned int dev, struct drv_domain *parent, enum vendor_s1 how, uint64_t root,
+		 struct drv_domain **out)
+{
+	uint64_t page = bench_guest_page(b);
+	struct vendor_blob blob;
+	struct drv_user_data data;
+	struct drv_viommu *v;
+
+	*out = NULL;
+	if (!b->vendor->s1_blob(&b->guest, how, root, b->ram + page, page, &blob))
+		return 0;
+	data = (struct drv_user_data){blob.type, blob.len, (uint64_t)(uintptr_t)blob.bytes};
+	if (!b->vendor->viommu_type)
+		return b->vendor->drv->domain_alloc_nested(&b->dev[dev], parent, 0, &data, out, &b->diag);
+	v = viommu(b, dev, parent);
+	return v ? v->ops->domain_alloc_nested(v, 0, &data, out, &b->diag) : -ENOMEM;
+}
+
+int bench_invalidate(struct bench *b, struct drv_domain *d, uint64_t root, uint64_t va, uint64_t npages, bool leaf)
 {
 	struct vendor_blob blob;
 	struct drv_user_array a;
 
-	b->vendor->inv_blob(va, npages, leaf, &blob);
-	a = (struct drv_user_array){blob.type, blob.len, 1, (uint64_t)(uintptr_t)blob.bytes};
-	return d->ops->cache_invalidate_user(d, &a, &b->diag);
+	b->vendor->inv_blob(&b->guest, root, va, npages, leaf, &blob);
+	a = (struct drv_user_array){blob.type, blob.len, blob.n, (uint64_t)(uintptr_t)blob.bytes};
+	return d->viommu ? d->viommu->ops->cache_invalidate(d->viommu, &a, &b->diag) :
+			   d->ops->cache_invalidate_user(d, &a, &b->diag);
 }

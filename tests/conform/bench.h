@@ -18,9 +18,10 @@
 #define G1 UINT64_C(0x40000000)
 
 #define BENCH_UNITS 2
+#define BENCH_VIOMMUS 4
 #define BENCH_DEVS  3 /* 0 and 1 behind unit 0, 2 behind unit 1 */
 #define BENCH_POOL_PA  UINT64_C(0x100000000)
-#define BENCH_POOL_LEN (UINT64_C(4) << 20)
+#define BENCH_POOL_LEN (UINT64_C(8) << 20)
 #define BENCH_RAM_PA   UINT64_C(0x200000000)
 #define BENCH_RAM_LEN  (UINT64_C(1) << 20)
 #define BENCH_LINE     64u
@@ -32,7 +33,7 @@ struct bench_unit {
 	struct hw_iommu *hw;
 	struct drv_iommu *drv;
 	uint32_t msi_data;
-	bool msi_held; /* one came while `hold` was set */
+	bool msi_held[2]; /* one came while `hold` was set: of the unit's own events, of page requests */
 };
 
 struct bench {
@@ -46,6 +47,10 @@ struct bench {
 	uint8_t *pool_hw;   /* what hardware sees; the same when coherent */
 	uint8_t *ram;
 	uint64_t ram_used;
+	struct vendor_guest guest;
+	/* Where nested domains come from vIOMMUs: one for each unit and parent, and where each function has its vDEVICE. */
+	struct drv_viommu *viommu[BENCH_VIOMMUS];
+	struct drv_vdevice *vdev[BENCH_DEVS];
 	struct bench_unit unit[BENCH_UNITS];
 	struct drv_dev dev[BENCH_DEVS];
 	struct nb_diag diag;
@@ -94,7 +99,11 @@ int bench_unmap(struct drv_domain *d, uint64_t ia, uint64_t len);
 /* The guest's RAM: a page of it, and a page of a stage-1 table in it. gpa 0: not mapped. Nobody is told. */
 uint64_t bench_guest_page(struct bench *b);
 void bench_guest_map(struct bench *b, uint64_t root, uint64_t va, uint64_t gpa, unsigned int prot);
-int bench_nested(struct bench *b, unsigned int dev, struct drv_domain *parent, uint64_t root, struct drv_domain **out);
-int bench_invalidate(struct bench *b, struct drv_domain *d, uint64_t va, uint64_t npages, bool leaf);
+/* *out is null and the result 0 when a guest of this vendor cannot ask for that. */
+int bench_nested(struct bench *b, unsigned int dev, struct drv_domain *parent, enum vendor_s1 how, uint64_t root,
+		 struct drv_domain **out);
+int bench_invalidate(struct bench *b, struct drv_domain *d, uint64_t root, uint64_t va, uint64_t npages, bool leaf);
+/* No nested domain is left: vIOMMUs go, before their parents. */
+void bench_viommus_down(struct bench *b);
 
 #endif

@@ -17,12 +17,15 @@
 #include <sys/mman.h>
 
 #include "base/bits.h"
+#include "nest.h"
 #include "rig.h"
 #include "uapi/iommufd.h"
 #include "vendor.h"
 
-#define PAGE  4096u
+#define PAGE_MAX 65536u
 #define NPAGES 64u
+/* Pages are the guest's, whatever the host's are. */
+#define PAGE  (1u << s->g.page_lg2)
 #define WORDS (PAGE / 8)
 #define IOVA  UINT64_C(0x40000000) /* of page 0 in every address space */
 #define VA    UINT64_C(0x600000000000)
@@ -38,9 +41,13 @@ struct scene {
 	struct nb_desc desc;
 	struct rig rig;
 	uint64_t *mem[2]; /* two sets of pages, one for each address space */
+	struct vendor_guest g;
 	uint32_t ioas[2], parent[2];
+	struct nest nest[2];	   /* over the parents */
+	struct nest_vdevs vdevs;
 	unsigned int engine, other, far; /* a function with PASIDs, one beside it, one behind another unit */
 	bool nests, pasids;
+	bool nests_by_pasid;	   /* PASIDs can be attached to parents and what is over them; else they are the guest's */
 	const char *body, *opted_out; /* the latter: what is missing, null if the body ran */
 	unsigned int failures;
 };
@@ -68,14 +75,17 @@ static uint64_t get(struct scene *s, unsigned int dev, uint32_t pasid, uint64_t 
 static uint64_t guest(struct scene *s, unsigned int set, unsigned int g, unsigned int shift)
 {
 	uint64_t *t = s->mem[set] + (size_t)g * 16 * WORDS, gpa = IOVA + g * 16 * PAGE;
+	const unsigned int index_lg2 = s->g.page_lg2 - 3u;
 	unsigned int i;
 
-	memset(t, 0, 4 * PAGE);
-	t[VA >> 39 & 511] = s->v->s1_node(gpa + PAGE);
-	t[WORDS + (VA >> 30 & 511)] = s->v->s1_node(gpa + 2 * PAGE);
-	t[2 * WORDS + (VA >> 21 & 511)] = s->v->s1_node(gpa + 3 * PAGE);
+	memset(t, 0, 5 * PAGE);
+	for (i = 0; i + 1u < s->g.levels; i++) {
+		uint64_t slot = VA >> (s->g.page_lg2 + index_lg2 * (s->g.levels - 1u - i)) & (WORDS - 1);
+
+		t[i * WORDS + slot] = s->v->s1_node(&s->g, gpa + (i + 1) * PAGE);
+	}
 	for (i = 0; i < 8; i++)
-		t[3 * WORDS + i] = s->v->s1_leaf(IOVA + (DATA + shift + i) * PAGE, HW_READ | HW_WRITE);
+		t[(s->g.levels - 1u) * WORDS + i] = s->v->s1_leaf(&s->g, IOVA + (DATA + shift + i) * PAGE, HW_READ | HW_WRITE);
 	return gpa;
 }
 
@@ -92,22 +102,27 @@ static uint32_t paging(struct scene *s, unsigned int dev, unsigned int set)
 	return id;
 }
 
-static uint32_t nested(struct scene *s, unsigned int dev, unsigned int set, uint64_t root)
+/* Behind its tables, of which there are 4 at most, a guest has a page for what else its IOMMU reads. */
+static struct nested nested(struct scene *s, unsigned int dev, unsigned int set, uint64_t root)
 {
-	struct vendor_blob blob;
-	uint32_t id = 0;
+	uint64_t config = root + 4 * PAGE;
+	struct nested n;
+	uint32_t id;
 
-	s->v->s1_blob(root, &blob);
-	CHECK(s, rig_hwpt_blob(&s->rig, dev, s->parent[set], pasid_flag(s), blob.type, blob.bytes, blob.len, &id) == 0);
-	return id;
+	CHECK(s, nest_table(&s->nest[set], V_S1_TABLE, root, s->mem[set] + (config - IOVA) / 8, config,
+			    s->nests_by_pasid ? pasid_flag(s) : 0, &n));
+	CHECK(s, nest_hwpt(&n, dev, &id) == 0);
+	return n;
 }
 
-static void invalidate(struct scene *s, uint32_t hwpt, uint64_t va, uint64_t npages)
+static void invalidate(struct scene *s, struct nested *n, uint64_t va, uint64_t npages)
 {
-	struct vendor_blob blob;
+	CHECK(s, nest_invalidate(n, va, npages, false) == 0);
+}
 
-	s->v->inv_blob(va, npages, false, &blob);
-	CHECK(s, rig_invalidate_blob(&s->rig, hwpt, blob.type, blob.bytes, blob.len) == 0);
+static void attach_nested(struct scene *s, unsigned int dev, uint32_t pasid, struct nested *n)
+{
+	CHECK(s, nest_attach(&s->vdevs, n, dev, pasid) == 0);
 }
 
 static void attach(struct scene *s, unsigned int dev, uint32_t pasid, uint32_t id)
@@ -131,12 +146,12 @@ static bool needs(struct scene *s, bool has, const char *what)
 
 static void parent_never_attached(struct scene *s)
 {
-	uint32_t n;
+	struct nested n;
 
 	if (!needs(s, s->nests, "no nesting"))
 		return;
 	n = nested(s, s->engine, 0, guest(s, 0, 0, 0));
-	attach(s, s->engine, NB_NO_PASID, n);
+	attach_nested(s, s->engine, NB_NO_PASID, &n);
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA + PAGE) == mark(0, DATA + 1));
 	CHECK(s, get(s, s->engine, NB_NO_PASID, IOVA + DATA * PAGE) == 0); /* a GPA is no VA */
 	/* What the host takes from the parent is gone for the child, though nobody is attached to the parent. */
@@ -144,37 +159,37 @@ static void parent_never_attached(struct scene *s)
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA + PAGE) == 0);
 	CHECK(s, rig_map(&s->rig, s->ioas[0], s->mem[0], IOVA, NPAGES * PAGE, HW_READ | HW_WRITE) == 0);
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA + PAGE) == mark(0, DATA + 1));
-	CHECK(s, rig_destroy(&s->rig, n) == EBUSY_);
+	CHECK(s, nest_destroy(&n) == EBUSY_);
 	CHECK(s, rig_destroy(&s->rig, s->parent[0]) == EBUSY_);
 	detach(s, s->engine, NB_NO_PASID);
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA + PAGE) == 0);
-	CHECK(s, rig_destroy(&s->rig, n) == 0);
+	CHECK(s, nest_destroy(&n) == 0);
 }
 
 static void two_parents(struct scene *s)
 {
-	uint32_t a, b;
+	struct nested a, b;
 
 	if (!needs(s, s->nests, "no nesting"))
 		return;
 	/* The same guest addresses in two address spaces: only the parent tells them apart. */
 	a = nested(s, s->engine, 0, guest(s, 0, 0, 0));
 	b = nested(s, s->engine, 1, guest(s, 1, 0, 0));
-	attach(s, s->engine, NB_NO_PASID, a);
-	attach(s, s->other, NB_NO_PASID, b);
+	attach_nested(s, s->engine, NB_NO_PASID, &a);
+	attach_nested(s, s->other, NB_NO_PASID, &b);
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA) == mark(0, DATA));
 	CHECK(s, get(s, s->other, NB_NO_PASID, VA) == mark(1, DATA));
 	CHECK(s, rig_unmap(&s->rig, s->ioas[0], IOVA, NPAGES * PAGE, NULL) == 0);
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA) == 0);
 	CHECK(s, get(s, s->other, NB_NO_PASID, VA) == mark(1, DATA));
 	CHECK(s, rig_map(&s->rig, s->ioas[0], s->mem[0], IOVA, NPAGES * PAGE, HW_READ | HW_WRITE) == 0);
-	attach(s, s->engine, NB_NO_PASID, b);
+	attach_nested(s, s->engine, NB_NO_PASID, &b);
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA) == mark(1, DATA));
-	attach(s, s->other, NB_NO_PASID, a);
+	attach_nested(s, s->other, NB_NO_PASID, &a);
 	CHECK(s, get(s, s->other, NB_NO_PASID, VA) == mark(0, DATA));
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA) == mark(1, DATA));
 	/* Behind another unit as well. */
-	attach(s, s->far, NB_NO_PASID, a);
+	attach_nested(s, s->far, NB_NO_PASID, &a);
 	CHECK(s, get(s, s->far, NB_NO_PASID, VA) == mark(0, DATA));
 	CHECK(s, rig_unmap(&s->rig, s->ioas[1], IOVA, NPAGES * PAGE, NULL) == 0);
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA) == 0);
@@ -183,17 +198,17 @@ static void two_parents(struct scene *s)
 
 static void child_before_parent(struct scene *s)
 {
-	uint32_t n;
+	struct nested n;
 
 	if (!needs(s, s->nests, "no nesting"))
 		return;
 	n = nested(s, s->engine, 0, guest(s, 0, 0, 0));
-	attach(s, s->engine, NB_NO_PASID, n);
+	attach_nested(s, s->engine, NB_NO_PASID, &n);
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA) == mark(0, DATA));
 	attach(s, s->other, NB_NO_PASID, s->parent[0]);
 	CHECK(s, get(s, s->other, NB_NO_PASID, IOVA + DATA * PAGE) == mark(0, DATA));
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA) == mark(0, DATA));
-	attach(s, s->far, NB_NO_PASID, n);
+	attach_nested(s, s->far, NB_NO_PASID, &n);
 	/* The parent goes first; the child stays. */
 	detach(s, s->other, NB_NO_PASID);
 	CHECK(s, get(s, s->other, NB_NO_PASID, IOVA + DATA * PAGE) == 0);
@@ -210,10 +225,25 @@ static void child_before_parent(struct scene *s)
 	CHECK(s, get(s, s->other, NB_NO_PASID, IOVA + DATA * PAGE) == mark(0, DATA));
 }
 
-struct state {
-	uint32_t id; /* 0: detached */
+struct state { /* neither: detached */
+	uint32_t id;
+	struct nested *n;
 	uint64_t addr, want;
+	uint64_t guest_want; /* at VA for the guest's PASID */
 };
+
+static bool attached(const struct state *st)
+{
+	return st->id || st->n;
+}
+
+static void enter_state(struct scene *s, unsigned int dev, uint32_t pasid, const struct state *st)
+{
+	if (st->n)
+		attach_nested(s, dev, pasid, st->n);
+	else
+		attach(s, dev, pasid, st->id);
+}
 
 static void in_state(struct scene *s, unsigned int dev, uint32_t pasid, const struct state *st, unsigned int n, unsigned int now)
 {
@@ -222,40 +252,58 @@ static void in_state(struct scene *s, unsigned int dev, uint32_t pasid, const st
 	for (i = 0; i < n; i++) {
 		uint64_t got = get(s, dev, pasid, st[i].addr), want = 0;
 
-		if (st[now].id && st[i].addr == st[now].addr)
+		if (attached(&st[now]) && st[i].addr == st[now].addr)
 			want = st[now].want;
 		CHECK(s, got == want);
 	}
+	if (s->pasids && !s->nests_by_pasid && pasid == NB_NO_PASID)
+		CHECK(s, get(s, dev, V_GUEST_PASID, VA) == st[now].guest_want);
 }
 
 static void replace_every_direction(struct scene *s)
 {
-	struct state st[8];
-	unsigned int n = 0, a, b, p;
+	struct state st[10] = {{.addr = IOVA + DATA * PAGE}};
+	struct nested in[5];
+	unsigned int n = 1, k = 0, a, b, p;
 	uint32_t pasid[2] = {NB_NO_PASID, PASID};
 
-	st[n++] = (struct state){0, IOVA + DATA * PAGE, 0};
-	st[n++] = (struct state){paging(s, s->engine, 0), IOVA + DATA * PAGE, mark(0, DATA)};
-	st[n++] = (struct state){paging(s, s->engine, 1), IOVA + DATA * PAGE, mark(1, DATA)};
+	st[n++] = (struct state){.id = paging(s, s->engine, 0), .addr = IOVA + DATA * PAGE, .want = mark(0, DATA)};
+	st[n++] = (struct state){.id = paging(s, s->engine, 1), .addr = IOVA + DATA * PAGE, .want = mark(1, DATA)};
 	if (s->nests) {
-		st[n++] = (struct state){s->parent[0], IOVA + DATA * PAGE, mark(0, DATA)};
-		st[n++] = (struct state){s->parent[1], IOVA + DATA * PAGE, mark(1, DATA)};
-		st[n++] = (struct state){nested(s, s->engine, 0, guest(s, 0, 0, 0)), VA, mark(0, DATA)};
-		st[n++] = (struct state){nested(s, s->engine, 0, guest(s, 0, 1, 3)), VA, mark(0, DATA + 3)};
-		st[n++] = (struct state){nested(s, s->engine, 1, guest(s, 1, 0, 0)), VA, mark(1, DATA)};
+		const bool guest_pasids = s->pasids && !s->nests_by_pasid;
+		const struct {
+			unsigned int set, guest, shift;
+		} tables[3] = {{0, 0, 0}, {0, 1, 3}, {1, 0, 0}};
+
+		for (a = 0; a < 2; a++)
+			st[n++] = (struct state){.id = s->parent[a], .addr = IOVA + DATA * PAGE, .want = mark(a, DATA)};
+		for (a = 0; a < 3; a++) {
+			uint64_t want = mark(tables[a].set, DATA + tables[a].shift);
+
+			in[k] = nested(s, s->engine, tables[a].set, guest(s, tables[a].set, tables[a].guest, tables[a].shift));
+			st[n++] = (struct state){.n = &in[k++], .addr = VA, .want = want, .guest_want = guest_pasids ? want : 0};
+		}
+		/* A guest that has no stage 1 for its plain requests: those are its GPAs. */
+		if (nest_table(&s->nest[0], V_S1_BYPASS, 0, NULL, 0, 0, &in[k]))
+			st[n++] = (struct state){.n = &in[k++], .addr = IOVA + DATA * PAGE, .want = mark(0, DATA)};
+		if (guest_pasids && nest_table(&s->nest[1], V_S1_PASID_BYPASS, IOVA, s->mem[1] + 5 * WORDS, IOVA + 5 * PAGE, 0, &in[k]))
+			st[n++] = (struct state){.n = &in[k++], .addr = IOVA + DATA * PAGE, .want = mark(1, DATA),
+						 .guest_want = mark(1, DATA)};
 	}
 	for (p = 0; p < (s->pasids ? 2u : 1u); p++) {
+		if (p && !s->nests_by_pasid)
+			n = 3;
 		for (a = 0; a < n; a++)
 			for (b = 0; b < n; b++) {
-				if (st[a].id)
-					attach(s, s->engine, pasid[p], st[a].id);
+				if (attached(&st[a]))
+					enter_state(s, s->engine, pasid[p], &st[a]);
 				in_state(s, s->engine, pasid[p], st, n, a);
-				if (st[b].id)
-					attach(s, s->engine, pasid[p], st[b].id);
-				else if (st[a].id)
+				if (attached(&st[b]))
+					enter_state(s, s->engine, pasid[p], &st[b]);
+				else if (attached(&st[a]))
 					detach(s, s->engine, pasid[p]);
 				in_state(s, s->engine, pasid[p], st, n, b);
-				if (st[b].id)
+				if (attached(&st[b]))
 					detach(s, s->engine, pasid[p]);
 				in_state(s, s->engine, pasid[p], st, n, 0);
 			}
@@ -286,26 +334,26 @@ static void one_domain_everywhere(struct scene *s)
 static void guest_invalidates(struct scene *s)
 {
 	uint64_t *leaf;
-	uint32_t n;
+	struct nested n;
 
 	if (!needs(s, s->nests, "no nesting"))
 		return;
 	n = nested(s, s->engine, 0, guest(s, 0, 0, 0));
-	leaf = s->mem[0] + 3 * WORDS;
-	attach(s, s->engine, NB_NO_PASID, n);
-	attach(s, s->far, NB_NO_PASID, n);
-	if (s->pasids)
-		attach(s, s->engine, PASID, n);
+	leaf = s->mem[0] + (s->g.levels - 1u) * WORDS;
+	attach_nested(s, s->engine, NB_NO_PASID, &n);
+	attach_nested(s, s->far, NB_NO_PASID, &n);
+	if (s->pasids && s->nests_by_pasid)
+		attach_nested(s, s->engine, PASID, &n);
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA + PAGE) == mark(0, DATA + 1));
 	CHECK(s, get(s, s->far, NB_NO_PASID, VA + PAGE) == mark(0, DATA + 1));
 	CHECK(s, !s->pasids || get(s, s->engine, PASID, VA + PAGE) == mark(0, DATA + 1));
-	__atomic_store_n(&leaf[1], s->v->s1_leaf(IOVA + (DATA + 9) * PAGE, HW_READ), __ATOMIC_RELEASE);
-	invalidate(s, n, VA + PAGE, 1);
+	__atomic_store_n(&leaf[1], s->v->s1_leaf(&s->g, IOVA + (DATA + 9) * PAGE, HW_READ), __ATOMIC_RELEASE);
+	invalidate(s, &n, VA + PAGE, 1);
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA + PAGE) == mark(0, DATA + 9));
 	CHECK(s, get(s, s->far, NB_NO_PASID, VA + PAGE) == mark(0, DATA + 9));
 	CHECK(s, !s->pasids || get(s, s->engine, PASID, VA + PAGE) == mark(0, DATA + 9));
 	__atomic_store_n(&leaf[1], 0, __ATOMIC_RELEASE);
-	invalidate(s, n, 0, UINT64_MAX);
+	invalidate(s, &n, 0, UINT64_MAX);
 	CHECK(s, get(s, s->engine, NB_NO_PASID, VA + PAGE) == 0);
 	CHECK(s, get(s, s->far, NB_NO_PASID, VA + PAGE) == 0);
 }
@@ -346,19 +394,24 @@ static void wait_for(_Atomic uint64_t *n, uint64_t more)
 static void detach_under_fire(struct scene *s)
 {
 	struct hammer h = {.s = s};
-	uint32_t d[2];
+	struct state d[2] = {{.id = paging(s, s->engine, 0)}};
+	struct nested n;
 	pthread_t th;
 	unsigned int i;
 
-	d[0] = paging(s, s->engine, 0);
-	d[1] = s->nests ? nested(s, s->engine, 0, guest(s, 0, 0, 0)) : paging(s, s->engine, 0);
+	if (s->nests) {
+		n = nested(s, s->engine, 0, guest(s, 0, 0, 0));
+		d[1].n = &n;
+	} else {
+		d[1].id = paging(s, s->engine, 0);
+	}
 	for (i = 0; i < 20; i++) {
 		uint64_t *page = s->mem[0] + (size_t)DATA * WORDS;
 		unsigned int which = i & 1;
 
 		h.addr = which && s->nests ? VA : IOVA + DATA * PAGE;
 		atomic_store(&h.stop, false);
-		attach(s, s->engine, NB_NO_PASID, d[which]);
+		enter_state(s, s->engine, NB_NO_PASID, &d[which]);
 		if (pthread_create(&th, NULL, hammer, &h))
 			exit(1);
 		wait_for(&h.went, 50);
@@ -366,7 +419,7 @@ static void detach_under_fire(struct scene *s)
 		__atomic_store_n(&page[1], UINT64_C(0xdeadbeef), __ATOMIC_SEQ_CST);
 		wait_for(&h.refused, 50);
 		CHECK(s, __atomic_load_n(&page[1], __ATOMIC_SEQ_CST) == UINT64_C(0xdeadbeef));
-		attach(s, s->engine, NB_NO_PASID, d[which]);
+		enter_state(s, s->engine, NB_NO_PASID, &d[which]);
 		wait_for(&h.went, 20);
 		atomic_store(&h.stop, true);
 		pthread_join(th, NULL);
@@ -412,12 +465,13 @@ static bool up(struct scene *s)
 	unsigned int set, i, same = 0;
 	uint32_t id;
 
+	s->conf->make(&s->desc);
+	s->v->guest(s->conf, &s->desc, &s->g);
 	for (set = 0; set < 2; set++)
 		for (i = 0; i < NPAGES; i++) {
 			memset(s->mem[set] + (size_t)i * WORDS, 0, PAGE);
 			s->mem[set][(size_t)i * WORDS] = mark(set, i);
 		}
-	s->conf->make(&s->desc);
 	if (!rig_up(&s->rig, &s->desc))
 		return false;
 	/* Of the description: a test engine first, its neighbour, and one behind another unit. */
@@ -452,9 +506,15 @@ static bool up(struct scene *s)
 		rig_destroy(&s->rig, id);
 	}
 	s->nests = true;
-	for (set = 0; set < 2; set++)
-		if (rig_hwpt(&s->rig, s->engine, s->ioas[set], IOMMU_HWPT_ALLOC_NEST_PARENT | pasid_flag(s), &s->parent[set]))
+	s->nests_by_pasid = !s->v->drv->user_pasid_table;
+	for (set = 0; set < 2; set++) {
+		uint32_t flags = IOMMU_HWPT_ALLOC_NEST_PARENT | (s->nests_by_pasid ? pasid_flag(s) : 0);
+
+		if (rig_hwpt(&s->rig, s->engine, s->ioas[set], flags, &s->parent[set]))
 			s->nests = false;
+		else
+			nest_init(&s->nest[set], &s->rig, s->v, &s->g, s->parent[set]);
+	}
 	return true;
 }
 
@@ -475,9 +535,11 @@ int main(int argc, char **argv)
 			body = argv[a];
 	}
 	for (i = 0; i < 2; i++) {
-		mem[i] = mmap(NULL, NPAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (mem[i] == MAP_FAILED)
+		void *p = mmap(NULL, (NPAGES + 1) * PAGE_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED)
 			return 1;
+		mem[i] = (uint64_t *)(((uintptr_t)p + PAGE_MAX - 1) & ~(uintptr_t)(PAGE_MAX - 1));
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (v = vendors; *v; v++) {
@@ -485,10 +547,15 @@ int main(int argc, char **argv)
 			continue;
 		for (i = 0; i < (*v)->nconfs; i++) {
 			unsigned int bad = 0, ran = 0;
-			char out[400] = "";
+			char out[600] = "";
 
 			if (conf && strcmp(conf, (*v)->conf[i].name) != 0)
 				continue;
+			if ((*v)->conf[i].page_lg2 > 12) {
+				printf("%s/%-24s opted out: a host with pages of 4 KiB takes no such domains\n", (*v)->name,
+				       (*v)->conf[i].name);
+				continue;
+			}
 			for (k = 0; k < ARRAY_SIZE(bodies); k++) {
 				struct scene s = {.v = *v, .conf = &(*v)->conf[i], .mem = {mem[0], mem[1]}, .body = bodies[k].name};
 				size_t n = strlen(out);

@@ -2,7 +2,7 @@
 /*
  * Promises under fire: DMA from several functions never stops while mappings, guest tables and attachments change.
  *
- *	conform_dma [--ms N] [--conf NAME]    how long, per scenario; on which host (a configuration of vendor_vtd.c)
+ *	conform_dma [--ms N] [--conf NAME]    how long, per scenario; on which host (a configuration of a vendor; names are unique)
  *
  * The promise: when the call that takes memory away from a device has returned, no write of the device lands there and no read
  * of it sees what is put there. Whoever takes a page away fills it with a stamp that stands for a secret, waits a moment
@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "base/bits.h"
+#include "nest.h"
 #include "rig.h"
 #include "uapi/iommufd.h"
 #include "vendor.h"
@@ -42,18 +43,26 @@
 #define VA_C   (VA_A + (4u << 20))
 #define VA_D   (VA_A + (6u << 20))
 
-/* Functions of the description, by index: on unit 0: 0, 1; on unit 1: 2, 3. */
-enum { FIRST_STAGE, NESTED, COMES_AND_GOES, SECOND_STAGE };
-#define PASID 70u /* of NESTED: comes and goes by itself */
+/* Roles; two are played on unit 0 and two on unit 1. */
+enum { FIRST_STAGE, NESTED, COMES_AND_GOES, SECOND_STAGE, NROLES };
+#define PASID 70u /* comes and goes by itself: of NESTED, or of FIRST_STAGE where PASIDs under a nested domain are the guest's */
 
 enum { HOST, GUEST, DETACH, BY_PASID, TRACKING, NACTORS };
 
 struct test {
 	struct rig rig;
+	const struct vendor *v;
+	struct vendor_guest g;
+	unsigned int dev[NROLES]; /* functions of the description */
+	bool nests_by_pasid;
 	uint64_t *a, *b, *c, *d, *t; /* SLOTS pages each; t: tables */
-	uint32_t ioas, fs, parent, nested, nested_c[2];
+	uint32_t ioas, fs, parent, nothing; /* the last: an address space with nothing in it */
+	struct nest nest;
+	struct nest_vdevs vdevs;
+	struct nested nested, nested_c[2];
 	bool tracks;
-	uint64_t preset; /* A and D, where hardware cannot set them */
+	unsigned int tracked_dev;
+	uint32_t tracked;
 	_Atomic bool stop;
 	_Atomic unsigned int failures;
 	_Atomic uint64_t reads, writes, refused, rounds[NACTORS];
@@ -91,7 +100,7 @@ static void *requester(void *arg)
 		{FIRST_STAGE, NB_NO_PASID, IOVA_A},    {SECOND_STAGE, NB_NO_PASID, IOVA_A}, {NESTED, NB_NO_PASID, VA_A},
 		{NESTED, NB_NO_PASID, VA_B},	       {NESTED, NB_NO_PASID, VA_B},	    {COMES_AND_GOES, NB_NO_PASID, VA_C},
 		{COMES_AND_GOES, NB_NO_PASID, IOVA_C}, {COMES_AND_GOES, NB_NO_PASID, VA_C}, {NESTED, PASID, VA_D},
-		{NESTED, PASID, IOVA_D},
+		{NESTED, PASID, IOVA_D},	       {FIRST_STAGE, PASID, IOVA_D},	    {NESTED, V_GUEST_PASID, VA_B},
 	};
 	struct requester *me = arg;
 	struct test *t = me->t;
@@ -106,11 +115,11 @@ static void *requester(void *arg)
 		if (r >> 47 & 1) {
 			for (i = 0; i < words; i++)
 				buf[i] = JUNK;
-			err = rig_write(&t->rig, aim[which].dev, aim[which].pasid, addr, buf, words * 8);
+			err = rig_write(&t->rig, t->dev[aim[which].dev], aim[which].pasid, addr, buf, words * 8);
 			atomic_fetch_add_explicit(err ? &t->refused : &t->writes, 1, memory_order_relaxed);
 		} else {
 			memset(buf, 0, words * 8);
-			err = rig_read(&t->rig, aim[which].dev, aim[which].pasid, addr, buf, words * 8);
+			err = rig_read(&t->rig, t->dev[aim[which].dev], aim[which].pasid, addr, buf, words * 8);
 			atomic_fetch_add_explicit(err ? &t->refused : &t->reads, 1, memory_order_relaxed);
 			for (i = 0; i < words; i++)
 				if (buf[i] == SECRET)
@@ -199,7 +208,8 @@ static void *host_unmaps(void *arg)
 	return NULL;
 }
 
-/* Guest tables: t[0] PML4, t[1] PDPT, t[2] PD, t[3], t[4], t[5] the page tables of VA_A, VA_B, VA_C. */
+/* Guest tables of 4 levels: t[0] to t[2] the upper ones, t[3], t[4], t[5], t[6] the last of VA_A to VA_D; then the domain's own page. */
+#define TABLES 8u
 static uint64_t *table(struct test *t, unsigned int i)
 {
 	return t->t + i * WORDS;
@@ -225,16 +235,16 @@ static void *guest_unmaps(void *arg)
 			uint64_t *pde = &table(t, 2)[VA_B >> 21 & 511], old = *pde;
 
 			guest_store(pde, 0);
-			must(t, rig_invalidate(&t->rig, t->nested, VA_B, 512, false), "invalidate");
+			must(t, nest_invalidate(&t->nested, VA_B, 512, false), "invalidate");
 			check_pages(t, t->b, 0, SLOTS, r, "DMA wrote to a page whose table the guest had taken away");
-			guest_store(pde, t->preset ? old : old & ~UINT64_C(0x20));
+			guest_store(pde, t->v->s1_node(&t->g, old & BITS(47, 12)));
 		} else {
 			for (k = i; k < i + n; k++)
 				guest_store(&table(t, 4)[k], 0);
-			must(t, rig_invalidate(&t->rig, t->nested, VA_B + i * PAGE, n, r >> 33 & 1), "invalidate");
+			must(t, nest_invalidate(&t->nested, VA_B + i * PAGE, n, r >> 33 & 1), "invalidate");
 			check_pages(t, t->b, i, n, r, "DMA wrote to a page that the guest had unmapped");
 			for (k = i; k < i + n; k++)
-				guest_store(&table(t, 4)[k], (IOVA_B + k * PAGE) | 7 | t->preset);
+				guest_store(&table(t, 4)[k], t->v->s1_leaf(&t->g, IOVA_B + k * PAGE, HW_READ | HW_WRITE));
 		}
 		atomic_fetch_add(&t->rounds[GUEST], 1);
 	}
@@ -244,17 +254,18 @@ static void *guest_unmaps(void *arg)
 static void *comes_and_goes(void *arg)
 {
 	struct test *t = arg;
+	const unsigned int dev = t->dev[COMES_AND_GOES];
 	uint64_t seed = 5, r;
 
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		r = rnd(&seed);
-		must(t, rig_attach(&t->rig, COMES_AND_GOES, NB_NO_PASID, r & 1 ? t->nested_c[r >> 1 & 1] : r & 2 ? t->parent : t->fs),
-		     "attach");
+		must(t, r & 1 ? nest_attach(&t->vdevs, &t->nested_c[r >> 1 & 1], dev, NB_NO_PASID) :
+				rig_attach(&t->rig, dev, NB_NO_PASID, r & 2 ? t->parent : t->fs), "attach");
 		moment(r >> 8);
 		if (r >> 40 & 1) /* replaced by an address space in which nothing of c is mapped */
-			must(t, rig_attach(&t->rig, COMES_AND_GOES, NB_NO_PASID, t->nested), "replace");
+			must(t, nest_attach(&t->vdevs, &t->nested, dev, NB_NO_PASID), "replace");
 		else
-			must(t, rig_detach(&t->rig, COMES_AND_GOES, NB_NO_PASID), "detach");
+			must(t, rig_detach(&t->rig, dev, NB_NO_PASID), "detach");
 		check_pages(t, t->c, 0, SLOTS, r, "DMA wrote to a page of a domain that the function had been detached from");
 		atomic_fetch_add(&t->rounds[DETACH], 1);
 	}
@@ -265,16 +276,22 @@ static void *comes_and_goes(void *arg)
 static void *pasid_comes_and_goes(void *arg)
 {
 	struct test *t = arg;
+	const unsigned int dev = t->dev[t->nests_by_pasid ? NESTED : FIRST_STAGE];
 	uint64_t seed = 9, r;
 
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		r = rnd(&seed);
-		must(t, rig_attach(&t->rig, NESTED, PASID, r & 1 ? t->nested_c[r >> 1 & 1] : r & 2 ? t->parent : t->fs), "attach a PASID");
-		moment(r >> 8);
-		if (r >> 40 & 1)
-			must(t, rig_attach(&t->rig, NESTED, PASID, t->nested), "replace for a PASID");
+		if (t->nests_by_pasid && (r & 1))
+			must(t, nest_attach(&t->vdevs, &t->nested_c[r >> 1 & 1], dev, PASID), "attach a PASID");
 		else
-			must(t, rig_detach(&t->rig, NESTED, PASID), "detach a PASID");
+			must(t, rig_attach(&t->rig, dev, PASID, t->nests_by_pasid && (r & 2) ? t->parent : t->fs), "attach a PASID");
+		moment(r >> 8);
+		if (!(r >> 40 & 1))
+			must(t, rig_detach(&t->rig, dev, PASID), "detach a PASID");
+		else if (t->nests_by_pasid)
+			must(t, nest_attach(&t->vdevs, &t->nested, dev, PASID), "replace for a PASID");
+		else
+			must(t, rig_attach(&t->rig, dev, PASID, t->nothing), "replace for a PASID");
 		check_pages(t, t->d, 0, SLOTS, r, "DMA wrote to a page of a domain that the PASID had been detached from");
 		atomic_fetch_add(&t->rounds[BY_PASID], 1);
 	}
@@ -288,23 +305,23 @@ static void *tracks_dirty(void *arg)
 	uint64_t seed = 21, word = JUNK, bit;
 
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
-		uint64_t r = rnd(&seed), iova = IOVA_T + (15 + r % 8) * PAGE;
+		uint64_t r = rnd(&seed), iova = IOVA_T + (2 * TABLES + r % 8) * PAGE;
 
-		must(t, rig_dirty_tracking(&t->rig, t->parent, true), "tracking on");
-		if (rig_write(&t->rig, SECOND_STAGE, NB_NO_PASID, iova, &word, sizeof(word)))
+		must(t, rig_dirty_tracking(&t->rig, t->tracked, true), "tracking on");
+		if (rig_write(&t->rig, t->tracked_dev, NB_NO_PASID, iova, &word, sizeof(word)))
 			fail(t, "a write to memory that is mapped was refused", 0);
 		bit = 0;
-		must(t, rig_dirty_bitmap(&t->rig, t->parent, iova, PAGE, PAGE, &bit, false), "dirty bitmap");
+		must(t, rig_dirty_bitmap(&t->rig, t->tracked, iova, PAGE, PAGE, &bit, false), "dirty bitmap");
 		if (!(bit & 1))
 			fail(t, "a page was written while tracking was on, and is not dirty", (unsigned int)(r % 8));
-		if (rig_write(&t->rig, SECOND_STAGE, NB_NO_PASID, iova, &word, sizeof(word)))
+		if (rig_write(&t->rig, t->tracked_dev, NB_NO_PASID, iova, &word, sizeof(word)))
 			fail(t, "a write to memory that is mapped was refused", 0);
 		bit = 0;
-		must(t, rig_dirty_bitmap(&t->rig, t->parent, iova, PAGE, PAGE, &bit, true), "dirty bitmap");
+		must(t, rig_dirty_bitmap(&t->rig, t->tracked, iova, PAGE, PAGE, &bit, true), "dirty bitmap");
 		if (!(bit & 1))
 			fail(t, "a page was written after its bit was cleared, and is not dirty", (unsigned int)(r % 8));
 		moment(r >> 20);
-		must(t, rig_dirty_tracking(&t->rig, t->parent, false), "tracking off");
+		must(t, rig_dirty_tracking(&t->rig, t->tracked, false), "tracking off");
 		atomic_fetch_add(&t->rounds[TRACKING], 1);
 	}
 	return NULL;
@@ -323,59 +340,95 @@ static uint64_t *pages(size_t n)
 }
 
 /*
- * Tables at `first`, all with VA_A and VA_B; VA_C and VA_D only in those whose user may come and go. Entries carry no A and D where
+ * Tables at `first`, all with VA_A and VA_B; VA_C and VA_D only in those whose user may come and go. Entries carry no marks of use where
  * hardware can set them.
  */
 static uint64_t guest_tables(struct test *t, unsigned int first, bool with_c)
 {
 	static const uint64_t to[4] = {IOVA_A, IOVA_B, IOVA_C, IOVA_D};
-	uint64_t gpa = IOVA_T + first * PAGE, node = 7 | (t->preset & 0x20);
+	uint64_t gpa = IOVA_T + first * PAGE;
 	unsigned int i, k;
 
-	table(t, first)[VA_A >> 39 & 511] = (gpa + PAGE) | node;
-	table(t, first + 1)[VA_A >> 30 & 511] = (gpa + 2 * PAGE) | node;
+	table(t, first)[VA_A >> 39 & 511] = t->v->s1_node(&t->g, gpa + PAGE);
+	table(t, first + 1)[VA_A >> 30 & 511] = t->v->s1_node(&t->g, gpa + 2 * PAGE);
 	for (k = with_c ? 2 : 0; k < (with_c ? 4u : 2u); k++) {
-		table(t, first + 2)[(VA_A >> 21 & 511) + k] = (gpa + (3 + k) * PAGE) | node;
+		table(t, first + 2)[(VA_A >> 21 & 511) + k] = t->v->s1_node(&t->g, gpa + (3 + k) * PAGE);
 		for (i = 0; i < SLOTS; i++)
-			table(t, first + 3 + k)[i] = (to[k] + i * PAGE) | 7 | t->preset;
+			table(t, first + 3 + k)[i] = t->v->s1_leaf(&t->g, to[k] + i * PAGE, HW_READ | HW_WRITE);
 	}
 	return gpa;
 }
 
-static void build(struct test *t, const struct nb_desc *desc)
+static void guest_domain(struct test *t, uint64_t root, uint32_t flags, struct nested *out)
 {
-	uint32_t parent = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID;
+	uint64_t config = root + 7 * PAGE;
+
+	if (!nest_table(&t->nest, V_S1_TABLE, root, table(t, (unsigned int)((config - IOVA_T) / PAGE)), config, flags, out))
+		fail(t, "no such guest", 0);
+}
+
+static void build(struct test *t, const struct vendor *v, const struct vendor_conf *conf)
+{
+	static struct nb_desc desc;
+	uint32_t parent = IOMMU_HWPT_ALLOC_NEST_PARENT, plain_flags = IOMMU_HWPT_ALLOC_PASID, none;
 	uint64_t plain, with_c;
 	unsigned int i;
 
 	memset(t, 0, sizeof(*t));
-	t->preset = desc->iommu[0].vtd.coherent ? 0 : 0x60;
-	t->tracks = desc->iommu[0].vtd.coherent && desc->iommu[0].vtd.ss_dirty;
-	if (t->tracks)
-		parent |= IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+	t->v = v;
+	conf->make(&desc);
+	v->guest(conf, &desc, &t->g);
+	t->nests_by_pasid = !v->drv->user_pasid_table;
+	for (i = 0; i < NROLES; i++)
+		t->dev[i] = i;
+	if (!t->nests_by_pasid) { /* the function with PASIDs is the one under the host's own first stage */
+		t->dev[FIRST_STAGE] = NESTED;
+		t->dev[NESTED] = FIRST_STAGE;
+	}
 	t->a = pages(SLOTS);
 	t->b = pages(SLOTS);
 	t->c = pages(SLOTS);
 	t->d = pages(SLOTS);
 	t->t = pages(24);
-	if (!rig_up(&t->rig, desc))
+	if (!rig_up(&t->rig, &desc))
 		exit(1);
 	plain = guest_tables(t, 0, false);
-	with_c = guest_tables(t, 6, true);
+	with_c = guest_tables(t, TABLES, true);
 	must(t, rig_ioas(&t->rig, &t->ioas), "IOAS_ALLOC");
 	must(t, rig_map(&t->rig, t->ioas, t->t, IOVA_T, 24 * PAGE, HW_READ | HW_WRITE), "map");
 	must(t, rig_map(&t->rig, t->ioas, t->b, IOVA_B, SLOTS * PAGE, HW_READ | HW_WRITE), "map");
 	must(t, rig_map(&t->rig, t->ioas, t->c, IOVA_C, SLOTS * PAGE, HW_READ | HW_WRITE), "map");
 	must(t, rig_map(&t->rig, t->ioas, t->d, IOVA_D, SLOTS * PAGE, HW_READ | HW_WRITE), "map");
-	must(t, rig_hwpt(&t->rig, FIRST_STAGE, t->ioas, IOMMU_HWPT_ALLOC_PASID, &t->fs), "HWPT_ALLOC");
-	must(t, rig_hwpt(&t->rig, NESTED, t->ioas, parent, &t->parent), "HWPT_ALLOC");
-	must(t, rig_hwpt_nested(&t->rig, NESTED, t->parent, IOMMU_HWPT_ALLOC_PASID, plain, 48, 0, &t->nested), "nested HWPT_ALLOC");
+	must(t, rig_ioas(&t->rig, &none), "IOAS_ALLOC");
+	must(t, rig_hwpt(&t->rig, t->dev[FIRST_STAGE], none, IOMMU_HWPT_ALLOC_PASID, &t->nothing), "HWPT_ALLOC");
+	/* Who can track dirty pages: parents, or first stages of the host. */
+	t->tracks = true;
+	if (t->nests_by_pasid)
+		parent |= IOMMU_HWPT_ALLOC_PASID;
+	if (rig_hwpt(&t->rig, t->dev[NESTED], t->ioas, parent | IOMMU_HWPT_ALLOC_DIRTY_TRACKING, &t->parent) == 0) {
+		t->tracked = t->parent;
+		t->tracked_dev = t->dev[SECOND_STAGE];
+	} else {
+		must(t, rig_hwpt(&t->rig, t->dev[NESTED], t->ioas, parent, &t->parent), "HWPT_ALLOC");
+		if (t->nests_by_pasid)
+			t->tracks = false;
+		else
+			plain_flags |= IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
+	}
+	if (rig_hwpt(&t->rig, t->dev[FIRST_STAGE], t->ioas, plain_flags, &t->fs)) {
+		t->tracks = false;
+		must(t, rig_hwpt(&t->rig, t->dev[FIRST_STAGE], t->ioas, IOMMU_HWPT_ALLOC_PASID, &t->fs), "HWPT_ALLOC");
+	} else if (t->tracks && !t->tracked) {
+		t->tracked = t->fs;
+		t->tracked_dev = t->dev[FIRST_STAGE];
+	}
+	nest_init(&t->nest, &t->rig, v, &t->g, t->parent);
+	guest_domain(t, plain, t->nests_by_pasid ? IOMMU_HWPT_ALLOC_PASID : 0, &t->nested);
 	for (i = 0; i < 2; i++)
-		must(t, rig_hwpt_nested(&t->rig, COMES_AND_GOES, t->parent, IOMMU_HWPT_ALLOC_PASID, with_c, 48, 0, &t->nested_c[i]),
-		     "nested HWPT_ALLOC");
-	must(t, rig_attach(&t->rig, FIRST_STAGE, NB_NO_PASID, t->fs), "attach");
-	must(t, rig_attach(&t->rig, NESTED, NB_NO_PASID, t->nested), "attach");
-	must(t, rig_attach(&t->rig, SECOND_STAGE, NB_NO_PASID, t->parent), "attach");
+		guest_domain(t, with_c, t->nests_by_pasid ? IOMMU_HWPT_ALLOC_PASID : 0, &t->nested_c[i]);
+	must(t, rig_attach(&t->rig, t->dev[FIRST_STAGE], NB_NO_PASID, t->fs), "attach");
+	must(t, nest_attach(&t->vdevs, &t->nested, t->dev[NESTED], NB_NO_PASID), "attach");
+	must(t, rig_attach(&t->rig, t->dev[SECOND_STAGE], NB_NO_PASID, t->parent), "attach");
 }
 
 static void take_down(struct test *t)
@@ -390,7 +443,7 @@ static void take_down(struct test *t)
 
 typedef void *actor_fn(void *);
 
-static bool scenario(const char *name, const struct nb_desc *desc, unsigned int ms, unsigned int which)
+static bool scenario(const char *name, const struct vendor *v, const struct vendor_conf *conf, unsigned int ms, unsigned int which)
 {
 	static actor_fn *const actors[NACTORS] = {host_unmaps, guest_unmaps, comes_and_goes, pasid_comes_and_goes, tracks_dirty};
 	static struct test t;
@@ -400,7 +453,7 @@ static bool scenario(const char *name, const struct nb_desc *desc, unsigned int 
 	unsigned int i, n = 0;
 	bool idle = false;
 
-	build(&t, desc);
+	build(&t, v, conf);
 	if (!t.tracks)
 		which &= ~(1u << TRACKING);
 	for (i = 0; i < 2; i++) {
@@ -426,11 +479,26 @@ static bool scenario(const char *name, const struct nb_desc *desc, unsigned int 
 	return !t.failures && !idle && t.reads && t.writes;
 }
 
+static const struct vendor *find(const char *name, const struct vendor_conf **conf)
+{
+	const struct vendor *const *v;
+	unsigned int i;
+
+	for (v = vendors; *v; v++)
+		for (i = 0; i < (*v)->nconfs; i++)
+			if (strcmp((*v)->conf[i].name, name) == 0) {
+				*conf = &(*v)->conf[i];
+				return *v;
+			}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
-	static struct nb_desc desc;
-	const char *conf = "spr-fixed";
-	unsigned int ms = 600, i;
+	const struct vendor_conf *conf;
+	const struct vendor *v;
+	const char *name = "spr-fixed";
+	unsigned int ms = 600;
 	bool ok = true;
 	int a;
 
@@ -438,21 +506,19 @@ int main(int argc, char **argv)
 		if (strcmp(argv[a], "--ms") == 0)
 			ms = (unsigned int)atoi(argv[a + 1]);
 		else if (strcmp(argv[a], "--conf") == 0)
-			conf = argv[a + 1];
+			name = argv[a + 1];
 		else
 			return 2;
 	}
-	for (i = 0; i < vendor_vtd.nconfs && strcmp(vendor_vtd.conf[i].name, conf) != 0; i++)
-		;
-	if (i == vendor_vtd.nconfs)
+	v = find(name, &conf);
+	if (!v)
 		return 2;
-	vendor_vtd.conf[i].make(&desc);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	ok &= scenario("unmap", &desc, ms, 1u << HOST);
-	ok &= scenario("guest", &desc, ms, 1u << GUEST);
-	ok &= scenario("detach", &desc, ms, 1u << DETACH);
-	ok &= scenario("PASID", &desc, ms, 1u << BY_PASID);
-	ok &= scenario("tracking", &desc, ms, 1u << TRACKING | 1u << HOST);
-	ok &= scenario("all", &desc, 2 * ms, (1u << NACTORS) - 1);
+	ok &= scenario("unmap", v, conf, ms, 1u << HOST);
+	ok &= scenario("guest", v, conf, ms, 1u << GUEST);
+	ok &= scenario("detach", v, conf, ms, 1u << DETACH);
+	ok &= scenario("PASID", v, conf, ms, 1u << BY_PASID);
+	ok &= scenario("tracking", v, conf, ms, 1u << TRACKING | 1u << HOST);
+	ok &= scenario("all", v, conf, 2 * ms, (1u << NACTORS) - 1);
 	return ok ? 0 : 1;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/eventfd.h>
 
 long do_io(struct scene *s, int fd, unsigned long cmd, void *arg)
@@ -38,7 +39,9 @@ static long unmap(struct scene *s, uint32_t ioas, uint64_t iova, uint64_t len)
 
 long do_hwpt_flags(struct scene *s, uint32_t pt, uint32_t flags, uint32_t fault, uint32_t *id)
 {
-	struct iommu_hwpt_alloc a = {.size = sizeof(a), .flags = flags | s->pasid_flag, .dev_id = s->devid[0], .pt_id = pt,
+	/* What has PASIDs is no parent where a guest's PASIDs are its own. */
+	uint32_t pasid = (flags & IOMMU_HWPT_ALLOC_NEST_PARENT) && !s->nests_by_pasid ? 0 : s->pasid_flag;
+	struct iommu_hwpt_alloc a = {.size = sizeof(a), .flags = flags | pasid, .dev_id = s->devid[0], .pt_id = pt,
 				    .fault_id = fault};
 	long err = do_io(s, s->iommufd, IOMMU_HWPT_ALLOC, &a);
 
@@ -47,15 +50,43 @@ long do_hwpt_flags(struct scene *s, uint32_t pt, uint32_t flags, uint32_t fault,
 	return err;
 }
 
+long do_viommu(struct scene *s, uint32_t parent, uint32_t *id)
+{
+	struct iommu_viommu_alloc a = {.size = sizeof(a), .type = s->v->viommu_type, .dev_id = s->devid[0], .hwpt_id = parent};
+	long err = do_io(s, s->iommufd, IOMMU_VIOMMU_ALLOC, &a);
+
+	if (!err)
+		*id = a.out_viommu_id;
+	return err;
+}
+
+long do_vdevice(struct scene *s, unsigned int dev, uint32_t viommu, uint32_t *id)
+{
+	struct iommu_vdevice_alloc a = {.size = sizeof(a), .viommu_id = viommu, .dev_id = s->devid[dev], .virt_id = 0x10 + dev};
+	long err = do_io(s, s->iommufd, IOMMU_VDEVICE_ALLOC, &a);
+
+	if (!err)
+		*id = a.out_vdevice_id;
+	return err;
+}
+
+/* Behind the 4 tables of which one is at root. Configuration pages lie behind those of all guests. */
+#define CONFIG_PAGES 8u
+
 long do_hwpt_nested(struct scene *s, uint32_t parent, uint64_t root, uint32_t *id)
 {
+	uint64_t config = root + CONFIG_PAGES * PAGE;
 	struct vendor_blob blob;
 	struct iommu_hwpt_alloc a;
 	long err;
 
-	s->v->s1_blob(root, &blob);
-	a = (struct iommu_hwpt_alloc){.size = sizeof(a), .flags = s->pasid_flag, .dev_id = s->devid[0], .pt_id = parent, .data_type = blob.type,
-				      .data_len = blob.len, .data_uptr = (uintptr_t)blob.bytes};
+	if (!s->v->s1_blob(&s->g, V_S1_TABLE, root, s->mem + (config - IOVA), config, &blob))
+		return -EOPNOTSUPP;
+	a = (struct iommu_hwpt_alloc){.size = sizeof(a), .flags = s->nests_by_pasid ? s->pasid_flag : 0, .dev_id = s->devid[0],
+				      .pt_id = parent, .data_type = blob.type, .data_len = blob.len,
+				      .data_uptr = (uintptr_t)blob.bytes};
+	if (s->v->viommu_type)
+		a.pt_id = parent == s->parent_b ? s->viommu_b : s->viommu;
 	err = do_io(s, s->iommufd, IOMMU_HWPT_ALLOC, &a);
 	if (!err)
 		*id = a.out_hwpt_id;
@@ -70,7 +101,7 @@ long do_attach(struct scene *s, unsigned int dev, uint32_t pasid, uint32_t pt)
 	return do_io(s, s->dev[dev], VFIO_DEVICE_ATTACH_IOMMUFD_PT, &a);
 }
 
-static long detach(struct scene *s, unsigned int dev, uint32_t pasid)
+long do_detach(struct scene *s, unsigned int dev, uint32_t pasid)
 {
 	struct vfio_device_detach_iommufd_pt a = {.argsz = sizeof(a), .pasid = pasid == NB_NO_PASID ? 0 : pasid,
 						  .flags = pasid == NB_NO_PASID ? 0u : VFIO_DEVICE_DETACH_PASID};
@@ -157,6 +188,47 @@ static long c_nested(struct scene *s)
 {
 	return s->can_nest ? do_hwpt_nested(s, s->parent, IOVA, &s->out) : 1;
 }
+static long c_viommu(struct scene *s)
+{
+	return s->viommu ? do_viommu(s, s->parent, &s->out) : 1;
+}
+static long s_no_vdevice(struct scene *s)
+{
+	return s->viommu ? do_destroy(s, s->vdev[1]) : 0;
+}
+static long c_vdevice(struct scene *s)
+{
+	return s->viommu ? do_vdevice(s, 1, s->viommu, &s->out) : 1;
+}
+static long c_veventq(struct scene *s)
+{
+	struct iommu_veventq_alloc a = {.size = sizeof(a), .viommu_id = s->viommu, .type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+					.veventq_depth = 4};
+	long err = s->viommu ? do_io(s, s->iommufd, IOMMU_VEVENTQ_ALLOC, &a) : 1;
+
+	if (!err) {
+		s->out = a.out_veventq_id;
+		s->fd = (int)a.out_veventq_fd;
+	}
+	return err;
+}
+/* So many commands that they do not fit where the driver keeps a few. */
+static long c_many_invalidations(struct scene *s)
+{
+	static uint8_t cmds[200 * 16];
+	struct vendor_blob blob;
+	struct iommu_hwpt_invalidate a;
+	unsigned int i;
+
+	if (!s->viommu)
+		return 1;
+	s->v->inv_blob(&s->g, IOVA, VA, 1, true, &blob);
+	for (i = 0; i < 200; i++)
+		memcpy(cmds + i * blob.len, blob.bytes, blob.len);
+	a = (struct iommu_hwpt_invalidate){.size = sizeof(a), .hwpt_id = s->viommu, .data_uptr = (uintptr_t)cmds,
+					   .data_type = blob.type, .entry_len = blob.len, .entry_num = 200};
+	return do_io(s, s->iommufd, IOMMU_HWPT_INVALIDATE, &a);
+}
 static long c_fault_queue(struct scene *s)
 {
 	struct iommu_fault_alloc a = {.size = sizeof(a)};
@@ -228,15 +300,15 @@ static long c_attach_pasid(struct scene *s)
 }
 static long c_attach_pasid_nested(struct scene *s)
 {
-	return s->can_pasid && s->can_nest ? do_attach(s, 0, PASID, s->nested) : 1;
+	return s->can_pasid && s->can_nest && s->nests_by_pasid ? do_attach(s, 0, PASID, s->nested) : 1;
 }
 static long u_attach_pasid(struct scene *s)
 {
-	return detach(s, 0, PASID);
+	return do_detach(s, 0, PASID);
 }
 static long c_detach(struct scene *s)
 {
-	return detach(s, 0, NB_NO_PASID);
+	return do_detach(s, 0, NB_NO_PASID);
 }
 static long c_dirty_on(struct scene *s)
 {
@@ -274,9 +346,10 @@ static long c_invalidate(struct scene *s)
 
 	if (!s->can_nest)
 		return 1;
-	s->v->inv_blob(VA, 1, true, &blob);
-	a = (struct iommu_hwpt_invalidate){.size = sizeof(a), .hwpt_id = s->nested, .data_uptr = (uintptr_t)blob.bytes,
-					   .data_type = blob.type, .entry_len = blob.len, .entry_num = 1};
+	s->v->inv_blob(&s->g, IOVA, VA, 1, true, &blob);
+	a = (struct iommu_hwpt_invalidate){.size = sizeof(a), .hwpt_id = s->viommu ? s->viommu : s->nested,
+					   .data_uptr = (uintptr_t)blob.bytes, .data_type = blob.type, .entry_len = blob.len,
+					   .entry_num = blob.n};
 	return do_io(s, s->iommufd, IOMMU_HWPT_INVALIDATE, &a);
 }
 static long c_bind(struct scene *s)
@@ -345,13 +418,15 @@ static long c_hot_reset(struct scene *s)
 /* What cannot be attached again after a reset stays blocked, as in Linux; the user attaches again. */
 static long u_reset(struct scene *s)
 {
-	long err = detach(s, 0, NB_NO_PASID);
+	long err = do_detach(s, 0, NB_NO_PASID);
 
-	if (!err && s->can_pasid)
-		err = detach(s, 0, 5);
+	bool pasid = s->can_pasid && s->nests_by_pasid;
+
+	if (!err && pasid)
+		err = do_detach(s, 0, 5);
 	if (!err)
 		err = do_attach(s, 0, NB_NO_PASID, s->hwpt);
-	return !err && s->can_pasid ? do_attach(s, 0, 5, s->hwpt) : err;
+	return !err && pasid ? do_attach(s, 0, 5, s->hwpt) : err;
 }
 static long c_open(struct scene *s)
 {
@@ -374,6 +449,10 @@ const struct call calls[] = {
 	{"HWPT_ALLOC parent", nothing, c_parent, u_destroy},
 	{"HWPT_ALLOC dirty", nothing, c_hwpt_dirty, u_destroy},
 	{"HWPT_ALLOC nested", nothing, c_nested, u_destroy},
+	{"VIOMMU_ALLOC", nothing, c_viommu, u_destroy},
+	{"VDEVICE_ALLOC", s_no_vdevice, c_vdevice, u_destroy},
+	{"VEVENTQ_ALLOC", nothing, c_veventq, u_fault_queue},
+	{"many commands of the guest", s_nested, c_many_invalidations, nothing},
 	{"FAULT_QUEUE_ALLOC", nothing, c_fault_queue, u_fault_queue},
 	{"HWPT_ALLOC with a fault queue", c_fault_queue, c_hwpt_fault, u_hwpt_fault},
 	{"replace by an address space", nothing, c_attach_again, u_attach_again},

@@ -67,11 +67,11 @@ static uint64_t guest_tables(struct scene *s, unsigned int at, unsigned int shif
 	uint64_t *t = (uint64_t *)(void *)(s->mem + at * PAGE), gpa = IOVA + at * PAGE;
 	unsigned int i;
 
-	t[VA >> 39 & 511] = s->v->s1_node(gpa + PAGE);
-	t[512 + (VA >> 30 & 511)] = s->v->s1_node(gpa + 2 * PAGE);
-	t[1024 + (VA >> 21 & 511)] = s->v->s1_node(gpa + 3 * PAGE);
+	t[VA >> 39 & 511] = s->v->s1_node(&s->g, gpa + PAGE);
+	t[512 + (VA >> 30 & 511)] = s->v->s1_node(&s->g, gpa + 2 * PAGE);
+	t[1024 + (VA >> 21 & 511)] = s->v->s1_node(&s->g, gpa + 3 * PAGE);
 	for (i = 0; i < 16; i++)
-		t[1536 + i] = s->v->s1_leaf(IOVA + (16 + shift + i) * PAGE, HW_READ | HW_WRITE);
+		t[1536 + i] = s->v->s1_leaf(&s->g, IOVA + (16 + shift + i) * PAGE, HW_READ | HW_WRITE);
 	return gpa;
 }
 
@@ -88,6 +88,8 @@ static void scene_up(struct scene *s, const struct vendor *v, const struct vendo
 	s->mem = mem;
 	s->fd = -1;
 	conf->make(&s->desc);
+	v->guest(conf, &s->desc, &s->g);
+	s->nests_by_pasid = !v->drv->user_pasid_table;
 	memset(mem, 0, BASE_PAGES * PAGE);
 	s->iommufd = nb_host_open(host, "/dev/iommu", O_RDWR);
 	must(s, s->iommufd, "open");
@@ -114,8 +116,14 @@ static void scene_up(struct scene *s, const struct vendor *v, const struct vendo
 	if (s->can_nest) {
 		must(s, do_hwpt_flags(s, s->ioas, IOMMU_HWPT_ALLOC_NEST_PARENT, 0, &s->parent), "parent");
 		must(s, do_hwpt_flags(s, s->ioas, IOMMU_HWPT_ALLOC_NEST_PARENT, 0, &s->parent_b), "parent");
+		if (v->viommu_type) {
+			must(s, do_viommu(s, s->parent, &s->viommu), "VIOMMU_ALLOC");
+			must(s, do_viommu(s, s->parent_b, &s->viommu_b), "VIOMMU_ALLOC");
+			must(s, do_vdevice(s, 0, s->viommu, &s->vdev[0]), "VDEVICE_ALLOC");
+			must(s, do_vdevice(s, 1, s->viommu, &s->vdev[1]), "VDEVICE_ALLOC");
+		}
 		must(s, do_hwpt_nested(s, s->parent, guest_tables(s, 0, 0), &s->nested), "nested");
-		must(s, do_hwpt_nested(s, s->parent_b, guest_tables(s, 4, 1), &s->nested_b), "nested");
+		must(s, do_hwpt_nested(s, v->viommu_type ? s->parent : s->parent_b, guest_tables(s, 4, 1), &s->nested_b), "nested");
 	}
 	if (s->can_dirty)
 		must(s, do_hwpt_flags(s, s->ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, 0, &s->dirty), "dirty");
@@ -123,6 +131,8 @@ static void scene_up(struct scene *s, const struct vendor *v, const struct vendo
 	must(s, do_attach(s, 1, NB_NO_PASID, s->hwpt), "attach");
 	must(s, do_attach(s, 3, NB_NO_PASID, s->ioas2), "attach");
 	s->can_pasid = do_attach(s, 0, 5, s->hwpt) == 0;
+	if (!s->nests_by_pasid && s->can_pasid)
+		must(s, do_detach(s, 0, 5), "detach"); /* it would keep the function from guests */
 }
 
 /* ---- where do the devices get to? ---- */
@@ -357,6 +367,8 @@ int main(int argc, char **argv)
 			unsigned int failures = now.failures;
 
 			if (only_conf && strcmp(only_conf, conf->name) != 0)
+				continue;
+			if (conf->page_lg2 > 12 || conf->guest_page_lg2 > 12) /* sizes of pages change nothing here */
 				continue;
 			now.injected = now.calls = 0;
 			now.absent[0] = 0;

@@ -25,13 +25,17 @@ struct scene {
 	struct nb_host *host;
 	struct nb_desc desc;
 	int iommufd, dev[NDEVS];
+	struct vendor_guest g;
 	uint32_t devid[NDEVS], ioas, ioas2, hwpt, parent, parent_b, nested, nested_b, dirty;
+	/* Where nested domains come from vIOMMUs: one over each parent, 0: the vendor has none; where a function has its vDEVICE. */
+	uint32_t viommu, viommu_b, vdev_of[NDEVS], vdev[NDEVS];
 	unsigned int ndevs;
 	uint8_t *mem;
 	uint32_t out; /* id that the call under test made */
 	int fd;
 	uint32_t pasid_flag; /* IOMMU_HWPT_ALLOC_PASID, where there are PASIDs */
 	bool can_nest, can_dirty, can_pasid;
+	bool nests_by_pasid; /* PASIDs can be attached to nested domains; else they are the guest's, and there are none beside it */
 };
 
 
@@ -53,8 +57,12 @@ long do_io(struct scene *s, int fd, unsigned long cmd, void *arg);
 long do_ioas_alloc(struct scene *s, uint32_t *id);
 long do_map(struct scene *s, uint32_t ioas, const void *va, uint64_t iova, uint64_t len);
 long do_hwpt_flags(struct scene *s, uint32_t pt, uint32_t flags, uint32_t fault, uint32_t *id);
+/* The parent's, or that of the vIOMMU over it. */
 long do_hwpt_nested(struct scene *s, uint32_t parent, uint64_t root, uint32_t *id);
+long do_viommu(struct scene *s, uint32_t parent, uint32_t *id);
+long do_vdevice(struct scene *s, unsigned int dev, uint32_t viommu, uint32_t *id);
 long do_attach(struct scene *s, unsigned int dev, uint32_t pasid, uint32_t pt);
+long do_detach(struct scene *s, unsigned int dev, uint32_t pasid);
 long do_destroy(struct scene *s, uint32_t id);
 long do_bind(struct scene *s, unsigned int i);
 

@@ -3,4 +3,4 @@
 
 #include <stddef.h>
 
-const struct vendor *const vendors[] = {&vendor_vtd, NULL};
+const struct vendor *const vendors[] = {&vendor_vtd, &vendor_smmuv3, NULL};

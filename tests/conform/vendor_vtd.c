@@ -91,18 +91,18 @@ static void mixed(struct nb_desc *d)
 }
 
 static const struct vendor_conf conf[] = {
-	{"spr", spr, 0},
-	{"spr-fixed", spr_fixed, 0},
-	{"legacy", legacy, 0},
-	{"non-coherent", noncoherent, 3},
-	{"legacy-non-coherent", legacy_noncoherent, 3},
-	{"caching-mode", caching, 0},
-	{"write-buffer", write_buffer, 0},
-	{"4-level", levels4, 0},
-	{"no-ats", no_ats, 0},
-	{"no-interrupt-remapping", no_remap, 0},
-	{"second-stage-only", second_only, 0},
-	{"mixed", mixed, 1},
+	{.name = "spr", .make = spr},
+	{.name = "spr-fixed", .make = spr_fixed},
+	{.name = "legacy", .make = legacy},
+	{.name = "non-coherent", .make = noncoherent, .noncoherent = 3},
+	{.name = "legacy-non-coherent", .make = legacy_noncoherent, .noncoherent = 3},
+	{.name = "caching-mode", .make = caching},
+	{.name = "write-buffer", .make = write_buffer},
+	{.name = "4-level", .make = levels4},
+	{.name = "no-ats", .make = no_ats},
+	{.name = "no-interrupt-remapping", .make = no_remap},
+	{.name = "second-stage-only", .make = second_only},
+	{.name = "mixed", .make = mixed, .noncoherent = 1},
 };
 
 static int boot(const struct nb_desc *d, unsigned int iommu, struct mem *mem, struct nb_trace *tr, struct hw_iommu **hw,
@@ -115,44 +115,63 @@ static int boot(const struct nb_desc *d, unsigned int iommu, struct mem *mem, st
 	return vtd_create(&caps, mem, tr, hw, diag);
 }
 
-/* 9.7: P, R/W, U/S, and A and D, which a unit whose walks do not snoop cannot set (SFS.9). */
-static uint64_t s1_node(uint64_t gpa)
+static void guest(const struct vendor_conf *c, const struct nb_desc *d, struct vendor_guest *out)
 {
-	return gpa | 0x27;
+	(void)c;
+	/* A unit whose walks do not snoop cannot set A and D (SFS.9). */
+	*out = (struct vendor_guest){.desc = d, .page_lg2 = 12, .levels = 4, .updates = d->iommu[0].vtd.coherent};
 }
 
-static uint64_t s1_leaf(uint64_t gpa, unsigned int prot)
+/* 9.7: P, R/W, U/S; bit 5 is A, bit 6 D. */
+static uint64_t s1_node(const struct vendor_guest *g, uint64_t gpa)
 {
-	return gpa | 0x65 | (prot & HW_WRITE ? 2u : 0u);
+	return gpa | (g->updates ? 0x07 : 0x27);
+}
+
+static uint64_t s1_leaf(const struct vendor_guest *g, uint64_t gpa, unsigned int prot)
+{
+	return gpa | (g->updates ? 0x05 : 0x65) | (prot & HW_WRITE ? 2u : 0u);
 }
 
 static void put(struct vendor_blob *out, uint32_t type, const void *p, uint32_t len)
 {
 	out->type = type;
 	out->len = len;
+	out->n = 1;
 	memcpy(out->bytes, p, len);
 }
 
-static void s1_blob(uint64_t root, struct vendor_blob *out)
+static bool s1_blob(const struct vendor_guest *g, enum vendor_s1 how, uint64_t root, void *page, uint64_t page_gpa,
+		    struct vendor_blob *out)
 {
 	const struct iommu_hwpt_vtd_s1 s1 = {.pgtbl_addr = root, .addr_width = 48};
 
+	(void)g;
+	(void)page;
+	(void)page_gpa;
+	if (how != V_S1_TABLE)
+		return false;
 	put(out, IOMMU_HWPT_DATA_VTD_S1, &s1, sizeof(s1));
+	return true;
 }
 
-static void inv_blob(uint64_t va, uint64_t npages, bool leaf, struct vendor_blob *out)
+static void inv_blob(const struct vendor_guest *g, uint64_t root, uint64_t va, uint64_t npages, bool leaf,
+		     struct vendor_blob *out)
 {
 	const struct iommu_hwpt_vtd_s1_invalidate inv = {
 		.addr = va, .npages = npages, .flags = leaf ? IOMMU_VTD_INV_FLAGS_LEAF : 0u};
 
+	(void)g;
+	(void)root;
 	put(out, IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, &inv, sizeof(inv));
 }
 
 /* 6.5.3.3: P is cleared, caches are invalidated, then the entry is written anew. */
-static bool hitless(enum vendor_kind from, enum vendor_kind to)
+static bool hitless(enum vendor_kind from, enum vendor_kind to, bool same)
 {
 	(void)from;
 	(void)to;
+	(void)same;
 	return false;
 }
 
@@ -162,6 +181,7 @@ const struct vendor vendor_vtd = {
 	.nconfs = ARRAY_SIZE(conf),
 	.drv = &drv_vtd_ops,
 	.boot = boot,
+	.guest = guest,
 	.s1_node = s1_node,
 	.s1_leaf = s1_leaf,
 	.s1_blob = s1_blob,
