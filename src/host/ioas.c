@@ -364,9 +364,14 @@ int ioas_unmap(struct ioas *s, uint64_t first, uint64_t last, uint64_t *unmapped
 		n->up = gone;
 		gone = n;
 	}
-	/* Only then may the memory be used for something else. */
-	if (gone)
+	/* Only then may the memory be used for something else. At once, unless what lies between is not ours to unmap. */
+	if (gone && !s->nshown)
 		ioas_zap_locked(s, low, high, NULL);
+	for (n = s->nshown ? gone : NULL; n; n = n->up) { /* from the last to the first, neighbours together */
+		for (high = n->last; n->up && n->up->last + 1 == n->first;)
+			n = n->up;
+		ioas_zap_locked(s, n->first, high, NULL);
+	}
 	pthread_mutex_unlock(&s->lock);
 	while ((n = gone) != NULL) {
 		gone = n->up;
@@ -509,7 +514,9 @@ int ioas_show_page(struct ioas *s, struct hwpt *h, uint64_t iova, hpa_t pa, uint
 		err = reserve_locked(s, iova, iova + (len - 1), owner, diag);
 	if (!err) {
 		err = h->dom->ops->map(h->dom, iova, pa, len, prot, diag);
-		if (err && owner)
+		if (!err)
+			s->nshown++;
+		else if (owner)
 			iova_space_unreserve(&s->space, owner);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -523,6 +530,7 @@ void ioas_hide_page(struct ioas *s, struct hwpt *h, uint64_t iova, uint64_t len,
 	pthread_mutex_lock(&s->lock);
 	(void)h->dom->ops->unmap(h->dom, iova, len, &g); /* one leaf, mapped alone: nothing is split */
 	h->dom->ops->iotlb_sync(h->dom, &g);
+	s->nshown--;
 	if (owner)
 		iova_space_unreserve(&s->space, owner);
 	pthread_mutex_unlock(&s->lock);

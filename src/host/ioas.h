@@ -36,6 +36,7 @@ struct ioas {
 	uint64_t nareas;
 	bool huge_pages;	 /* IOMMU_OPTION_HUGE_PAGES */
 	unsigned int naccesses;	 /* access.c's; they want areas of whole pages */
+	unsigned int nshown;	 /* pages of ioas_show_page() in some domain, maybe between areas */
 	struct nb_list host_link; /* host->ioas_list, under host->revoke_lock */
 };
 
