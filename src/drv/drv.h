@@ -234,7 +234,8 @@ struct drv_viommu {
 	/*
 	 * An event of a device for the guest, ids already the guest's: type is IOMMU_VEVENTQ_TYPE_*, data the payload. Null:
 	 * nobody listens. Comes in interrupts, on any thread and under the driver's lock that orders events, from viommu_init()
-	 * until destroy() returns: takes a leaf lock of the core and does not call back. 0, or -EOPNOTSUPP: no queue of this type.
+	 * until destroy() returns: takes a leaf lock of the core and does not call back. 0, also when the
+	 * queue is full and the event is lost; -ENOMEM: lost for want of memory; -EOPNOTSUPP: no queue of this type.
 	 */
 	int (*report_event)(struct drv_viommu *v, uint32_t type, const void *data, size_t len);
 	/*

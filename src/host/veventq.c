@@ -57,6 +57,7 @@ int viommu_report_event(struct drv_viommu *drv, uint32_t type, const void *data,
 	struct veventq *q;
 	struct vevent *e;
 	bool empty;
+	int err;
 
 	pthread_mutex_lock(&v->event_lock);
 	q = find_locked(v, type);
@@ -75,13 +76,14 @@ int viommu_report_event(struct drv_viommu *drv, uint32_t type, const void *data,
 		q->lost_pending = true;
 		NB_TRACE(tr, host_vevent_lost, q->q.obj.id, q->sequence);
 	}
+	err = e == &q->lost && q->nevents < q->depth ? -ENOMEM : 0;
 	e->header.sequence = q->sequence;
 	q->sequence = q->sequence == SEQUENCE_MAX ? 0 : q->sequence + 1;
 	nb_list_add_tail(&q->pending, &e->link);
 	if (empty)
 		queue_file_tell_locked(&q->q, true);
 	pthread_mutex_unlock(&v->event_lock);
-	return 0;
+	return err;
 }
 
 /* Reading */

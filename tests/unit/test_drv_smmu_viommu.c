@@ -164,6 +164,11 @@ static void nesting(void **state)
 		s1 = paging(&r, 0, DRV_ALLOC_PASID);
 		OK(&r, attach(&r, 1, 5, s1));
 		assert_int_equal(attach(&r, 1, NB_NO_PASID, bypass), -EBUSY);
+		/* What is said first, where several are wrong. */
+		assert_int_equal(attach(&r, 1, NB_NO_PASID, g.s1), -EBUSY);
+		OK(&r, attach(&r, 2, 5, s1));
+		assert_int_equal(attach(&r, 2, NB_NO_PASID, g.s1), -EINVAL);
+		block(&r, 2, 5);
 		block(&r, 1, 5);
 		OK(&r, attach(&r, 0, NB_NO_PASID, g.s1));
 		assert_int_equal(attach(&r, 0, 5, s1), -EINVAL);
@@ -291,7 +296,7 @@ static void refused(void **state)
 		SMMU_CMD_TLBI_EL2_VA, SMMU_CMD_TLBI_S12_VMALL, SMMU_CMD_TLBI_S2_IPA, SMMU_CMD_PRI_RESP, SMMU_CMD_RESUME,
 		SMMU_CMD_STALL_TERM, SMMU_CMD_SYNC, 0xff};
 	const uint64_t three[3][2] = {{SMMU_CMD_TLBI_NH_ALL, 0}, {SMMU_CMD_SYNC, 0}, {SMMU_CMD_TLBI_NH_ALL, 0}};
-	uint64_t many[400][3], *edge;
+	uint64_t many[600][3], *edge;
 	struct drv_user_array a;
 	uint32_t done = 0, i;
 	struct guest g;
@@ -321,18 +326,18 @@ static void refused(void **state)
 	a = (struct drv_user_array){IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, 16, 1, (uint64_t)(uintptr_t)three};
 	assert_int_equal(g.v->ops->cache_invalidate(g.v, &a, &r.diag), -EINVAL);
 	assert_int_equal(a.entry_num, 0);
-	for (i = 0; i < 400; i++) {
+	for (i = 0; i < 600; i++) {
 		many[i][0] = SMMU_CMD_TLBI_NH_ASID;
 		many[i][1] = many[i][2] = 0;
 	}
-	many[399][0] = SMMU_CMD_TLBI_NH_ALL;
-	a = (struct drv_user_array){IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, 24, 400, (uint64_t)(uintptr_t)many};
+	many[599][0] = SMMU_CMD_TLBI_NH_ALL;
+	a = (struct drv_user_array){IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, 24, 600, (uint64_t)(uintptr_t)many};
 	guest_map(&r, g.root, VA, g.page[2]);
 	OK(&r, g.v->ops->cache_invalidate(g.v, &a, &r.diag));
-	assert_int_equal(a.entry_num, 400);
+	assert_int_equal(a.entry_num, 600);
 	GO(&r, 0, NB_NO_PASID, VA, host(&r, g.page[2]));
-	many[300][2] = 1;
-	a.entry_num = 400;
+	many[500][2] = 1;
+	a.entry_num = 600;
 	assert_int_equal(g.v->ops->cache_invalidate(g.v, &a, &r.diag), -E2BIG);
 	assert_int_equal(a.entry_num, 0);
 	guest_map(&r, g.root, VA, g.page[3]);
@@ -349,6 +354,8 @@ static void refused(void **state)
 	assert_int_equal(u->ncmds, at);
 	OK(&r, invalidate_n(&r, g.v, (const uint64_t(*)[2])(const void *)&edge[510], 1, &done));
 	assert_int_equal(invalidate_n(&r, g.v, (const uint64_t(*)[2])(const void *)edge, (1u << 18) + 1, &done), -ENOMEM);
+	a = (struct drv_user_array){IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, 16, (1u << 18) + 1, (uint64_t)(uintptr_t)edge};
+	assert_int_equal(g.v->ops->cache_invalidate(g.v, &a, &r.diag), -ENOMEM); /* said before the type is looked at */
 	assert_int_equal(done, 0);
 	munmap(edge, 2 * K4);
 	guest_down(&r, &g, true);

@@ -412,8 +412,11 @@ static void scenario(struct rig *r, char *m)
 	e.viommu_id = v;
 	if (rig_ioctl(r, IOMMU_VEVENTQ_ALLOC, &e))
 		return;
-	for (unsigned int i = 0; i < 4; i++) /* lost for want of memory is lost all the same */
-		assert_int_equal(drv_of(0)->report_event(drv_of(0), 1, &i, sizeof(i)), 0);
+	for (unsigned int i = 0; i < 4; i++) { /* lost for want of memory is lost all the same */
+		int err = drv_of(0)->report_event(drv_of(0), 1, &i, sizeof(i));
+
+		assert_true(err == 0 || err == -ENOMEM);
+	}
 	assert_true(host_queue_read(r->fault[0], rec, sizeof(rec), 0) >= 8);
 	if (hwq_try(r, v, 0, 0x10000, PG, &q0) || hwq_try(r, v, 1, 0x11000, PG, &q1))
 		return;

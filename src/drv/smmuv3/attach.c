@@ -221,6 +221,7 @@ static int check(const struct dsmmu_dev *sdev, uint32_t pasid, const struct dsmm
 {
 	const struct drv_dev *dev = sdev->dev;
 	const struct dsmmu *u = sdev->unit;
+	int err = 0;
 
 	if (atomic_load(&u->base.dead))
 		return nb_fail(diag, -EIO, "the SMMU of function %04x does not answer any more", dev->rid);
@@ -236,14 +237,25 @@ static int check(const struct dsmmu_dev *sdev, uint32_t pasid, const struct dsmm
 		if (sdev->rid && (sdev->rid->domain->kind == DSMMU_S2 || sdev->rid->domain->kind == DSMMU_NESTED))
 			return nb_fail(diag, -EINVAL, "function %04x is attached to a stage 2, or its PASIDs are a guest's",
 				       dev->rid);
-	} else if (sdev->pasids && (d->kind == DSMMU_S2 || d->kind == DSMMU_NESTED)) {
-		return nb_fail(diag, -EBUSY, "function %04x has PASIDs attached", dev->rid);
 	}
-	if (d->kind == DSMMU_IDENTITY)
+	/* In Linux's order: the unit, then PASIDs of the host, then the vDEVICE. */
+	switch (d->kind) {
+	case DSMMU_S1:
+		return dsmmu_paging_compatible(d, u, sdev, diag);
+	case DSMMU_S2:
+		err = dsmmu_paging_compatible(d, u, sdev, diag);
+		break;
+	case DSMMU_NESTED:
+		err = dsmmu_nested_unit(d, sdev, diag);
+		break;
+	case DSMMU_IDENTITY:
 		return 0;
-	if (d->kind == DSMMU_NESTED)
-		return dsmmu_nested_compatible(d, sdev, diag);
-	return dsmmu_paging_compatible(d, u, sdev, diag);
+	}
+	if (!err && sdev->pasids)
+		err = nb_fail(diag, -EBUSY, "function %04x has PASIDs attached", dev->rid);
+	if (!err && d->kind == DSMMU_NESTED)
+		err = dsmmu_nested_named(d, sdev, diag);
+	return err;
 }
 
 /* May the device have translations of this domain in its ATC? */

@@ -81,14 +81,19 @@ int dsmmu_alloc_nested(struct drv_viommu *viommu, uint32_t flags, const struct d
 	return 0;
 }
 
-int dsmmu_nested_compatible(const struct dsmmu_domain *d, const struct dsmmu_dev *sdev, struct nb_diag *diag)
+int dsmmu_nested_unit(const struct dsmmu_domain *d, const struct dsmmu_dev *sdev, struct nb_diag *diag)
+{
+	if (d->viommu->base.iommu != &sdev->unit->base)
+		return nb_fail(diag, -EINVAL, "the vIOMMU stands on another SMMU than that of function %04x", sdev->dev->rid);
+	return 0;
+}
+
+int dsmmu_nested_named(const struct dsmmu_domain *d, const struct dsmmu_dev *sdev, struct nb_diag *diag)
 {
 	struct dsmmu_viommu *v = d->viommu;
 	struct dsmmu_vdevice *vd = NULL, *i;
 	unsigned int b;
 
-	if (v->base.iommu != &sdev->unit->base)
-		return nb_fail(diag, -EINVAL, "the vIOMMU stands on another SMMU than that of function %04x", sdev->dev->rid);
 	if (dsmmu_vste_config(d) != SMMU_STE_CONFIG_S1)
 		return 0;
 	pthread_mutex_lock(&v->lock);

@@ -376,7 +376,9 @@ static inline struct dsmmu_viommu *dsmmu_viommu(struct drv_viommu *v)
 
 int dsmmu_alloc_nested(struct drv_viommu *v, uint32_t flags, const struct drv_user_data *data, struct drv_domain **out,
 		       struct nb_diag *diag);
-int dsmmu_nested_compatible(const struct dsmmu_domain *d, const struct dsmmu_dev *sdev, struct nb_diag *diag);
+/* Is the vIOMMU on the device's unit? Has the device a name in it, if the guest's stage 1 needs one? 0, -EINVAL; 0, -ENOENT. */
+int dsmmu_nested_unit(const struct dsmmu_domain *d, const struct dsmmu_dev *sdev, struct nb_diag *diag);
+int dsmmu_nested_named(const struct dsmmu_domain *d, const struct dsmmu_dev *sdev, struct nb_diag *diag);
 size_t dsmmu_viommu_size(struct drv_dev *dev, uint32_t type);
 int dsmmu_viommu_init(struct drv_viommu *v, const struct drv_user_data *data, struct nb_diag *diag);
 /* What vIOMMUs of all types share. */

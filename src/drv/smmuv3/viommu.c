@@ -226,12 +226,14 @@ int dsmmu_cache_invalidate(struct drv_viommu *viommu, struct drv_user_array *a, 
 	int err;
 
 	a->entry_num = 0;
+	if (n > MAX_CMDS) /* before anything else is looked at, as in Linux */
+		return nb_fail(diag, -ENOMEM, "no memory for %" PRIu32 " commands", n);
 	if (a->type != IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3)
 		return nb_fail(diag, -EINVAL, "invalidation data type %u is not the SMMU's", a->type);
 	if (n == 0 || in.entry_len == 0)
 		return nb_fail(diag, -EINVAL, "no commands");
 	if (n > BLOCK) {
-		cmd = n <= MAX_CMDS ? nb_calloc(n, sizeof(*cmd)) : NULL;
+		cmd = nb_calloc(n, sizeof(*cmd));
 		if (!cmd)
 			return nb_fail(diag, -ENOMEM, "no memory for %" PRIu32 " commands", n);
 	}
