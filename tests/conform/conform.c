@@ -551,9 +551,8 @@ int main(int argc, char **argv)
 
 			if (conf && strcmp(conf, (*v)->conf[i].name) != 0)
 				continue;
-			if ((*v)->conf[i].page_lg2 > 12) {
-				printf("%s/%-24s opted out: a host with pages of 4 KiB takes no such domains\n", (*v)->name,
-				       (*v)->conf[i].name);
+			if ((*v)->conf[i].no_host) {
+				printf("%s/%-24s opted out: %s\n", (*v)->name, (*v)->conf[i].name, (*v)->conf[i].no_host);
 				continue;
 			}
 			for (k = 0; k < ARRAY_SIZE(bodies); k++) {

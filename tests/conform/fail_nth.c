@@ -368,7 +368,7 @@ int main(int argc, char **argv)
 
 			if (only_conf && strcmp(only_conf, conf->name) != 0)
 				continue;
-			if (conf->page_lg2 > 12 || conf->guest_page_lg2 > 12) /* sizes of pages change nothing here */
+			if (conf->no_host || conf->guest_page_lg2) /* the guest's pages change nothing here */
 				continue;
 			now.injected = now.calls = 0;
 			now.absent[0] = 0;

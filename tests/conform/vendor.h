@@ -23,8 +23,10 @@ struct vendor_conf {
 	void (*make)(struct nb_desc *out);
 	/* A bit per IOMMU: page walks do not snoop, so what the CPU wrote is seen only after a flush. */
 	uint32_t noncoherent;
-	/* log2 of the smallest page of the driver's tables, of the guest's. 0: 4 KiB. A virtual host takes no domain without 4 KiB. */
+	/* log2 of the smallest page of the driver's tables, of the guest's. 0: 4 KiB. */
 	uint8_t page_lg2, guest_page_lg2;
+	/* Why iommufd has no use for such units, so that only driver and hardware are tried. Null: it has. */
+	const char *no_host;
 };
 
 /* What is in force for a requester: the rows and columns of the table of transitions. */

@@ -29,6 +29,11 @@ static void board(struct nb_desc *d)
 	d->niommus = 2;
 	d->nfunctions = 4;
 }
+static void one_stage(struct nb_desc *d)
+{
+	board(d);
+	EACH_UNIT(d, cmdqv, false);
+}
 static void basic(struct nb_desc *d)
 {
 	const struct nb_desc_smmuv3 *unit = &nb_desc_find("smmu-basic")->iommu[0].smmuv3;
@@ -40,14 +45,14 @@ static void basic(struct nb_desc *d)
 }
 static void stage1_only(struct nb_desc *d)
 {
-	board(d);
+	one_stage(d);
 	EACH_UNIT(d, s2, false);
 	EACH_UNIT(d, vmid16, false);
 	EACH_UNIT(d, xnx, false);
 }
 static void stage2_only(struct nb_desc *d)
 {
-	board(d);
+	one_stage(d);
 	EACH_UNIT(d, s1, false);
 	EACH_UNIT(d, asid16, false);
 	EACH_UNIT(d, ssid_bits, 0);
@@ -129,13 +134,16 @@ static void mixed(struct nb_desc *d)
 	d->iommu[1].smmuv3.stall_model = SMMU_STALL_NEVER;
 }
 
+#define NO_4K "its smallest page is larger than the host's"
+#define NO_COHERENCY "VFIO binds no device whose DMA does not snoop"
+
 static const struct vendor_conf conf[] = {
 	{.name = "grace", .make = grace},
 	{.name = "smmu-basic", .make = basic},
 	{.name = "stage-1-only", .make = stage1_only},
 	{.name = "stage-2-only", .make = stage2_only},
-	{.name = "16k", .make = granule_16k, .page_lg2 = 14, .guest_page_lg2 = 14},
-	{.name = "64k", .make = granule_64k, .page_lg2 = 16, .guest_page_lg2 = 16},
+	{.name = "16k", .make = granule_16k, .page_lg2 = 14, .guest_page_lg2 = 14, .no_host = NO_4K},
+	{.name = "64k", .make = granule_64k, .page_lg2 = 16, .guest_page_lg2 = 16, .no_host = NO_4K},
 	{.name = "guest-16k", .make = board, .guest_page_lg2 = 14},
 	{.name = "guest-64k", .make = board, .guest_page_lg2 = 16},
 	{.name = "linear", .make = linear},
@@ -143,7 +151,7 @@ static const struct vendor_conf conf[] = {
 	{.name = "no-ril", .make = no_ril},
 	{.name = "no-httu", .make = no_httu},
 	{.name = "smmu-no-ats", .make = no_ats},
-	{.name = "smmu-non-coherent", .make = noncoherent, .noncoherent = 3},
+	{.name = "smmu-non-coherent", .make = noncoherent, .noncoherent = 3, .no_host = NO_COHERENCY},
 	{.name = "el1", .make = el1},
 	{.name = "fwb", .make = fwb},
 	{.name = "no-stall", .make = no_stall},
