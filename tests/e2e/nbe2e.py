@@ -9,6 +9,7 @@ Environment:
   NB_GUEST_DIR   where the guest image is built (default: build/guest)
   NESTBOX_CACHE  what scripts/setup filled (default: as there)
   NB_PLAIN=1     run QEMU without nestbox, with QEMU's own NVMe in place of assigned ones: tests the tests
+  NB_POKE        poke_qemu_kvm.so, for Arm (default: build/tests/e2e/poke_qemu_kvm.so)
 """
 
 import json
@@ -32,14 +33,20 @@ CACHE = os.environ.get("NESTBOX_CACHE") or os.path.join(
 NESTING_DROPPED = 123  # exit status of nestbox run
 SKIP = 77  # meson's and automake's exit status for "cannot run here"
 
-# The functions of the built-in host "spr", two behind each of its IOMMUs.
+CASES = {}  # name: function
+
+# The functions of the built-in host "spr", two behind each of its IOMMUs. The first two are everywhere.
 NVME0, DMATEST0 = "0000:01:00.0", "0000:02:00.0"
 NVME1, DMATEST1 = "0000:81:00.0", "0000:82:00.0"
 
 NESTED = "intel-iommu,scalable-mode=on,fsts=on,caching-mode=on"
 
-# On a busy machine a guest that is emulated misses timer ticks, and the kernel takes the timer for broken.
-KERNEL = "console=ttyS0 quiet panic=-1 no_timer_check"
+
+def case(name):
+    def add(function):
+        CASES[name] = function
+        return function
+    return add
 
 
 class Failure(Exception):
@@ -113,26 +120,33 @@ class Guest:
     iommu       the part of the kernel's command line that concerns the IOMMU
     wrap        a command that runs nestbox; launch one that runs QEMU, under nestbox
     owner       the user id that wrap changes to, if it does
+    environment of nestbox, in addition to ours
     """
 
-    def __init__(self, nb, devices, iommu="intel_iommu=on,sm_on iommu.strict=1", machine="q35",
-                 host="spr", smp=1, args=(), nestbox_args=(), wrap=(), launch=(), owner=None, reboot=False, timeout=120):
+    arch, machine, cpu, host, iommu = "x86_64", "q35", "qemu64", "spr", "intel_iommu=on,sm_on iommu.strict=1"
+    # On a busy machine a guest that is emulated misses timer ticks, and the kernel takes the timer for broken.
+    kernel = "console=ttyS0 quiet panic=-1 no_timer_check"
+
+    def __init__(self, nb, devices, iommu=None, machine=None, host=None, smp=1, args=(), nestbox_args=(), wrap=(),
+                 launch=(), owner=None, reboot=False, timeout=120, environment=None):
+        self.images = make_image(self.arch)
         self.deadline = time.monotonic() + timeout
         self.dir = tempfile.mkdtemp(prefix="nb-e2e-")
         if owner is not None:
             os.chown(self.dir, owner, owner)
         self.serial, self.log = self.path("serial"), self.path("output")
         self.process = self._qmp = self.summary = None
-        self.qemu = os.path.join(CACHE, "bin", "qemu-system-x86_64")
-        self.images = GUEST_DIR
+        self.environment = {**os.environ, **(environment or {})}
+        self.qemu = os.path.join(CACHE, "bin", "qemu-system-" + self.arch)
         self.wrap = list(wrap)
-        self.nestbox = [] if PLAIN else [NESTBOX, "run", "--host", host, "--summary", self.path("summary.json"),
+        self.nestbox = [] if PLAIN else [NESTBOX, "run", "--host", host or self.host, "--summary", self.path("summary.json"),
                                          "--guest-log", self.serial, *nestbox_args, "--"]
         self.launch = list(launch)
-        self.options = ["-machine", machine, "-accel", "tcg", "-cpu", "qemu64", "-m", "256", "-smp", str(smp),
+        self.options = ["-machine", machine or self.machine, "-accel", "tcg", "-cpu", self.cpu, "-m", "256", "-smp", str(smp),
                         "-nodefaults", "-display", "none", "-serial", "file:" + self.serial,
                         "-qmp", "unix:%s,server=on,wait=off" % self.path("qmp"),
-                        "-append", KERNEL + " %s nb=%s,watchdog=%d" % (iommu, nb, timeout - 10)]
+                        "-append", "%s %s nb=%s,watchdog=%d" % (self.kernel, self.iommu if iommu is None else iommu, nb,
+                                                                        timeout - 10)]
         self.options += [] if reboot else ["-no-reboot"]
         self.options += [*args, *self._devices(devices)]
 
@@ -170,7 +184,7 @@ class Guest:
         try:
             with open(self.log, "wb") as log:
                 self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                start_new_session=True)
+                                                start_new_session=True, env=self.environment)
         except OSError as e:
             shutil.rmtree(self.dir)
             raise Failure("%s: %s" % (command[0], e.strerror))
@@ -236,6 +250,13 @@ class Guest:
                 raise Failure("QEMU ended (status %d) before the guest said %s" % (self.process.returncode, key))
             time.sleep(0.02)
 
+    def wait_count(self, key, count):
+        """Until the guest has said key as often: it is started anew."""
+        while [k for k, _ in self.lines()].count(key) < count:
+            self._check_time("the guest did not say %s %d times" % (key, count))
+            check(self.process.poll() is None, "QEMU ended")
+            time.sleep(0.02)
+
     def _check_time(self, text):
         if time.monotonic() > self.deadline:
             raise Failure(text + " in time")
@@ -282,26 +303,31 @@ def iommufd(name="iommufd0"):
     return ["-object", "iommufd,id=" + name]
 
 
+def make_image(arch):
+    """Builds what is not up to date; returns the folder."""
+    made = subprocess.run([os.path.join(TREE, "scripts", "guest-image"), GUEST_DIR, arch], stderr=subprocess.PIPE, text=True)
+    check(made.returncode == 0, made.stderr)
+    return GUEST_DIR if arch == "x86_64" else os.path.join(GUEST_DIR, arch)
+
+
 def prepare():
     """What every run needs; a missing guest is a reason to skip, a missing nestbox is not."""
     if not os.path.exists(os.path.join(CACHE, "guest.stamp")):
         raise Skip("no guest in %s; run scripts/setup guest" % CACHE)
     if not PLAIN:
         check(os.access(NESTBOX, os.X_OK), "no nestbox at %s" % NESTBOX)
-    made = subprocess.run([os.path.join(TREE, "scripts", "guest-image"), GUEST_DIR], stderr=subprocess.PIPE, text=True)
-    check(made.returncode == 0, made.stderr)
 
 
-def main(cases):
+def main():
     """Runs the case named on the command line; without a name, lists them."""
-    if len(sys.argv) != 2 or sys.argv[1] not in cases:
-        print("\n".join(cases))
+    if len(sys.argv) != 2 or sys.argv[1] not in CASES:
+        print("\n".join(CASES))
         return 2 if len(sys.argv) > 1 else 0
     start = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))  # by way of Guest.__exit__
     try:
         prepare()
-        cases[sys.argv[1]]()
+        CASES[sys.argv[1]]()
     except Skip as e:
         print("SKIP: %s" % e)
         return SKIP

@@ -11,12 +11,12 @@
  *
  *   -device pci-testdev,romfile=DIR/nb-kvm-on -device arm-smmuv3,accel=on,... -device pci-testdev,romfile=DIR/nb-kvm-off
  */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void pretend(bool kvm)
 {
@@ -33,7 +33,7 @@ static void pretend(bool kvm)
 	}
 }
 
-int access(const char *path, int mode)
+__attribute__((visibility("default"))) int access(const char *path, int mode)
 {
 	static int (*next)(const char *, int);
 	const char *name = strrchr(path, '/');

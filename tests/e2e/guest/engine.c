@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See engine.h. */
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/pci_regs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "engine.h"
 #include "guest.h"
 
@@ -15,6 +24,32 @@ void engine_init(struct engine *e, volatile void *regs)
 	e->regs = regs;
 	if (engine_read32(e, DMATEST_ID) != DMATEST_ID_VALUE)
 		fail("dmatest: its id reads %#x", engine_read32(e, DMATEST_ID));
+}
+
+void engine_open(struct engine *e, const char *pci)
+{
+	uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	char path[PATH_MAX];
+	void *regs;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable", pci);
+	write_text(path, "1"); /* the bridges above it, too */
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", pci);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 || pwrite(fd, &command, sizeof(command), PCI_COMMAND) != sizeof(command))
+		fail("%s: %s", path, strerror(errno));
+	close(fd);
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource%u", pci, DMATEST_BAR_REGS);
+	fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
+	if (fd < 0)
+		fail("%s: %s", path, strerror(errno));
+	regs = mmap(NULL, DMATEST_BAR_REGS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (regs == MAP_FAILED)
+		fail("mapping %s: %s", path, strerror(errno));
+	close(fd);
+	engine_init(e, regs);
 }
 
 uint32_t engine_read32(struct engine *e, unsigned int reg)

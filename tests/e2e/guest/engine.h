@@ -13,6 +13,7 @@ struct engine {
 };
 
 void engine_find(char *pci, size_t size);
+void engine_open(struct engine *e, const char *pci); /* registers through sysfs; bus master on */
 void engine_init(struct engine *e, volatile void *regs);
 uint32_t engine_read32(struct engine *e, unsigned int reg);
 uint64_t engine_read64(struct engine *e, unsigned int reg);

@@ -38,6 +38,7 @@ void write_text(const char *path, const char *text);
 
 /* modules.c */
 void module_load(const char *name); /* and what it depends on */
+void module_load_with(const char *name, const char *options); /* "KEY=VALUE ..." if it is not loaded yet */
 
 /* pattern.c: data that can be told from any other data of its kind */
 uint64_t mix64(uint64_t v);
@@ -82,5 +83,8 @@ void scenario_net(void);
 void scenario_idle(void);
 void scenario_dmatest(void);
 void scenario_pasid(void);
+void scenario_own_iommu(void);
+void scenario_smmu(void);
+void scenario_smmu_disk(void);
 
 #endif

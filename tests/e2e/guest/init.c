@@ -17,6 +17,8 @@ static const struct scenario {
 	{"perf", scenario_perf},       {"hotplug", scenario_hotplug},
 	{"net", scenario_net},         {"idle", scenario_idle},
 	{"dmatest", scenario_dmatest}, {"pasid", scenario_pasid},
+	{"own-iommu", scenario_own_iommu},
+	{"smmu", scenario_smmu},       {"smmu-disk", scenario_smmu_disk},
 };
 
 static void mount_kernel_fs(void)

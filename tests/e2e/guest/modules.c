@@ -13,7 +13,7 @@
 
 #include "guest.h"
 
-static void insert(const char *name)
+static void insert(const char *name, const char *options)
 {
 	char path[128];
 	int fd;
@@ -22,18 +22,27 @@ static void insert(const char *name)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		fail("%s: %s", path, strerror(errno));
-	if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+	if (syscall(SYS_finit_module, fd, options, 0) < 0 && errno != EEXIST)
 		fail("loading %s: %s", name, strerror(errno));
 	close(fd);
 }
 
 void module_load(const char *name)
 {
+	module_load_with(name, "");
+}
+
+void module_load_with(const char *name, const char *options)
+{
 	char path[128], order[1024], *save;
 
 	snprintf(path, sizeof(path), "/modules/%s.order", name);
 	if (read_text(path, order, sizeof(order)) < 0)
 		fail("the guest image carries no module %s", name);
-	for (char *word = strtok_r(order, " ", &save); word; word = strtok_r(NULL, " ", &save))
-		insert(word);
+	for (char *word = strtok_r(order, " ", &save); word;) {
+		char *next = strtok_r(NULL, " ", &save);
+
+		insert(word, next ? "" : options);
+		word = next;
+	}
 }

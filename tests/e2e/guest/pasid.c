@@ -4,15 +4,7 @@
  * kernel has no interface for that, so this program drives QEMU's VT-d itself.
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <linux/pci_regs.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "engine.h"
 #include "guest.h"
@@ -21,30 +13,6 @@
 
 #define IOVA  UINT64_C(0x12345678000)
 #define PASID 5u
-
-static void open_engine(struct engine *e, const char *pci)
-{
-	uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	char path[PATH_MAX];
-	void *regs;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", pci);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 || pwrite(fd, &command, sizeof(command), PCI_COMMAND) != sizeof(command))
-		fail("%s: %s", path, strerror(errno));
-	close(fd);
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource%u", pci, DMATEST_BAR_REGS);
-	fd = open(path, O_RDWR | O_SYNC | O_CLOEXEC);
-	if (fd < 0)
-		fail("%s: %s", path, strerror(errno));
-	regs = mmap(NULL, DMATEST_BAR_REGS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (regs == MAP_FAILED)
-		fail("mapping %s: %s", path, strerror(errno));
-	close(fd);
-	engine_init(e, regs);
-}
 
 static uint8_t devfn_of(const char *pci)
 {
@@ -82,7 +50,7 @@ void scenario_pasid(void)
 	char pci[16];
 
 	engine_find(pci, sizeof(pci));
-	open_engine(&e, pci);
+	engine_open(&e, pci);
 	vtd_init(0, devfn_of(pci));
 	fill(&e, 0, 1, DMATEST_ERROR_DST_DMA, "no_entry_faults");
 

@@ -26,10 +26,12 @@ static int must_open(const char *path)
 	return fd;
 }
 
-static void bind_driver(const char *pci)
+void vfio_bind(const char *pci)
 {
 	char path[PATH_MAX];
 
+	module_load("vfio-pci");
+	module_load("vfio_iommu_type1");
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver_override", pci);
 	write_text(path, "vfio-pci");
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver/unbind", pci);
@@ -64,9 +66,7 @@ static void set_bus_master(struct vfio *v)
 
 void vfio_open(struct vfio *v, const char *pci)
 {
-	module_load("vfio-pci");
-	module_load("vfio_iommu_type1");
-	bind_driver(pci);
+	vfio_bind(pci);
 	v->container = must_open("/dev/vfio/vfio");
 	open_group(v, pci);
 	if (ioctl(v->group, VFIO_GROUP_SET_CONTAINER, &v->container) < 0)

@@ -11,6 +11,7 @@ struct vfio {
 	int container, group, device;
 };
 
+void vfio_bind(const char *pci); /* gives the function to the guest's VFIO; part of vfio_open() */
 void vfio_open(struct vfio *v, const char *pci); /* takes the function from its driver; bus master on */
 void vfio_close(struct vfio *v);
 void vfio_map(struct vfio *v, void *va, uint64_t iova, uint64_t size, int writable);

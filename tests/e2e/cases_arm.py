@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+The cases with an Arm guest: qemu-system-aarch64, its accelerated SMMUv3 on a host with SMMUs. See README.md for the poke.
+
+Interrupt messages do not reach a guest behind that SMMU without KVM (QEMU sends them to the guest's IOVA as if it were a
+physical address), so these guests use INTx.
+"""
+
+import os
+
+import nbe2e
+from expect import expect_moved, expect_nested, expect_no_faults, expect_strict
+from nbe2e import DMATEST0, NVME0, PLAIN, Guest, Skip, case, check, iommufd, vfio
+
+# Behind the second SMMU of the host "grace".
+NVME_B = "0000:41:00.0"
+
+POKE = os.environ.get("NB_POKE") or os.path.join(nbe2e.TREE, "build", "tests", "e2e", "poke_qemu_kvm.so")
+FIRMWARE = os.path.join(nbe2e.CACHE, "qemu", "usr", "share", "qemu-efi-aarch64", "QEMU_EFI.fd")
+OWN_DRIVER = "initcall_blacklist=arm_smmu_driver_init deferred_probe_timeout=0 iomem=relaxed"
+
+
+class ArmGuest(Guest):
+    arch, machine, cpu, host, iommu = "aarch64", "virt,gic-version=3", "cortex-a57", "grace", "iommu.strict=1"
+    # Without MSI the kernel does not ask the firmware for the ports' hotplug.
+    kernel = "console=ttyAMA0 quiet panic=-1 pci=nomsi pcie_ports=native"
+
+    def __init__(self, *args, **kwargs):
+        if not os.path.exists(FIRMWARE):
+            raise Skip("no Arm guest in %s; run scripts/setup guest" % nbe2e.CACHE)
+        super().__init__(*args, **kwargs)
+        for name in "nb-kvm-on", "nb-kvm-off":
+            with open(self.path(name), "wb") as f:
+                f.truncate(1024)
+        self.options = ["-bios", FIRMWARE, *(option.replace("@DIR@", self.dir) for option in self.options)]
+
+
+class MessageGuest(ArmGuest):
+    kernel = "console=ttyAMA0 quiet panic=-1"
+
+
+def smmus(count=1, model="arm-smmuv3,accel=on", before=()):
+    """Root buses pcie.1 and on, numbered 8, 16..., each below an SMMU. The markers are for the poke."""
+    out = []
+    for n in range(1, count + 1):
+        out += ["-device", "pxb-pcie,id=pcie.%d,bus_nr=%d,bus=pcie.0" % (n, 8 * n)]
+    out += before
+    out += marker("on")
+    for n in range(1, count + 1):
+        out += ["-device", "%s,id=smmu%d,primary-bus=pcie.%d" % ("arm-smmuv3" if PLAIN else model, n, n)]
+    return out + marker("off")
+
+
+def marker(state):
+    return [] if PLAIN else ["-device", "pci-testdev,bus=pcie.0,romfile=@DIR@/nb-kvm-" + state]
+
+
+def port(n, bus="pcie.1"):
+    return ["-device", "pcie-root-port,id=rp%d,bus=%s,chassis=%d,slot=%d" % (n, bus, n, n)]
+
+
+def poked(*args, **kwargs):
+    """A guest whose QEMU takes an accelerated SMMU."""
+    if not PLAIN:
+        check(os.path.exists(POKE), "no %s: build it" % POKE)
+        kwargs["environment"] = {"LD_PRELOAD": POKE}
+    return ArmGuest(*args, **kwargs)
+
+
+def disks_behind(*functions):
+    """Each function below a root port of its own; disk n is behind SMMU n."""
+    out = []
+    for n, function in enumerate(functions, 1):
+        out += [*port(n, "pcie.%d" % n), *vfio(function, bus="rp%d" % n)]
+    return out
+
+
+@case("arm-disk")
+def arm_disk():
+    """
+    Two disks, each behind an SMMU of the guest and of the host, and the guest kernel's driver: what it maps is right, and what it has not
+    mapped it hears of.
+    """
+    mib = 8
+    devices = [*iommufd(), *smmus(2), *disks_behind(NVME0, NVME_B)]
+    if not PLAIN:
+        devices += [*port(3), *vfio(DMATEST0, bus="rp3")]
+    with poked("%s,mib=%d,disks=2" % ("nvme" if PLAIN else "smmu-disk", mib), devices) as guest:
+        guest.finish()
+        check(guest.last("checksum_ok") == "1", "checksums differ")
+        check(guest.last("iommu_group_type") == "DMA", "group type %s" % guest.last("iommu_group_type"))
+        if not PLAIN:
+            check(guest.last("kernel_event") == "ok", "the guest's driver")
+        expect_moved(guest, 2 * mib)
+        expect_strict(guest, 2 * mib)
+        # Per SMMU one to abort, one to bypass, whether or not the guest has tables; and one for each function's own.
+        guest.expect_summary("nested_hwpt_allocs", lambda n: n >= 2 * 2 + 3, "the guest's tables were not nested")
+        guest.expect_summary("nesting_dropped", lambda dropped: not dropped, "each SMMU comes before its devices")
+        guest.expect_summary("dma_faults", lambda n: n == 1, "one request is meant to fault")
+
+
+@case("arm-dmatest")
+def arm_dmatest():
+    """A program in the guest drives QEMU's SMMUv3 itself: events, ranges, PASIDs, the device's TLB."""
+    if PLAIN:
+        raise Skip("QEMU has no dmatest function of its own")
+    with poked("smmu", [*iommufd(), *smmus(), *port(1), *vfio(DMATEST0, bus="rp1")], iommu=OWN_DRIVER) as guest:
+        guest.finish()
+        for step in "pasid", "device_tlb_at_end":
+            check(guest.last(step) == "ok", "this host has all of it")
+        check(guest.last("ranges") == "1", "this host has ranges")
+        guest.expect_summary("nested_hwpt_allocs", lambda n: n == 4, "to abort, to bypass, without ATS, with ATS")
+        guest.expect_summary("dma_faults", lambda n: n == 10, "ten requests are meant to fault")
+        guest.expect_summary("ats_requests", lambda n: 32 <= n < 100, "once for each page and each time that it changed")
+
+
+@case("arm-reset")
+def arm_reset():
+    """The guest is reset under load, and all of it works again."""
+    with poked("nvme-load,secs=1", [*iommufd(), *smmus(), *disks_behind(NVME0)], reboot=True) as guest:
+        guest.wait_line("load", "running")
+        guest.qmp.command("system_reset")
+        guest.finish()
+        check([k for k, _ in guest.lines()].count("init") == 2, "the guest did not boot twice")
+        expect_nested(guest)
+        # To abort and to bypass, and the guest's tables at each start.
+        guest.expect_summary("nested_hwpt_allocs", lambda n: n >= 4, "the guest's tables were not nested")
+
+
+@case("arm-plain")
+def arm_plain():
+    """
+    Nothing poked. QEMU has no shadow tables for an SMMU that is not accelerated, so it refuses an assigned function behind one; behind none
+    it is translated by the host alone, here by one that does not do what acceleration asks for, and interrupts by message.
+    """
+    if not PLAIN:
+        devices = [*iommufd(), *smmus(model="arm-smmuv3"), *disks_behind(NVME0)]
+        with MessageGuest("idle", devices, host="smmu-basic") as guest:
+            guest.wait_exit(1)
+            check("requires iommu MAP notifier" in guest.output(), "QEMU refused for another reason")
+    mib = 8
+    with MessageGuest("nvme,mib=%d" % mib, [*iommufd(), *vfio(NVME0)], host="smmu-basic") as guest:
+        guest.finish()
+        check(guest.last("checksum_ok") == "1", "checksums differ")
+        expect_moved(guest, mib)
+        expect_no_faults(guest)
+        guest.expect_summary("nested_hwpt_allocs", lambda n: n == 0, "there is nothing to nest")
+        guest.expect_summary("interrupts", lambda n: n >= mib, "the disk's messages")
+
+
+@case("arm-refused")
+def arm_refused():
+    """What the host does not have QEMU must not promise: no guest is started."""
+    if PLAIN:
+        raise Skip("there is no host to ask")
+    with poked("idle", [*iommufd(), *smmus(), *disks_behind(NVME0)], host="smmu-basic") as guest:
+        guest.wait_exit(1)
+        check("Host SMMUv3 Stream Table format mismatch" in guest.output(), "QEMU refused for another reason")
