@@ -22,7 +22,8 @@
 #include "uapi/vfio.h"
 
 #define PG   UINT64_C(0x1000)
-#define TEST 1 /* a test engine on the first unit */
+#define DISK 0 /* functions behind one SMMU; the test engine is the one that does DMA where one is enough */
+#define TEST 1
 #define RAM  (16 * PG)
 #define CD   (2 * PG) /* GPA of a context descriptor */
 #define VSID UINT64_C(0x42)
@@ -32,6 +33,7 @@
 /* Of libnestbox, because event queues have descriptors there. */
 struct vm {
 	struct nb_host *h;
+	unsigned int fn;
 	int fd, vfio;
 	uint8_t *ram;
 	uint32_t dev, ioas, parent, viommu, queue_id;
@@ -43,7 +45,8 @@ static long ioc(struct vm *m, unsigned int cmd, void *arg)
 	return nb_host_ioctl(m->h, m->fd, cmd, arg);
 }
 
-static void vm_up(struct vm *m)
+/* On the host of another, or null. */
+static void vm_up(struct vm *m, const struct vm *other, unsigned int fn)
 {
 	struct vfio_device_bind_iommufd b = {.argsz = sizeof(b)};
 	struct iommu_ioas_alloc s = {.size = sizeof(s)};
@@ -53,11 +56,11 @@ static void vm_up(struct vm *m)
 	struct iommu_veventq_alloc q = {.size = sizeof(q), .type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, .veventq_depth = 2};
 	char why[256], path[64];
 
-	*m = (struct vm){.fd = -1};
-	if (nb_host_create("smmu-basic", NULL, &m->h, why, sizeof(why)))
+	*m = (struct vm){.fn = fn, .h = other ? other->h : NULL};
+	if (!m->h && nb_host_create("smmu-basic", NULL, &m->h, why, sizeof(why)))
 		fail_msg("%s", why);
 	m->fd = nb_host_open(m->h, "/dev/iommu", 2);
-	snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%d", TEST);
+	snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%u", fn);
 	m->vfio = nb_host_open(m->h, path, 2);
 	b.iommufd = m->fd;
 	OK(nb_host_ioctl(m->h, m->vfio, VFIO_DEVICE_BIND_IOMMUFD, &b));
@@ -111,7 +114,7 @@ static int dma(struct vm *m, uint64_t addr, void *buf, size_t len)
 	const struct nb_desc *d = nb_desc_find("smmu-basic");
 	struct machine *machine = nb_host_machine(m->h);
 
-	return hw_dma_read(machine_iommu_of(machine, d->function[TEST].segment, d->function[TEST].rid), d->function[TEST].rid,
+	return hw_dma_read(machine_iommu_of(machine, d->function[m->fn].segment, d->function[m->fn].rid), d->function[m->fn].rid,
 			   NB_NO_PASID, addr, buf, len);
 }
 
@@ -145,7 +148,7 @@ static void guest(void **state)
 	struct vm m;
 
 	(void)state;
-	vm_up(&m);
+	vm_up(&m, NULL, TEST);
 	p.fd = nb_host_poll_fd(m.h, m.queue);
 	assert_int_equal(nested_try(&m, STE_S1, BIT(63), &id), -EIO); /* a bit that is the host's */
 	OK(nested_try(&m, STE_BYPASS, 0, &bypass));
@@ -197,9 +200,144 @@ static void guest(void **state)
 	vm_down(&m);
 }
 
+static long name(struct vm *m, uint32_t dev, uint64_t vsid, uint32_t *id)
+{
+	struct iommu_vdevice_alloc d = {.size = sizeof(d), .viommu_id = m->viommu, .dev_id = dev, .virt_id = vsid};
+	long err = ioc(m, IOMMU_VDEVICE_ALLOC, &d);
+
+	*id = d.out_vdevice_id;
+	return err;
+}
+
+struct record {
+	struct iommufd_vevent_header h;
+	struct iommu_vevent_arm_smmuv3 e;
+};
+
+static long destroy(struct vm *m, uint32_t id)
+{
+	struct iommu_destroy gone = {.size = sizeof(gone), .id = id};
+
+	return ioc(m, IOMMU_DESTROY, &gone);
+}
+
+/* An STE of the guest's with a bit that is the host's, bit by bit: refused, and what is attached stays what it is. */
+static void host_bits(void **state)
+{
+	/* V, Config, S1Fmt, S1ContextPtr, S1CDMax; S1DSS, CIR, COR, CSH, S1STALLD, EATS 1 (IHI 0070 G.b, 5.2) */
+	const uint64_t may[2] = {UINT64_C(0xf80fffffffffffff), 0x180000ff};
+	unsigned int word, bit, refused = 0;
+	uint32_t bypass, id;
+	uint64_t v = 0;
+	struct vm m;
+
+	(void)state;
+	vm_up(&m, NULL, TEST);
+	OK(nested_try(&m, STE_BYPASS, 0, &bypass));
+	OK(attach(&m, bypass));
+	m.ram[3 * PG] = 0x5a;
+	for (word = 0; word < 2; word++) {
+		for (bit = word ? 0 : 4; bit < 64; bit++) {
+			long err = nested_try(&m, STE_S1 | (word ? 0 : BIT(bit)), word ? BIT(bit) : 0, &id);
+
+			assert_int_equal(err, may[word] >> bit & 1 ? 0 : -EIO);
+			refused += err != 0;
+			if (!err)
+				OK(destroy(&m, id));
+		}
+	}
+	assert_int_equal(refused, 7 + 54);
+	OK(dma(&m, 3 * PG, &v, 1));
+	assert_int_equal(v, 0x5a);
+	vm_down(&m);
+}
+
+/* A name that is taken, in one vIOMMU; the first has it, and goes on having it. */
+static void name_twice(void **state)
+{
+	struct vfio_device_bind_iommufd b = {.argsz = sizeof(b)};
+	uint32_t s1, first, second;
+	struct record ev[2];
+	uint64_t v = 0;
+	struct vm m;
+	int vfio;
+
+	(void)state;
+	vm_up(&m, NULL, TEST);
+	vfio = nb_host_open(m.h, "/dev/vfio/devices/vfio0", 2);
+	b.iommufd = m.fd;
+	OK(nb_host_ioctl(m.h, vfio, VFIO_DEVICE_BIND_IOMMUFD, &b));
+	OK(name(&m, m.dev, VSID, &first));
+	assert_int_equal(name(&m, b.out_devid, VSID, &second), -EEXIST);
+	assert_int_equal(name(&m, m.dev, VSID + 1, &second), -EEXIST); /* nor has a device two */
+	OK(nested_try(&m, STE_S1 | CD, 0, &s1));
+	OK(attach(&m, s1));
+	assert_int_equal(dma(&m, 0x1000, &v, 1), -EFAULT);
+	assert_int_equal(nb_host_read(m.h, m.queue, ev, sizeof(ev)), 40);
+	assert_int_equal(ev[0].e.evt[0] >> 32, VSID);
+	OK(invalidate(&m, 0x06 | VSID << 32, 1));
+	assert_int_equal(invalidate(&m, 0x06 | (VSID + 1) << 32, 1), -EIO);
+	/* It is free again when its first owner is gone. */
+	OK(attach(&m, m.parent));
+	OK(destroy(&m, first));
+	OK(name(&m, b.out_devid, VSID, &second));
+	vm_down(&m);
+}
+
+/*
+ * A guest that faults and never reads: it costs the host no more memory than its queue has, and the events of another guest
+ * behind the same SMMU, which shares the SMMU's queue with it, come all and in order.
+ */
+static void flood(void **state)
+{
+	struct record ev[3];
+	struct vm bad, good;
+	uint32_t s1[2], id;
+	uint64_t v = 0;
+	unsigned int i;
+
+	(void)state;
+	vm_up(&bad, NULL, TEST);
+	vm_up(&good, &bad, DISK);
+	OK(name(&bad, bad.dev, VSID, &id));
+	OK(name(&good, good.dev, 7, &id));
+	OK(nested_try(&bad, STE_S1 | CD, 0, &s1[0]));
+	OK(nested_try(&good, STE_S1 | CD, 0, &s1[1]));
+	OK(attach(&bad, s1[0]));
+	OK(attach(&good, s1[1]));
+	for (i = 0; i < 3000; i++) {
+		assert_int_equal(dma(&bad, 0x1000, &v, 1), -EFAULT);
+		if (i % 1000 != 500)
+			continue;
+		assert_int_equal(dma(&good, i, &v, 1), -EFAULT);
+		assert_int_equal(nb_host_read(good.h, good.queue, ev, sizeof(ev)), 40);
+		assert_int_equal(ev[0].h.flags, 0);
+		assert_int_equal(ev[0].h.sequence, i / 1000);
+		assert_int_equal(ev[0].e.evt[0] >> 32, 7);
+	}
+	/* Two are kept, the rest is one header with the number of the last. */
+	assert_int_equal(nb_host_read(bad.h, bad.queue, ev, sizeof(ev)), 88);
+	assert_int_equal(ev[0].h.sequence, 0);
+	assert_int_equal(ev[1].h.sequence, 1);
+	assert_int_equal(ev[2].h.flags, IOMMU_VEVENTQ_FLAG_LOST_EVENTS);
+	assert_int_equal(ev[2].h.sequence, 2999);
+	assert_int_equal(nb_host_read(bad.h, bad.queue, ev, sizeof(ev)), 0);
+	/* And it is as good as before. */
+	assert_int_equal(dma(&bad, 0x1000, &v, 1), -EFAULT);
+	assert_int_equal(nb_host_read(bad.h, bad.queue, ev, sizeof(ev)), 40);
+	assert_int_equal(ev[0].h.sequence, 3000);
+	munmap(good.ram, RAM);
+	vm_down(&bad);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(guest)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(guest),
+		cmocka_unit_test(host_bits),
+		cmocka_unit_test(name_twice),
+		cmocka_unit_test(flood),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
