@@ -203,46 +203,6 @@ static int check_qemu(struct command *c, char *name, bool force, struct nb_diag 
 		       c->qemu_version, QEMU_MAJOR, QEMU_MINOR);
 }
 
-/* Does a -device argument ("vfio-pci,host=...", "driver=vfio-pci,...", or JSON) name this driver? */
-static bool names_driver(const char *arg, const char *driver)
-{
-	size_t n = strlen(driver);
-	char json[64];
-
-	if (arg[0] == '{') {
-		snprintf(json, sizeof(json), "\"%s\"", driver);
-		return strstr(arg, json) != NULL;
-	}
-	if (strncmp(arg, "driver=", 7) == 0)
-		arg += 7;
-	return strncmp(arg, driver, n) == 0 && (arg[n] == 0 || arg[n] == ',');
-}
-
-/*
- * QEMU plugs devices in the order of its command line. A vfio-pci device that comes before the vIOMMU never hears of it: no
- * message, no nesting.
- */
-static void look_at_devices(char *const argv[], struct command *c)
-{
-	bool assigned = false;
-
-	for (argv++; argv[0] && argv[1]; argv++) {
-		const char *d = argv[1];
-
-		if (strcmp(argv[0], "-device") != 0 && strcmp(argv[0], "--device") != 0)
-			continue;
-		if (names_driver(d, "vfio-pci"))
-			assigned = true;
-		if (!names_driver(d, "intel-iommu"))
-			continue;
-		if (assigned)
-			c->viommu_after_device = true;
-		if (strstr(d, "fsts=on") || strstr(d, "x-flts=on") || strstr(d, "\"fsts\":true") ||
-		    strstr(d, "\"fsts\": true"))
-			c->asks_nesting = true;
-	}
-}
-
 int command_find(char *const argv[], bool force, struct command *c, struct nb_diag *diag)
 {
 	const char *base;
@@ -265,6 +225,6 @@ int command_find(char *const argv[], bool force, struct command *c, struct nb_di
 	c->qemu = strncmp(base, "qemu-system-", 12) == 0;
 	if (!c->qemu)
 		return 0;
-	look_at_devices(argv, c);
+	c->devices = qemu_devices_look(argv);
 	return check_qemu(c, argv[0], force, diag);
 }

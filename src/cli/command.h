@@ -7,13 +7,13 @@
 #include <stdbool.h>
 
 #include "base/diag.h"
+#include "cli/qemu_devices.h"
 
 struct command {
 	char path[PATH_MAX];	  /* what to execute */
 	bool elf;		  /* a program, not a script */
 	bool qemu;		  /* called qemu-system-* */
-	bool asks_nesting;	  /* names a vIOMMU with first-stage tables */
-	bool viommu_after_device; /* and names it after an assigned device */
+	struct qemu_devices devices;
 	char qemu_version[32];	  /* "11.1.3", or "" */
 };
 

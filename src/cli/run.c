@@ -317,9 +317,9 @@ static int run(const struct options *o, struct nb_desc *desc)
 		return cli_fail(status, "%s", why.msg);
 	if (disk_files(desc, &why) || find_library(library, &why))
 		return cli_fail(CLI_NO_HOST, "%s", why.msg);
-	if (c.viommu_after_device)
-		cli_warn("intel-iommu comes after a vfio-pci device on the command line; QEMU then drops nesting for that "
-			 "device without a word");
+	if (c.devices.viommu_after)
+		cli_warn("%s comes after a vfio-pci device on the command line; QEMU then drops nesting for that "
+			 "device without a word", c.devices.viommu_after);
 	s.command = &c;
 
 	/* From here on there is something to clean up, so nothing may end us by itself. */

@@ -71,7 +71,9 @@ bool summary_used(const struct summary *s)
 
 bool summary_nesting_dropped(const struct summary *s)
 {
-	return s->command->asks_nesting && s->count[NB_EV_host_attach_unnested];
+	const struct qemu_devices *q = &s->command->devices;
+
+	return q->asks_nesting && s->count[NB_EV_host_attach_unnested] > q->outside;
 }
 
 /* "67.1 MB"; exact bytes are in the JSON. */
@@ -104,6 +106,7 @@ void summary_print(const struct summary *s, FILE *f)
 	static const char *const verdict[] = {"WRONG: the guest did not read back what it wrote",
 					      "right: the guest read back what it wrote"};
 	uint64_t hits = s->count[NB_EV_hw_tlb_hit], misses = s->count[NB_EV_hw_tlb_miss];
+	const char *after = s->command->devices.viommu_after;
 	char buf[32];
 
 	fprintf(f, "\nnestbox: the run on host %s (%s)\n\n", s->host->name, s->host->title);
@@ -128,10 +131,8 @@ void summary_print(const struct summary *s, FILE *f)
 		row(f, "checksum", "%s", verdict[s->checksum_ok]);
 	row(f, "exit status", "%d", s->exit_status);
 	if (summary_nesting_dropped(s))
-		fprintf(f, "\nnestbox: warning: nesting was dropped: a device was attached without it%s\n",
-			s->command->viommu_after_device ?
-				"; name intel-iommu before vfio-pci on the command line" :
-				"");
+		fprintf(f, "\nnestbox: warning: nesting was dropped: a device was attached without it%s%s%s\n",
+			after ? "; name " : "", after ? after : "", after ? " before vfio-pci on the command line" : "");
 	fflush(f);
 }
 

@@ -33,6 +33,11 @@ def elf(bits=64, interp=False):
     return head + struct.pack("<IIQQQQQQ", 3 if interp else 1, 4, 0, 0, 0, 0, 0, 0)
 
 
+# What an IOMMU that a function brings has done.
+OWN = ["own_register_reads", "own_register_writes", "own_config_commands", "own_tlb_commands", "own_syncs", "own_other_commands",
+       "own_fetches", "own_refused", "own_interrupts"]
+
+
 class Run(CliTest):
     def run_(self, *args, **kw):
         return self.nestbox("run", *args, **kw)
@@ -130,6 +135,29 @@ class Run(CliTest):
         json_iommu = ["-device", '{"driver":"intel-iommu","fsts":true}']
         self.assertIn("intel-iommu comes after", self.run_(path, *json_disk, *json_iommu).stderr)
         self.assertEqual(self.run_(path, *disk, "-append", iommu[1]).stderr, "")
+
+    def test_smmu_after_device(self):
+        """An SMMU is that of one root bus; what is on another has not lost it."""
+        path = self.file("qemu-system-aarch64", FAKE_QEMU % ("11.1.3", "11.1.3"), 0o755)
+
+        def stderr(*devices):
+            return self.run_(path, *(word for device in devices for word in ("-device", device))).stderr
+
+        pxb, port = "pxb-pcie,id=pcie.1,bus_nr=8,bus=pcie.0", "pcie-root-port,id=rp1,bus=pcie.1,chassis=1"
+        disk, smmu = "vfio-pci,host=0000:01:00.0,bus=rp1", "arm-smmuv3,primary-bus=pcie.1,accel=on"
+        elsewhere, first = "vfio-pci,host=0000:02:00.0", "arm-smmuv3,primary-bus=pcie.0,accel=on"
+        said = "arm-smmuv3 comes after"
+        self.assertEqual(stderr(pxb, smmu, port, disk), "")
+        self.assertIn(said, stderr(pxb, port, disk, smmu))
+        self.assertIn(said, stderr(elsewhere, first))
+        self.assertEqual(stderr(pxb, elsewhere, smmu, port, disk), "")
+        self.assertEqual(stderr(pxb, first, elsewhere, smmu, port, disk), "")
+        self.assertEqual(stderr(pxb, port, disk, smmu.replace("accel=on", "accel=off")), "", "QEMU refuses that itself")
+        self.assertIn(said, stderr(pxb, '{"driver": "pcie-root-port", "id": "rp1", "bus": "pcie.1"}', disk,
+                                   '{"driver": "arm-smmuv3", "primary-bus": "pcie.1", "accel": true}'))
+        circle = ("pcie-root-port,id=rp1,bus=rp2", "pcie-root-port,id=rp2,bus=rp1")
+        self.assertEqual(stderr(*circle, disk, smmu), "")
+        self.assertEqual(stderr("vfio-pci,bus=" + "x" * 5000, "arm-smmuv3,accel=on,primary-bus=" + "x" * 5000), "")
 
     def test_environment(self):
         script = 'cd "$NESTBOX_RUN" && pwd && echo "$LD_PRELOAD" && echo "$NESTBOX_LOG" && ls && cat sys/bus/pci/devices/0000:01:00.0/class'
@@ -253,6 +281,7 @@ class Run(CliTest):
                              "checksum_ok": None, "nested_hwpt_allocs": 0, "nested_hwpt_destroys": 0, "s1_invalidations": 0,
                              "translations": 0, "tlb_hits": 0, "tlb_misses": 0, "dma_faults": 0, "dma_read_bytes": 0,
                              "dma_write_bytes": 0, "interrupts": 0, "ats_requests": 0, "page_requests": 0,
+                             **dict.fromkeys(OWN, 0),
                              "nesting_dropped": False, "exit_status": 3})
 
     def test_summary_counts(self):
@@ -263,7 +292,7 @@ class Run(CliTest):
         got, s = self.summary(command=("sh", "-c", fill))
         each = 2 * 64 * 0x0101010101010101 % 2**64
         for key in ("nested_hwpt_allocs", "s1_invalidations", "tlb_hits", "dma_faults", "dma_read_bytes", "interrupts",
-                    "page_requests"):
+                    "page_requests", *OWN):
             self.assertEqual(s[key], each, key)
         self.assertEqual(s["translations"], (s["tlb_hits"] + s["tlb_misses"]) % 2**64)
         self.assertFalse(s["nesting_dropped"], "nobody asked for nesting")
@@ -278,6 +307,16 @@ class Run(CliTest):
         self.assertEqual(forced.returncode, 0)
         self.assertEqual(s["qemu_version"], "11.1.3")
         self.assertIn("nesting was dropped", got.stderr)
+
+    def test_nesting_dropped_smmu(self):
+        fill = 'f="$NESTBOX_RUN/counters"; n=$(stat -c %s "$f"); ' + "head -c $n /dev/zero | tr '\\0' '\\1' > $f"
+        qemu = self.file("qemu-system-aarch64", (FAKE_QEMU % ("11.1.3", "11.1.3")) + fill, 0o755)
+        smmu, disk = ("-device", "arm-smmuv3,primary-bus=pcie.0,accel=on"), ("-device", "vfio-pci,host=0")
+        got, s = self.summary(command=(qemu, *disk, *smmu))
+        self.assertEqual((got.returncode, s["nesting_dropped"]), (123, True))
+        self.assertIn("name arm-smmuv3 before vfio-pci", got.stderr)
+        got, s = self.summary(command=(qemu, *disk))
+        self.assertEqual((got.returncode, s["nesting_dropped"]), (0, False), "nobody asked for nesting")
 
     def test_guest_log(self):
         log = os.path.join(self.dir, "console")
