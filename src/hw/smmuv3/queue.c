@@ -89,13 +89,16 @@ static uint16_t asid_of(const uint64_t d[2])
 /*
  * CR0.VMW: the VMIDs that a command names. They are 2^n neighbours; the rest of the field is reserved and means one.
  */
-static void vmids_of(const struct smmu *v, const struct smmu_cmdq *cq, const uint64_t d[2], uint32_t *first, uint32_t *last)
+static inline void vmids_of(const struct smmu *v, const struct smmu_cmdq *cq, const uint64_t d[2], uint32_t *first, uint32_t *last)
 {
-	unsigned int n = cq->one_vmid ? 0 : (unsigned int)FIELD_GET(SMMU_CR0_VMW, v->cr0);
-	uint32_t mask = (uint32_t)nb_low_mask(n <= 4 ? n : 0);
+	*first = *last = vmid_of(v, d);
+	if (unlikely(v->cr0 & SMMU_CR0_VMW) && !cq->one_vmid) {
+		unsigned int n = (unsigned int)FIELD_GET(SMMU_CR0_VMW, v->cr0);
+		uint32_t mask = (uint32_t)nb_low_mask(n <= 4 ? n : 0);
 
-	*first = vmid_of(v, d) & ~mask;
-	*last = *first | mask;
+		*first &= ~mask;
+		*last = *first | mask;
+	}
 }
 
 /* 4.4.1.1, with TG. The range begins at `addr` and does not wrap. False: a reserved combination. */
@@ -429,7 +432,7 @@ struct fetched {
 
 static void fetch(struct smmu *v, struct smmu_cmdq *cq, uint64_t base, uint32_t lap, unsigned int most, struct fetched *f)
 {
-	uint32_t left = (cq->q.prod - cq->q.cons) & lap, at = cq->q.cons;
+	uint32_t left = (cq->q.prod - cq->q.cons) & lap, at = cq->q.cons, loaded = 0;
 
 	if (most > left)
 		most = left;
@@ -442,14 +445,18 @@ static void fetch(struct smmu *v, struct smmu_cmdq *cq, uint64_t base, uint32_t 
 		if (mem_load128(v->hw.mem, hpa(base + 16ul * (at & (lap >> 1))), d)) {
 			d[0] = d[1] = 0;
 			f->err = SMMU_CERROR_ABT;
-			return;
+			break;
 		}
-		NB_TRACE(v->hw.tr, hw_inv_desc, d[0], d[1]);
+		loaded++;
+		NB_USDT(hw_inv_desc, d[0], d[1], 0, 0);
+		if (unlikely(nb_trace_logged(v->hw.tr, NB_EV_hw_inv_desc)))
+			nb_trace_emit(v->hw.tr, NB_EV_hw_inv_desc, (const uint64_t[4]){d[0], d[1]});
 		if (cq->owner->admit && !cq->owner->admit(v, cq, d)) {
 			f->err = SMMU_CERROR_ILL;
-			return;
+			break;
 		}
 	}
+	nb_trace_add(v->hw.tr, NB_EV_hw_inv_desc, loaded);
 }
 
 bool smmu_cmdq_run(struct smmu *v, struct smmu_cmdq *cq, struct smmu_msis *q)

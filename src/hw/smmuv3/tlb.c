@@ -538,6 +538,11 @@ void smmu_tlbi_asid(struct smmu *v, enum smmu_regime regime, uint16_t vmid, uint
 /* What an address names of a space beside the ASIDs: walk caches hold no leaf, so there is nothing global among them. */
 static inline void global_range_locked(struct smmu_tlb *t, struct smmu_space *s, const struct smmu_range *r)
 {
+	uint32_t sizes = atomic_load_explicit(&s->global[0].leaf, memory_order_relaxed) |
+			 atomic_load_explicit(&s->global[1].leaf, memory_order_relaxed);
+
+	if (!(sizes & 0xffff)) /* as nearly always */
+		return;
 	leaf_range_locked(t, &s->global[0], r);
 	leaf_range_locked(t, &s->global[1], r);
 }
