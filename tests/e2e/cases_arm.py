@@ -148,6 +148,20 @@ def arm_plain():
         guest.expect_summary("interrupts", lambda n: n >= mib, "the disk's messages")
 
 
+@case("arm-wrong-order")
+def arm_wrong_order():
+    """An SMMU that is named after the device below it: QEMU says nothing, nestbox has to. The guest is never started."""
+    # With nothing behind it an SMMU cannot ask the host what to promise, so it is told.
+    model = "arm-smmuv3,accel=on,ats=on,ril=on,ssidsize=16,oas=48,cmdqv=off"
+    devices = [*iommufd(), *smmus(model=model, before=disks_behind(NVME0))]
+    with poked("idle", devices, args=["-S"]) as guest:
+        guest.qmp.command("quit")
+        guest.wait_exit(0 if PLAIN else nbe2e.NESTING_DROPPED)
+        guest.expect_summary("nested_hwpt_allocs", lambda n: n == 0, "nothing can nest")
+        guest.expect_summary("nesting_dropped", lambda dropped: dropped, "nestbox can tell")
+        check(PLAIN or "name arm-smmuv3 before vfio-pci" in guest.output(), "not a word about it for people")
+
+
 @case("arm-refused")
 def arm_refused():
     """What the host does not have QEMU must not promise: no guest is started."""
