@@ -80,6 +80,7 @@ static struct rig_slot rig_slots[NFN];
 /* What functions get, for tests of doorbells: set before rig_new_msi(true). Then msi_addr and msi_data are all that becomes of a message. */
 static struct host_doorbell *rig_doorbell;
 static bool rig_guest_msi;
+static void (*rig_in_msi)(void);
 
 static inline void rig_irq(void *opaque, enum dev_irq kind, unsigned int vector, bool level)
 {
@@ -98,6 +99,8 @@ static inline void rig_msi(void *opaque, uint64_t addr, uint32_t data)
 	s->r->msi_addr = addr;
 	s->r->msi_data = data;
 	s->r->nmsi++;
+	if (rig_in_msi)
+		rig_in_msi();
 	if (rig_doorbell)
 		return;
 	assert_int_equal(addr >> 20, 0xfee);

@@ -9,6 +9,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 
 #include "dev/dmatest_regs.h"
@@ -516,6 +519,58 @@ static void shared_place(void **state)
 	assert_int_equal(rig_attach(r, 1, parent), -EADDRINUSE);
 }
 
+/* ---- bound anew while a message is on its way: the old place is there until it has been sent ---- */
+
+static struct {
+	struct rig *r;
+	_Atomic bool inside, started, bound, late;
+} race;
+
+static void slow_message(void)
+{
+	atomic_store(&race.inside, true);
+	while (!atomic_load(&race.started))
+		sched_yield();
+	for (unsigned int i = 0; i < 200; i++)
+		sched_yield(); /* time enough for one that does not wait */
+	atomic_store(&race.late, atomic_load(&race.bound));
+}
+
+static void *send(void *arg)
+{
+	(void)arg;
+	(void)message(race.r, 0, 1);
+	return NULL;
+}
+
+static void bound_in_flight(void **state)
+{
+	struct rig *r = rig_of(state);
+	uint32_t s = rig_ioas(r), parent, nested;
+	pthread_t t;
+
+	rig_bind(r, 0);
+	parent = rig_hwpt(r, 0, s, PARENT);
+	OK(rig_nested_try(r, 0, parent, 0, &nested));
+	OK(rig_attach(r, 0, nested));
+	OK(bind(r, r->devid[0], GIOVA, GDB, PG));
+	OK(irqs(r, 0, true));
+	race.r = r;
+	for (unsigned int i = 1; i <= 20; i++) {
+		race.inside = race.started = race.bound = race.late = false;
+		rig_in_msi = slow_message;
+		OK(pthread_create(&t, NULL, send, NULL));
+		while (!atomic_load(&race.inside))
+			sched_yield();
+		rig_in_msi = NULL;
+		atomic_store(&race.started, true);
+		OK(bind(r, r->devid[0], GIOVA + i * PG, GDB + i * PG, PG));
+		atomic_store(&race.bound, true);
+		pthread_join(t, NULL);
+		assert_false(race.late);
+	}
+}
+
 int main(void)
 {
 #define T(f, up) cmocka_unit_test_setup_teardown(f, up, teardown)
@@ -530,6 +585,7 @@ int main(void)
 		T(bound, setup_guest),
 		T(place_is_taken, setup_guest),
 		T(shared_place, setup_guest),
+		T(bound_in_flight, setup_guest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
