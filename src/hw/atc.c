@@ -310,11 +310,10 @@ static inline __attribute__((always_inline)) int one(struct hw_atc *a, uint32_t 
 	if (likely(through))
 		err = copy(a->hw->mem, pa, buf, n, write);
 	if (unlikely(err && res.kind == HW_OK))
-		err = hw_no_memory(a->hw, a->rid, addr, hpa(pa), buf, n, write);
-	else
-		nb_rcu_read_unlock();
+		return hw_no_memory(a->hw, a->rid, addr, hpa(pa), buf, n, write);
+	nb_rcu_read_unlock();
 	NB_TRACE(a->hw->tr, hw_ats_hit, a->rid, pasid, addr, pa);
-	if (unlikely(err && res.kind == HW_FAULT))
+	if (unlikely(err))
 		a->hw->ops->report(a->hw, &req, &res);
 	return err;
 }

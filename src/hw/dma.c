@@ -63,6 +63,29 @@ __attribute__((cold, noinline)) int hw_no_memory(struct hw_iommu *hw, uint16_t r
 	return -EFAULT;
 }
 
+/* Not plain memory, or none. Inside the read section, which ends in here. 0: go on behind it. */
+static __attribute__((cold, noinline)) int not_moved(struct hw_iommu *hw, const struct hw_request *req, struct hw_result *res, char *buf,
+						     size_t n, bool write)
+{
+	if (res->kind == HW_OK)
+		return hw_no_memory(hw, req->rid, req->addr, res->pa, buf, n, write);
+	nb_rcu_read_unlock();
+	if (res->kind == HW_FAULT) {
+		hw->ops->report(hw, req, res);
+		if (res->fault.stalled)
+			return -EAGAIN;
+		if (!res->fault.raz_wi)
+			return -EFAULT;
+		if (!write)
+			memset(buf, 0, n);
+		return 0;
+	}
+	if (write)
+		return message(hw, req, buf, n);
+	NB_TRACE(hw->tr, hw_dma_bad_pa, req->rid, req->addr, res->pa.v); /* nobody answers reads of the interrupt range */
+	return -EFAULT;
+}
+
 /* `write` is constant where this is called from. */
 static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr,
 						     char *buf, size_t len, const bool write)
@@ -70,37 +93,24 @@ static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16
 	struct hw_request req = {.pasid = pasid, .rid = rid, .access = write ? HW_WRITE : HW_READ};
 	struct hw_result res;
 	size_t done, n;
+	int err;
 
 	for (done = 0; done < len; done += n) {
 		req.addr = addr + done;
 		n = piece(req.addr, len - done);
+		err = -EFAULT;
 		nb_rcu_read_lock();
 		hw->ops->translate(hw, &req, &res);
-		if (likely(res.kind == HW_OK)) {
-			if (unlikely(write ? mem_copy_to(hw->mem, res.pa, buf + done, n) :
-					     mem_copy_from(hw->mem, buf + done, res.pa, n))) {
-				if (hw_no_memory(hw, rid, req.addr, res.pa, buf + done, n, write))
-					return -EFAULT;
-				continue;
-			}
+		if (likely(res.kind == HW_OK))
+			err = write ? mem_copy_to(hw->mem, res.pa, buf + done, n) :
+				      mem_copy_from(hw->mem, buf + done, res.pa, n);
+		if (likely(!err)) {
 			nb_rcu_read_unlock();
 			continue;
 		}
-		nb_rcu_read_unlock();
-		if (unlikely(res.kind == HW_FAULT)) {
-			hw->ops->report(hw, &req, &res);
-			if (res.fault.stalled)
-				return -EAGAIN;
-			if (!res.fault.raz_wi)
-				return -EFAULT;
-			if (!write)
-				memset(buf + done, 0, n);
-			continue;
-		}
-		if (!write)
-			NB_TRACE(hw->tr, hw_dma_bad_pa, rid, req.addr, res.pa.v); /* nobody answers reads of the interrupt range */
-		if (!write || message(hw, &req, buf + done, n))
-			return -EFAULT;
+		err = not_moved(hw, &req, &res, buf + done, n, write);
+		if (err)
+			return err;
 	}
 	return 0;
 }
