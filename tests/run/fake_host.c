@@ -83,6 +83,13 @@ struct host *machine_host(struct machine *m)
 	return (struct host *)(void *)m;
 }
 
+/* Its models have no threads. */
+void machine_threads(struct machine *m, enum hw_threads what)
+{
+	(void)m;
+	(void)what;
+}
+
 struct nb_trace *machine_trace(struct machine *m)
 {
 	return m->tr;

@@ -399,6 +399,7 @@ int main(int argc, char **argv)
 		{"background", background}, {"all-at-once", all_at_once}, {"give-back", give_back},
 		{"own-numbers", own_numbers}, {"faults", faults}, {"fault-thread", fault_thread}, {"fault-exit", fault_exit},
 		{"nodes", nodes_are_no_memory},
+		{"cmdqv", cmdqv}, {"cmdqv-forks", cmdqv_forks}, {"cmdqv-daemon", cmdqv_daemon},
 		{0},
 	};
 	const struct prog_case *c;

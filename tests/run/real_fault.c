@@ -49,8 +49,19 @@ static ssize_t c_pwrite(void *opaque, int fd, const void *buf, size_t len, uint6
 	(void)opaque;
 	return pwrite(fd, buf, len, (off_t)off);
 }
-static const struct nb_kernel c_library = {
-	.open = c_open, .close = c_close, .ioctl = c_ioctl, .read = c_read, .write = c_write, .pread = c_pread, .pwrite = c_pwrite};
+static void *c_mmap(void *opaque, void *addr, size_t len, int prot, int flags, int fd, uint64_t off, int *err)
+{
+	void *p = mmap(addr, len, prot, flags, fd, (off_t)off);
+
+	(void)opaque;
+	if (p != MAP_FAILED)
+		return p;
+	*err = -errno;
+	return NULL;
+}
+const struct nb_kernel c_library = {
+	.open = c_open, .close = c_close, .ioctl = c_ioctl, .read = c_read, .write = c_write, .pread = c_pread, .pwrite = c_pwrite,
+	.mmap = c_mmap};
 
 static bool readable(int fd)
 {
