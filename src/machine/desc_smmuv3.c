@@ -154,7 +154,7 @@ static int check_rules(const struct nb_desc_smmuv3 *s, struct nb_diag *diag)
 		{true, s->gran4k || s->gran16k || s->gran64k, "a unit needs granule-4k, granule-16k or granule-64k"},
 		{s->asid16, s->s1, "asid16 needs stage-1"},
 		{s->ssid_bits != 0, s->s1, "ssid-bits needs stage-1"},
-		{s->hyp, s->s1, "hyp needs stage-1"},
+		{s->hyp, s->s1 && s->s2, "hyp needs both stages"}, /* IDR0.Hyp is reserved otherwise */
 		{s->e0pd || s->epan, s->s1, "e0pd and epan need stage-1"},
 		{s->vmid16, s->s2, "vmid16 needs stage-2"},
 		{s->vmw, s->s2, "vmw needs stage-2"},

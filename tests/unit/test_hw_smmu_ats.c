@@ -372,6 +372,17 @@ static void translated_with_pasid(void **state)
 	reg32(&r, 0x20, 0x1f);
 	faults(go_ssid(&r, 9, 0x123456, HW_READ, HW_TRANSLATED), 0x08);
 	event_is(&r, 0x08 | 9u << 12 | SID64, 0, 0, 0);
+	/* S1DSS 2: SubstreamID 0 is taken. */
+	w64(&r, r.strtab + RIG_SID * 64, STE_S1 | r.cd | UINT64_C(2) << 59);
+	w64(&r, r.strtab + RIG_SID * 64 + 8, 2 | BIT(28));
+	cfgi_ste(&r, RIG_SID);
+	faults(go_ssid(&r, 0, 0x123456, HW_READ, HW_TRANSLATED), 0x06);
+	event_is(&r, 0x06 | 0x800 | SID64, 0, 0, 0);
+	ok_at(go_ssid(&r, 3, 0x123456, HW_READ, HW_TRANSLATED), 0x123456);
+	/* What EATS forbids comes first (3.9.1.3). */
+	ats_on(&r, 0);
+	faults(go_ssid(&r, 9, 0x123456, HW_READ, HW_TRANSLATED), 0x07);
+	event_is(&r, 0x07 | 0x800 | 9u << 12 | SID64, BIT(35), 0x123456, 0);
 	rig_free(&r);
 }
 
@@ -415,6 +426,71 @@ static void entries(void **state)
 	page(&r, 1, 0, 2, HW_READ, true, false);
 	assert_int_equal(r.nmsi, 3);
 	rig_free(&r);
+}
+
+/* LO: a Last that is discarded as there is no room interrupts too (6.3.36). One that is discarded for another reason does not. */
+static void last_is_lost(void **state)
+{
+	unsigned int i;
+	struct rig r;
+
+	(void)state;
+	rig_new(&r);
+	reg32(&r, 0x50, 5);
+	reg32(&r, 0xdc, 0x80000000);
+	reg32(&r, 0x50, 7);
+	for (i = 0; i < 256; i++)
+		page(&r, 1, 0, 1, HW_READ, false, false);
+	page(&r, 1, 0, 1, HW_READ, false, false);
+	assert_int_equal(get32(&r, 0x100c8), 0x80000100);
+	assert_int_equal(r.nmsi, 0);
+	page(&r, 1, 0, 1, HW_READ, true, false);
+	assert_int_equal(r.nmsi, 1);
+	assert_int_equal(r.msi[0].data, 0x33);
+	reg32(&r, 0x100cc, 0x100); /* room, and an overflow that is not acknowledged */
+	page(&r, 1, 0, 1, HW_READ, true, false);
+	assert_int_equal(r.nmsi, 2);
+	reg32(&r, 0x20, 0xd);
+	page(&r, 1, 0, 1, HW_READ, true, false);
+	assert_int_equal(r.nmsi, 2);
+	rig_free(&r);
+}
+
+/* Where PPAR is to be looked at and the STE cannot be had: an event, if software asked for these of ATS and PRI (8.1). */
+static void overflow_events(void **state)
+{
+	static const struct {
+		uint32_t cr2; /* RECINVSID 2, REC_CFG_ATS 8 */
+		uint8_t bad_ste, bad_sid;
+	} t[] = {{0xa, 1, 1}, {0x8, 1, 0}, {0x2, 0, 0}};
+	unsigned int i, k;
+	struct rig r;
+
+	(void)state;
+	for (k = 0; k < ARRAY_SIZE(t); k++) {
+		rig_new(&r);
+		reg32(&r, 0x20, 0xe);
+		reg32(&r, 0x2c, t[k].cr2);
+		reg32(&r, 0x20, 0xf);
+		for (i = 0; i < 256; i++)
+			page(&r, 7, 0, 1, HW_READ, true, false);
+		page(&r, NB_NO_PASID, 0, 1, HW_READ, true, false); /* nothing to look up */
+		page(&r, 7, 0, 1, HW_READ, false, false); /* no response */
+		assert_int_equal(events(&r), 0);
+		page(&r, 7, 0, 1, HW_READ, true, false);
+		assert_int_equal(events(&r), t[k].bad_ste);
+		if (t[k].bad_ste)
+			event_is(&r, 0x04 | 0x800 | 7u << 12 | SID64, 0, 0, 0);
+		reg32(&r, 0x20, 0xe);
+		reg32(&r, 0x88, 4); /* the StreamID is out of the table */
+		reg32(&r, 0x20, 0xf);
+		cfgi_ste(&r, RIG_SID);
+		page(&r, 7, 0, 1, HW_READ, true, false);
+		assert_int_equal(events(&r), t[k].bad_sid);
+		if (t[k].bad_sid)
+			event_is(&r, 0x02 | 0x800 | 7u << 12 | SID64, 0, 0, 0);
+		rig_free(&r);
+	}
 }
 
 static void overflow(void **state)
@@ -523,7 +599,8 @@ int main(void)
 		cmocka_unit_test(unsupported),	     cmocka_unit_test(configuration_errors), cmocka_unit_test(cd_fault),
 		cmocka_unit_test(nested_full),	     cmocka_unit_test(skipping_stage1), cmocka_unit_test(split_stage),
 		cmocka_unit_test(translated_transactions), cmocka_unit_test(translated_with_pasid), cmocka_unit_test(entries),
-		cmocka_unit_test(overflow),	     cmocka_unit_test(pri_disabled),
+		cmocka_unit_test(overflow),	     cmocka_unit_test(pri_disabled), cmocka_unit_test(last_is_lost),
+		cmocka_unit_test(overflow_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ static void caps_of(struct smmu_caps *c, enum cap cap)
 		c->ssid_bits = 0;
 		break;
 	case NO_S2:
-		c->s2 = c->fwb = c->xnx = c->vmid16 = c->vmw = false;
+		c->s2 = c->hyp = c->fwb = c->xnx = c->vmid16 = c->vmw = false;
 		break;
 	case NO_ATS:
 		c->ats = c->pri = c->ats_rec_err = false;

@@ -178,7 +178,7 @@ static void missing_features(void **state)
 	}
 	/* Stage 2, and the stall model. */
 	smmu_caps_all(&c);
-	c.s2 = c.fwb = c.xnx = c.vmid16 = c.vmw = false;
+	c.s2 = c.hyp = c.fwb = c.xnx = c.vmid16 = c.vmw = false;
 	c.stall_model = 1;
 	rig_new_caps(&r, &c);
 	rig_start(&r);

@@ -611,6 +611,84 @@ static void stalls_wait_for_room(void **state)
 	rig_free(&r);
 }
 
+/* An atomic access reads and writes: what it is in the record of F_PERMISSION (13.1.1). Walked, and then from the TLB. */
+static void atomics(void **state)
+{
+	static const struct {
+		uint64_t s2ap;
+		uint64_t bits;
+	} t[] = {{2, RNW} /* write-only: the read was refused */, {1, 0}, {0, 0}};
+	unsigned int i, k;
+	uint64_t page;
+	struct rig r;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		rig_new(&r);
+		page = rig_nested(&r);
+		ste(&r, RIG_SID, STE_S2, 0, STE2_S2 | RIG_VMID, r.s2root);
+		rig_map(&r, r.s2root, page + RIG_IPA, page | (S2_RW & ~BITS(7, 6)) | t[i].s2ap << 6, 0);
+		for (k = 0; k < 3; k++) {
+			faults(go(&r, page + RIG_IPA, HW_READ | HW_WRITE), 0x13);
+			event_is(&r, 0x13 | SID64, IN | S2 | t[i].bits, page + RIG_IPA, page + RIG_IPA);
+			if (k == 0 && t[i].s2ap)
+				ok_at(go(&r, page + RIG_IPA, (unsigned int)t[i].s2ap), page); /* now it is cached */
+		}
+		rig_free(&r);
+	}
+	/* Nested: stage 2 found in its own TLB entry. */
+	rig_new(&r);
+	page = rig_nested(&r);
+	rig_map(&r, r.s2root, page + RIG_IPA, page | (S2_RW & ~BIT(6)), 0);
+	for (k = 0; k < 2; k++) {
+		faults(go(&r, RIG_VA, HW_READ | HW_WRITE), 0x13);
+		event_is(&r, 0x13 | SID64, IN | S2 | RNW, RIG_VA, page + RIG_IPA);
+		ok_at(go(&r, RIG_VA, HW_WRITE), page);
+	}
+	rig_free(&r);
+}
+
+/* ---- aborted messages: 7.5 ---- */
+
+static void message_aborts(void **state)
+{
+	const struct hw_page_request pr = {.pasid = NB_NO_PASID, .rid = RIG_SID, .access = HW_READ, .last = true};
+	struct rig r;
+
+	(void)state;
+	rig_new(&r);
+	r.hw->msi = NULL; /* nobody takes a doorbell: a write there is aborted */
+	/* The event queue's message: its own bit, and then that of GERROR's. The record stays. GERROR's abort sends no other (7.5.1). */
+	faults(go_sid(&r, 999, 0), 0x02);
+	assert_int_equal(get32(&r, 0x60), 1u << 5 | 1u << 7);
+	assert_int_equal(events(&r), 1);
+	assert_int_equal(nb_trace_count(r.tr, NB_EV_hw_irq), 2);
+	/* While a bit is active it is not toggled again. */
+	reg32(&r, 0x100ac, 1);
+	r.econs = 1;
+	faults(go_sid(&r, 999, 0), 0x02);
+	assert_int_equal(get32(&r, 0x60), 1u << 5 | 1u << 7);
+	assert_int_equal(nb_trace_count(r.tr, NB_EV_hw_irq), 3);
+	reg32(&r, 0x64, get32(&r, 0x60));
+	/* CMD_SYNC's: the command is consumed all the same. */
+	assert_true(cmd(&r, 0x46 | 1u << 12 | UINT64_C(0x77) << 32, RIG_NONE));
+	assert_int_equal(get32(&r, 0x60) ^ get32(&r, 0x64), 1u << 4 | 1u << 7);
+	reg32(&r, 0x64, get32(&r, 0x60));
+	/* The PRI queue's. */
+	r.hw->ops->page_request(r.hw, &pr);
+	assert_int_equal(get32(&r, 0x100c8), 1);
+	assert_int_equal(get32(&r, 0x60) ^ get32(&r, 0x64), 1u << 6 | 1u << 7);
+	reg32(&r, 0x64, get32(&r, 0x60));
+	/* An error does not affect later messages. */
+	r.hw->msi = rig_msi;
+	reg32(&r, 0x100ac, 2);
+	r.econs = 2;
+	faults(go_sid(&r, 999, 0), 0x02);
+	assert_int_equal(r.nmsi, 1);
+	assert_int_equal(get32(&r, 0x60) ^ get32(&r, 0x64), 0);
+	rig_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -619,7 +697,7 @@ int main(void)
 		cmocka_unit_test(overflow),	  cmocka_unit_test(disabled),	       cmocka_unit_test(write_abort),
 		cmocka_unit_test(sizes),	  cmocka_unit_test(merging),	       cmocka_unit_test(observing),
 		cmocka_unit_test(stalls),	  cmocka_unit_test(stalls_of_both_stages), cmocka_unit_test(cannot_stall),
-		cmocka_unit_test(stalls_wait_for_room),
+		cmocka_unit_test(stalls_wait_for_room), cmocka_unit_test(atomics),     cmocka_unit_test(message_aborts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,6 +146,9 @@ static void guards(void **state)
 		struct rig r;
 
 		rig_new_caps(&r, &c);
+		reg32(&r, 0x90, 19); /* indices are as wide as the queue */
+		reg32(&r, 0xa0, 19);
+		reg32(&r, 0xc0, 19);
 		reg32(&r, g[i].ctl, 0);
 		reg32(&r, off, 0xffffffff);
 		assert_int_equal(get32(&r, off), g[i].all);
@@ -328,13 +331,42 @@ static void without_features(void **state)
 	rig_free(&r);
 }
 
+/* RD of the consumer's and WR of the producers' index read zero above the wrap bit of the size in use (6.3.28, 6.3.95, 6.3.97). */
+static void indices(void **state)
+{
+	static const struct {
+		uint32_t base, index, all;
+	} q[] = {{0x90, 0x9c, 0}, {0xa0, 0x100a8, 0x80000000}, {0xc0, 0x100c8, 0x80000000}};
+	static const struct {
+		uint8_t log2size;
+		uint32_t seen; /* with queues of up to 2^8 entries */
+	} t[] = {{0, 1}, {1, 3}, {7, 0xff}, {8, 0x1ff}, {9, 0x1ff}, {19, 0x1ff}, {31, 0x1ff}};
+	struct smmu_caps c;
+	size_t i, k;
+	struct rig r;
+
+	(void)state;
+	smmu_caps_all(&c);
+	c.cmdq_lg2 = c.evtq_lg2 = c.priq_lg2 = 8;
+	rig_new_caps(&r, &c);
+	for (i = 0; i < ARRAY_SIZE(q); i++) {
+		for (k = 0; k < ARRAY_SIZE(t); k++) {
+			reg64(&r, q[i].base, t[k].log2size);
+			reg32(&r, q[i].index, 0xffffffff);
+			assert_int_equal(get32(&r, q[i].index), t[k].seen | q[i].all);
+			assert_int_equal(get64(&r, q[i].base), t[k].log2size); /* what was written is read back */
+		}
+	}
+	rig_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(id_registers),	     cmocka_unit_test(any_id_registers), cmocka_unit_test(refused_capabilities),
 		cmocka_unit_test(acknowledgements),  cmocka_unit_test(guards),		 cmocka_unit_test(half_guards),
 		cmocka_unit_test(access_sizes),	     cmocka_unit_test(global_bypass),	 cmocka_unit_test(global_errors),
-		cmocka_unit_test(reset),	     cmocka_unit_test(without_features),
+		cmocka_unit_test(reset),	     cmocka_unit_test(without_features), cmocka_unit_test(indices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,17 +29,22 @@ static uint8_t stu(const struct smmu *v)
 	return v->caps.gran4k ? 12 : v->caps.gran16k ? 14 : 16;
 }
 
+/* Is a configuration error of ATS and PRI recorded (3.9.1.2, 8.1)? */
+bool smmu_records_ats(const struct smmu *v, unsigned int type)
+{
+	uint32_t mode = atomic_load_explicit(&v->mode, memory_order_acquire);
+
+	return (mode & SMMU_MODE_REC_CFG_ATS) && (type != SMMU_EVT_BAD_STREAMID || (mode & SMMU_MODE_RECINVSID));
+}
+
 /* Of a configuration error: CA, and an event only if software asked for it (3.9.1.2). */
-static void completer_abort(struct smmu *v, const struct hw_request *req, const struct smmu_why *why, uint32_t mode,
+static void completer_abort(struct smmu *v, const struct hw_request *req, const struct smmu_why *why,
 			    struct hw_ats_completion *c)
 {
 	struct hw_result res;
-	bool log = mode & SMMU_MODE_REC_CFG_ATS;
 
-	if (why->type == SMMU_EVT_BAD_STREAMID)
-		log = log && (mode & SMMU_MODE_RECINVSID);
 	smmu_fault(v, NULL, req, &res, why);
-	if (!log)
+	if (!smmu_records_ats(v, why->type))
 		res.fault.record_len = 0;
 	c->status = HW_ATS_CA;
 	c->fault = res.fault;
@@ -134,7 +139,7 @@ void smmu_ats_request(struct hw_iommu *hw, const struct hw_request *asked, struc
 	if (d && d->bad)
 		why = (struct smmu_why){.type = d->bad};
 	if (!d || d->bad) {
-		completer_abort(v, &req, &why, mode, c);
+		completer_abort(v, &req, &why, c);
 		return;
 	}
 	if (d->config == SMMU_STE_CONFIG_ABORT || eats_of(d, mode) == SMMU_EATS_ABORT) {
@@ -144,7 +149,7 @@ void smmu_ats_request(struct hw_iommu *hw, const struct hw_request *asked, struc
 	cfg = smmu_config_proc(v, d, req.pasid, seq, &box, NULL, false, &why);
 	if (!cfg) {
 		if (!related(why.type)) {
-			completer_abort(v, &req, &why, mode, c);
+			completer_abort(v, &req, &why, c);
 			return;
 		}
 		smmu_fault(v, &d->nos1, &req, &res, &why);
@@ -242,15 +247,16 @@ void smmu_translated(struct smmu *v, const struct hw_request *asked, struct hw_r
 	d = smmu_config_dev(v, req.rid, seq, &box, NULL, observe, &why);
 	if (d && d->bad)
 		why = (struct smmu_why){.type = d->bad};
-	if (!d || d->bad || (d->config != SMMU_STE_CONFIG_ABORT && !pasid_ok(v, d, req.pasid, &why))) {
+	/* In the order of 3.9.1.3: what EATS forbids comes before what is wrong with the SubstreamID. */
+	if (!d || d->bad) {
 		refuse(v, &req, res, &why, log);
-		return;
-	}
-	if (d->config == SMMU_STE_CONFIG_ABORT) {
+	} else if (d->config == SMMU_STE_CONFIG_ABORT) {
 		why = (struct smmu_why){.type = 0};
 		refuse(v, &req, res, &why, false);
 	} else if (d->eats == SMMU_EATS_ABORT) {
 		refuse(v, &req, res, &forbidden, true);
+	} else if (!pasid_ok(v, d, req.pasid, &why)) {
+		refuse(v, &req, res, &why, log);
 	} else if (d->eats == SMMU_EATS_FULL) {
 		pass(v, &req, res);
 	} else {

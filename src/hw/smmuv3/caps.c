@@ -88,7 +88,7 @@ int smmu_caps_check(const struct smmu_caps *c, struct nb_diag *diag)
 		return nb_fail(diag, -EINVAL, "SMMUv3: no translation granule");
 	if (!c->s1 && (c->hyp || c->ssid_bits || c->cd_2level))
 		return nb_fail(diag, -EINVAL, "SMMUv3: a feature of stage 1 without stage 1");
-	if (!c->s2 && (c->fwb || c->xnx || c->vmid16 || c->vmw))
+	if (!c->s2 && (c->fwb || c->xnx || c->vmid16 || c->vmw || c->hyp))
 		return nb_fail(diag, -EINVAL, "SMMUv3: a feature of stage 2 without stage 2");
 	if (!c->ssid_bits && c->cd_2level)
 		return nb_fail(diag, -EINVAL, "SMMUv3: two-level CD tables without SubstreamIDs");
@@ -191,7 +191,7 @@ void smmu_caps_from_regs(const struct smmu_idregs *r, struct smmu_caps *out)
 		.cd_2level = ssid && (r->idr0 & SMMU_IDR0_CD2L),
 		.ats = ats,
 		.pri = ats && (r->idr0 & SMMU_IDR0_PRI),
-		.hyp = s1 && (r->idr0 & SMMU_IDR0_HYP),
+		.hyp = s1 && s2 && (r->idr0 & SMMU_IDR0_HYP),
 		.msi = r->idr0 & SMMU_IDR0_MSI,
 		.sev = r->idr0 & SMMU_IDR0_SEV,
 		.coherent = r->idr0 & SMMU_IDR0_COHACC,

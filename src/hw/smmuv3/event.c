@@ -69,7 +69,8 @@ static void gerror_locked(struct smmu *v, uint32_t bit, struct smmu_msis *q)
 	if ((v->gerror ^ v->gerrorn) & bit)
 		return;
 	v->gerror ^= bit;
-	irq(v, q, SMMU_IRQ_GERROR, (uint32_t)SMMU_IRQ_CTRL_GERROR, &v->gerror_irq);
+	if (bit != SMMU_GERROR_MSI_GERROR_ABT_ERR) /* 7.5.1: the next one might be aborted as well */
+		irq(v, q, SMMU_IRQ_GERROR, (uint32_t)SMMU_IRQ_CTRL_GERROR, &v->gerror_irq);
 }
 
 void smmu_gerror(struct smmu *v, uint32_t bit, struct smmu_msis *q)
@@ -141,8 +142,9 @@ static void make_record(const struct smmu *v, const struct hw_request *req, cons
 			rec[3] = why->fetch & oas & SMMU_EVT_3_FETCH;
 		else if (why->s2)
 			rec[3] = why->ipa & oas & SMMU_EVT_3_IPA;
-		if (why->type == SMMU_EVT_PERMISSION && why->class == SMMU_CLASS_TT && why->ttrnw)
-			rec[1] |= SMMU_EVT_1_TTRNW;
+		/* 13.1.1: of an atomic access that may write and not read, the record is of a read. */
+		if (why->type == SMMU_EVT_PERMISSION && why->s2 && why->ttrnw)
+			rec[1] |= why->class == SMMU_CLASS_TT ? SMMU_EVT_1_TTRNW : why->class == SMMU_CLASS_IN ? SMMU_EVT_1_RNW : 0;
 		break;
 	default:
 		break;
@@ -345,7 +347,7 @@ uint32_t smmu_event_read(struct smmu *v, uint64_t off)
 		r = v->evtq_irq.attr;
 		break;
 	case SMMU_REG_EVENTQ_PROD:
-		r = v->evtq.prod;
+		r = v->evtq.prod & (smmu_q_lap(smmu_q_lg2(&v->evtq, v->caps.evtq_lg2)) | (uint32_t)SMMU_Q_PROD_OVFLG);
 		break;
 	case SMMU_REG_EVENTQ_CONS:
 		r = v->evtq.cons;

@@ -276,7 +276,7 @@ struct smmu_why {
 	uint8_t type;	/* SMMU_EVT_* */
 	uint8_t class;	/* SMMU_CLASS_*; events that have one */
 	bool s2;	/* of stage 2 */
-	bool ttrnw;	/* F_PERMISSION with class TT: the descriptor access was a read */
+	bool ttrnw;	/* F_PERMISSION of stage 2: what was refused was no write */
 	uint64_t ipa;	/* with s2: what stage 2 refused */
 	uint64_t fetch;	/* F_*_FETCH, F_WALK_EABT: physical address of the descriptor */
 };
@@ -411,6 +411,7 @@ void smmu_page_respond(struct smmu *v, uint16_t sid, uint32_t pasid, unsigned in
 
 /* ---- ats.c, smmu.c ---- */
 
+bool smmu_records_ats(const struct smmu *v, unsigned int type);
 void smmu_ats_request(struct hw_iommu *hw, const struct hw_request *asked, struct hw_ats_completion *c);
 bool smmu_translated_ok(struct hw_iommu *hw, uint16_t rid, uint64_t addr);
 /* A request with HW_TRANSLATED. */

@@ -35,6 +35,12 @@ static void make_entry(const struct smmu *v, const struct hw_page_request *pr, u
 
 enum outcome { QUEUED, OVERFLOW, DISABLED };
 
+static void interrupt_locked(struct smmu *v, struct smmu_msis *q)
+{
+	if (atomic_load_explicit(&v->irq_ctrl, memory_order_relaxed) & SMMU_IRQ_CTRL_PRIQ)
+		smmu_msi_queue(v, q, SMMU_IRQ_PRIQ, v->priq_irq.addr, v->priq_irq.data);
+}
+
 static enum outcome put_locked(struct smmu *v, const struct hw_page_request *pr, struct smmu_msis *q)
 {
 	unsigned int lg2 = smmu_q_lg2(&v->priq, v->caps.priq_lg2);
@@ -46,10 +52,11 @@ static enum outcome put_locked(struct smmu *v, const struct hw_page_request *pr,
 	if (!v->priqen || !(atomic_load_explicit(&v->mode, memory_order_acquire) & SMMU_MODE_EN) ||
 	    smmu_gerror_active(v, (uint32_t)SMMU_GERROR_PRIQ_ABT_ERR))
 		return DISABLED;
-	if ((v->priq.prod ^ v->priq.cons) & SMMU_Q_PROD_OVFLG)
-		return OVERFLOW;
-	if (smmu_q_full(&v->priq, lg2)) {
-		v->priq.prod ^= (uint32_t)SMMU_Q_PROD_OVFLG;
+	if (((v->priq.prod ^ v->priq.cons) & SMMU_Q_PROD_OVFLG) || smmu_q_full(&v->priq, lg2)) {
+		if (((v->priq.prod ^ v->priq.cons) & SMMU_Q_PROD_OVFLG) == 0)
+			v->priq.prod ^= (uint32_t)SMMU_Q_PROD_OVFLG;
+		if ((attr & SMMU_PRIQ_IRQ_CFG2_LO) && pr->last) /* 6.3.36: for one that is discarded as well */
+			interrupt_locked(v, q);
 		return OVERFLOW;
 	}
 	make_entry(v, pr, e);
@@ -61,30 +68,33 @@ static enum outcome put_locked(struct smmu *v, const struct hw_page_request *pr,
 	}
 	was_empty = smmu_q_empty(&v->priq, lg2);
 	v->priq.prod = (v->priq.prod & (uint32_t)SMMU_Q_PROD_OVFLG) | ((v->priq.prod + 1) & lap);
-	if ((attr & SMMU_PRIQ_IRQ_CFG2_LO ? pr->last : was_empty) &&
-	    (atomic_load_explicit(&v->irq_ctrl, memory_order_relaxed) & SMMU_IRQ_CTRL_PRIQ))
-		smmu_msi_queue(v, q, SMMU_IRQ_PRIQ, v->priq_irq.addr, v->priq_irq.data);
+	if (attr & SMMU_PRIQ_IRQ_CFG2_LO ? pr->last : was_empty)
+		interrupt_locked(v, q);
 	return QUEUED;
 }
 
 /*
  * 8.1: the response to a request that was lost to an overflow. With PASID, IDR3.PPS or the stream's PPAR say whether the response
- * has it too; where the STE cannot be had it is a failure without PASID.
+ * has it too; where the STE cannot be had it is a failure without PASID, and an event if software asked for these.
  */
-static void overflow_response(struct smmu *v, const struct hw_page_request *pr)
+static void overflow_response(struct smmu *v, const struct hw_page_request *pr, struct smmu_msis *q)
 {
+	const struct hw_request req = {.rid = pr->rid, .pasid = pr->pasid, .addr = pr->addr};
 	uint64_t seq = atomic_load_explicit(&v->tlb.inv_seq, memory_order_acquire);
 	unsigned int code = HW_PAGE_SUCCESS;
 	uint32_t pasid = pr->pasid;
 	const struct smmu_dev *d;
 	struct smmu_box box;
-	struct smmu_why why;
+	struct smmu_why why = {.type = 0};
+	struct hw_result res;
 
 	if (pasid != NB_NO_PASID && !v->caps.ssid_bits) {
 		pasid = NB_NO_PASID;
 	} else if (pasid != NB_NO_PASID && !v->caps.pps) {
 		nb_rcu_read_lock();
 		d = smmu_config_dev(v, pr->rid, seq, &box, NULL, false, &why);
+		if (d && d->bad)
+			why.type = d->bad;
 		if (!d || d->bad) {
 			pasid = NB_NO_PASID;
 			code = HW_PAGE_FAILURE;
@@ -92,6 +102,10 @@ static void overflow_response(struct smmu *v, const struct hw_page_request *pr)
 			pasid = NB_NO_PASID;
 		}
 		nb_rcu_read_unlock();
+	}
+	if (code != HW_PAGE_SUCCESS && smmu_records_ats(v, why.type)) {
+		smmu_fault(v, NULL, &req, &res, &why);
+		smmu_event(v, res.fault.record, q);
 	}
 	smmu_page_respond(v, pr->rid, pasid, pr->prgi, code);
 }
@@ -113,7 +127,7 @@ void smmu_page_request(struct hw_iommu *hw, const struct hw_page_request *pr)
 	if (how == DISABLED && !stop_marker(pr))
 		smmu_page_respond(v, pr->rid, NB_NO_PASID, pr->prgi, HW_PAGE_FAILURE);
 	else if (how == OVERFLOW && pr->last && !stop_marker(pr))
-		overflow_response(v, pr);
+		overflow_response(v, pr, &q);
 	smmu_msi_send(v, &q);
 }
 
@@ -158,7 +172,7 @@ uint32_t smmu_prq_read(struct smmu *v, uint64_t off)
 		r = v->priq_irq.attr;
 		break;
 	case SMMU_REG_PRIQ_PROD:
-		r = v->priq.prod;
+		r = v->priq.prod & (smmu_q_lap(smmu_q_lg2(&v->priq, v->caps.priq_lg2)) | (uint32_t)SMMU_Q_PROD_OVFLG);
 		break;
 	case SMMU_REG_PRIQ_CONS:
 		r = v->priq.cons;

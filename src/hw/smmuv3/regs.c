@@ -134,8 +134,8 @@ static uint32_t read32(struct smmu *v, uint64_t off)
 		return (uint32_t)(v->cmdq.q.base >> 32);
 	case SMMU_REG_CMDQ_PROD:
 		return v->cmdq.q.prod;
-	case SMMU_REG_CMDQ_CONS:
-		return v->cmdq.q.cons;
+	case SMMU_REG_CMDQ_CONS: /* RD reads zero above the wrap bit, as WR of the others does (6.3.28, 6.3.95) */
+		return v->cmdq.q.cons & (smmu_q_lap(smmu_q_lg2(&v->cmdq.q, v->caps.cmdq_lg2)) | (uint32_t)SMMU_CMDQ_CONS_ERR);
 	default: /* STATUSR: never dormant */
 		return 0;
 	}

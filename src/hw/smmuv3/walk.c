@@ -174,7 +174,7 @@ INLINE int s2_walk(struct walk *w, uint64_t ipa, unsigned int need, unsigned int
 	uint64_t table = s->ttb, e, val, pa, l2_table = 0;
 	int level = s->start;
 	uint64_t due;
-	unsigned int lsb;
+	unsigned int lsb, refused;
 	int r;
 
 	if (unlikely(ipa >> s->ia_bits))
@@ -234,9 +234,9 @@ again:
 		due = 0;
 	}
 	o->would = s2_rights(v, s, e, &o->clean);
-	if (unlikely(need & ~(o->would >> (w->priv ? SMMU_V_PRIV_SHIFT : 0))) ||
-	    unlikely(class != SMMU_CLASS_IN && s->ptw && s2_device(s, e)))
-		return refuse2(w, SMMU_EVT_PERMISSION, class, ipa, need & HW_WRITE, 0);
+	refused = need & ~(o->would >> (w->priv ? SMMU_V_PRIV_SHIFT : 0));
+	if (unlikely(refused) || unlikely(class != SMMU_CLASS_IN && s->ptw && s2_device(s, e)))
+		return refuse2(w, SMMU_EVT_PERMISSION, class, ipa, (refused ? refused : need) & HW_WRITE, 0);
 	if ((need & HW_WRITE) && unlikely(o->clean)) {
 		due |= SMMU_S2PTE_W;
 		o->clean = false;
@@ -275,7 +275,7 @@ INLINE int ipa_to_pa(struct walk *w, uint64_t ipa, unsigned int need, struct s2_
 
 		o->would = (unsigned int)(val >> SMMU_V_WOULD_SHIFT) & 63;
 		if (unlikely(need & ~(o->would >> shift)))
-			return refuse2(w, SMMU_EVT_PERMISSION, SMMU_CLASS_IN, ipa, need & HW_WRITE, 0);
+			return refuse2(w, SMMU_EVT_PERMISSION, SMMU_CLASS_IN, ipa, need & ~(o->would >> shift) & HW_WRITE, 0);
 		o->clean = (o->would & ~(unsigned int)val & 63) != 0;
 		if (likely(!o->clean || !(need & HW_WRITE))) {
 			o->pa = (val & SMMU_V_ADDR) | (ipa & nb_low_mask(o->lg2));
@@ -660,7 +660,7 @@ int smmu_hit(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request
 		if (cfg->kind != SMMU_K_S2)
 			return 1;
 		why.s2 = true;
-		why.ttrnw = !(need & HW_WRITE);
+		why.ttrnw = !(need & ~(val >> (SMMU_V_WOULD_SHIFT + shift)) & HW_WRITE);
 		why.ipa = req->addr;
 		smmu_fault(v, cfg, req, res, &why);
 		return 0;
