@@ -44,6 +44,10 @@ static int host_models(void)
 			line += n + (line[n] == '\n');
 		}
 	}
+	puts("every model\n"
+	     "              own-iommu=smmuv3  brings an IOMMU of its own, for a guest to drive; needs ats off\n"
+	     "              behind=ADDRESS    is behind the one that an earlier function of its group brings\n"
+	     "              own-stream=N      its StreamID there, default its own number");
 	return CLI_OK;
 }
 

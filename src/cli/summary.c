@@ -127,6 +127,15 @@ void summary_print(const struct summary *s, FILE *f)
 	row(f, "DMA faults", "%" PRIu64, s->count[NB_EV_hw_fault]);
 	row(f, "devices read", "%s", bytes(s->count[NB_EV_hw_dma_read], buf));
 	row(f, "devices wrote", "%s", bytes(s->count[NB_EV_hw_dma_write], buf));
+	if (s->count[NB_EV_own_mmio_write]) {
+		row(f, "IOMMU on a board", "%" PRIu64 " register reads, %" PRIu64 " writes", s->count[NB_EV_own_mmio_read],
+		    s->count[NB_EV_own_mmio_write]);
+		row(f, "", "commands: %" PRIu64 " configuration, %" PRIu64 " TLB, %" PRIu64 " sync, %" PRIu64 " other",
+		    s->count[NB_EV_own_cmd_config], s->count[NB_EV_own_cmd_tlb], s->count[NB_EV_own_cmd_sync],
+		    s->count[NB_EV_own_cmd_other]);
+		row(f, "", "%" PRIu64 " fetches of entries and tables, %" PRIu64 " refused, %" PRIu64 " interrupts",
+		    s->count[NB_EV_own_fetch], s->count[NB_EV_own_refused], s->count[NB_EV_own_irq]);
+	}
 	if (s->checksum_ok != UNKNOWN)
 		row(f, "checksum", "%s", verdict[s->checksum_ok]);
 	row(f, "exit status", "%d", s->exit_status);
@@ -174,6 +183,15 @@ void summary_json(const struct summary *s, FILE *f)
 		{"interrupts", n[NB_EV_hw_intr] + n[NB_EV_hw_its_message]},
 		{"ats_requests", n[NB_EV_hw_ats_request]},
 		{"page_requests", n[NB_EV_hw_page_request]},
+		{"own_register_reads", n[NB_EV_own_mmio_read]},
+		{"own_register_writes", n[NB_EV_own_mmio_write]},
+		{"own_config_commands", n[NB_EV_own_cmd_config]},
+		{"own_tlb_commands", n[NB_EV_own_cmd_tlb]},
+		{"own_syncs", n[NB_EV_own_cmd_sync]},
+		{"own_other_commands", n[NB_EV_own_cmd_other]},
+		{"own_fetches", n[NB_EV_own_fetch]},
+		{"own_refused", n[NB_EV_own_refused]},
+		{"own_interrupts", n[NB_EV_own_irq]},
 	};
 	size_t i;
 

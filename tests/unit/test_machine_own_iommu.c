@@ -10,6 +10,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -38,6 +41,8 @@ struct world {
 	struct scene s, other;
 	uint32_t prod; /* of the command queue */
 	int intx;
+	_Atomic bool stop;
+	_Atomic unsigned long done; /* fills */
 };
 
 static uint64_t count(struct world *w, const char *event)
@@ -440,6 +445,52 @@ static void reset(void **state)
 	down(&w);
 }
 
+static void *writer(void *opaque)
+{
+	struct world *w = opaque;
+
+	while (!atomic_load(&w->stop)) {
+		if (fill(&w->other, VA) == DMATEST_STATUS_DONE)
+			atomic_fetch_add(&w->done, 1);
+	}
+	return NULL;
+}
+
+/*
+ * The guest gives one page for another while a function writes: when CMD_SYNC is done, nothing is under way to the old one, although what
+ * the unit translated is on its way through the host's.
+ */
+static void a_page_that_is_taken_away_is_quiet(void **state)
+{
+	unsigned int page = DATA, old;
+	pthread_t thread;
+	struct world w;
+
+	(void)state;
+	up(&w);
+	bring_up(&w);
+	stream(&w, OTHER_SID, OTHER_ROOT, page, RW);
+	assert_int_equal(pthread_create(&thread, NULL, writer, &w), 0);
+	while (!atomic_load(&w.done))
+		sched_yield();
+	for (unsigned int i = 0; i < 100; i++) {
+		old = page;
+		page ^= 1;
+		__atomic_store_n(&scene_table(&w.s, OTHER_ROOT + 2)[VA >> 12 & 511], GPA(page) | RW, __ATOMIC_RELEASE);
+		command(&w, UINT64_C(6) << 48 | 0x12, VA | 1);
+		sync_(&w);
+		memset(w.s.guest + 4096 * old, 0x5a, 4096);
+		for (unsigned long was = atomic_load(&w.done); atomic_load(&w.done) < was + 2;)
+			sched_yield();
+		assert_true(holds(&w, old, UINT64_C(0x5a5a5a5a5a5a5a5a)));
+	}
+	atomic_store(&w.stop, true);
+	pthread_join(thread, NULL);
+	assert_true(holds(&w, page, ~PAT));
+	assert_int_equal(count(&w, "own.refused"), 0);
+	down(&w);
+}
+
 /* Registers are there as long as the guest decodes them; sizes that they do not have do nothing. */
 static void odd_accesses(void **state)
 {
@@ -494,7 +545,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(from_reset_to_translation), cmocka_unit_test(invalidation), cmocka_unit_test(two_streams),
 		cmocka_unit_test(interrupts), cmocka_unit_test(the_host_has_the_last_word), cmocka_unit_test(memory_goes_away),
-		cmocka_unit_test(reset), cmocka_unit_test(odd_accesses), cmocka_unit_test(descriptions),
+		cmocka_unit_test(reset), cmocka_unit_test(a_page_that_is_taken_away_is_quiet), cmocka_unit_test(odd_accesses), cmocka_unit_test(descriptions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

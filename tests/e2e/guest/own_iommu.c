@@ -75,7 +75,7 @@ static unsigned int events_at(uint64_t iova)
 	log[len > 0 ? len : 0] = '\0';
 	snprintf(address, sizeof(address), "0x%016llx", (unsigned long long)iova);
 	while ((at = strstr(at, "event 0x10 received")) != NULL) { /* F_TRANSLATION; its four words follow, the third is the address */
-		const char *word = strstr(at, address), *next = strstr(at + 1, "received:");
+		const char *word = strstr(at, address), *next = strstr(at + sizeof("event 0x10 received:"), "received:");
 
 		n += word && (!next || word < next);
 		at++;
