@@ -358,6 +358,96 @@ static void guest_invalidates(struct scene *s)
 	CHECK(s, get(s, s->far, NB_NO_PASID, VA + PAGE) == 0);
 }
 
+/* ---- faults that are the guest's ---- */
+
+#define HOLE (VA + 7 * PAGE)
+
+struct event { /* as it is read from the queue */
+	struct iommufd_vevent_header header;
+	uint64_t payload[4];
+};
+
+static void is_event(struct scene *s, unsigned int queue, uint32_t seq, unsigned int dev, uint64_t addr)
+{
+	struct event e = {.header = {.sequence = UINT32_MAX}};
+	uint64_t virt_id, at;
+
+	CHECK(s, rig_queue_read(&s->rig, queue, &e, sizeof(e)) == sizeof(e));
+	s->v->event(e.payload, &virt_id, &at);
+	CHECK(s, e.header.sequence == seq && e.header.flags == 0);
+	CHECK(s, virt_id == NEST_VIRT_ID(dev) && at == addr);
+}
+
+static void fault_as_event(struct scene *s, struct nested *n)
+{
+	unsigned int queue = 0;
+	struct event e;
+	uint32_t id;
+
+	CHECK(s, rig_veventq(&s->rig, nest_viommu(&s->nest[0], s->engine, NULL), s->v->veventq_type, 8, &id, &queue) == 0);
+	attach_nested(s, s->engine, NB_NO_PASID, n);
+	attach_nested(s, s->other, NB_NO_PASID, n);
+	CHECK(s, rig_queue_read(&s->rig, queue, &e, sizeof(e)) <= 0);
+	CHECK(s, get(s, s->engine, NB_NO_PASID, HOLE) == 0);
+	is_event(s, queue, 0, s->engine, HOLE);
+	CHECK(s, get(s, s->other, NB_NO_PASID, HOLE + 8) == 0);
+	CHECK(s, get(s, s->engine, NB_NO_PASID, HOLE + 16) == 0);
+	is_event(s, queue, 1, s->other, HOLE + 8);
+	is_event(s, queue, 2, s->engine, HOLE + 16);
+	/* What the host took from the parent is none of the guest's business. */
+	CHECK(s, rig_unmap(&s->rig, s->ioas[0], IOVA, NPAGES * PAGE, NULL) == 0);
+	CHECK(s, get(s, s->engine, NB_NO_PASID, VA) == 0);
+	CHECK(s, rig_map(&s->rig, s->ioas[0], s->mem[0], IOVA, NPAGES * PAGE, HW_READ | HW_WRITE) == 0);
+	CHECK(s, rig_queue_read(&s->rig, queue, &e, sizeof(e)) <= 0);
+	/* Nor is what happens to a function that has left. */
+	detach(s, s->other, NB_NO_PASID);
+	CHECK(s, get(s, s->other, NB_NO_PASID, HOLE) == 0);
+	CHECK(s, rig_queue_read(&s->rig, queue, &e, sizeof(e)) <= 0);
+}
+
+static void fault_as_request(struct scene *s, struct nested *n)
+{
+	struct iommu_hwpt_pgfault f = {0};
+	struct iommu_hwpt_page_response answer = {.code = IOMMUFD_PAGE_RESP_SUCCESS};
+	unsigned int queue = 0;
+
+	CHECK(s, rig_fault_queue(&s->rig, &n->fault, &queue) == 0);
+	n->flags |= IOMMU_HWPT_FAULT_ID_VALID;
+	attach_nested(s, s->engine, NB_NO_PASID, n);
+	CHECK(s, rig_queue_read(&s->rig, queue, &f, sizeof(f)) <= 0);
+	CHECK(s, s->v->ask_page(&s->desc, s->rig.dev[s->engine].hw, s->rig.dev[s->engine].rid, HOLE));
+	CHECK(s, rig_queue_read(&s->rig, queue, &f, sizeof(f)) == sizeof(f));
+	CHECK(s, f.addr == HOLE && f.dev_id == s->rig.dev[s->engine].id && f.perm == IOMMU_PGFAULT_PERM_READ);
+	answer.cookie = f.cookie;
+	CHECK(s, rig_queue_write(&s->rig, queue, &answer, sizeof(answer)) == sizeof(answer));
+	CHECK(s, rig_queue_write(&s->rig, queue, &answer, sizeof(answer)) < 0); /* once is enough */
+	CHECK(s, rig_queue_read(&s->rig, queue, &f, sizeof(f)) <= 0);
+}
+
+/* A guest address that faults: the guest hears of it, maps the page, and the function gets there. */
+static void fault_reaches_guest(struct scene *s)
+{
+	uint64_t *leaf;
+	struct nested n;
+
+	if (!needs(s, s->nests, "no nesting"))
+		return;
+	n = nested(s, s->engine, 0, guest(s, 0, 0, 0));
+	leaf = s->mem[0] + (s->g.levels - 1u) * WORDS;
+	leaf[7] = 0;
+	if (s->v->faults_wait(&s->desc)) {
+		CHECK(s, nest_destroy(&n) == 0); /* made anew, with a queue */
+		fault_as_request(s, &n);
+	} else if (needs(s, s->v->veventq_type, "no page requests")) {
+		fault_as_event(s, &n);
+	}
+	if (s->opted_out)
+		return;
+	__atomic_store_n(&leaf[7], s->v->s1_leaf(&s->g, IOVA + (DATA + 7) * PAGE, HW_READ), __ATOMIC_RELEASE);
+	invalidate(s, &n, HOLE, 1);
+	CHECK(s, get(s, s->engine, NB_NO_PASID, HOLE) == mark(0, DATA + 7));
+}
+
 /* ---- detach with DMA running ---- */
 
 struct hammer {
@@ -454,6 +544,7 @@ static const struct {
 	{"replace-every-direction", replace_every_direction},
 	{"one-domain-everywhere", one_domain_everywhere},
 	{"guest-invalidates", guest_invalidates},
+	{"fault-reaches-guest", fault_reaches_guest},
 	{"detach-under-fire", detach_under_fire},
 	{"close-while-attached", close_while_attached},
 };

@@ -426,6 +426,12 @@ static void build(struct test *t, const struct vendor *v, const struct vendor_co
 	guest_domain(t, plain, t->nests_by_pasid ? IOMMU_HWPT_ALLOC_PASID : 0, &t->nested);
 	for (i = 0; i < 2; i++)
 		guest_domain(t, with_c, t->nests_by_pasid ? IOMMU_HWPT_ALLOC_PASID : 0, &t->nested_c[i]);
+	/* Before there are threads: all that is made at a first use. */
+	for (i = 0; i < NROLES; i++) {
+		must(t, nest_hwpt(&t->nested, t->dev[i], &none), "nested HWPT_ALLOC");
+		must(t, nest_hwpt(&t->nested_c[0], t->dev[i], &none), "nested HWPT_ALLOC");
+		must(t, nest_hwpt(&t->nested_c[1], t->dev[i], &none), "nested HWPT_ALLOC");
+	}
 	must(t, rig_attach(&t->rig, t->dev[FIRST_STAGE], NB_NO_PASID, t->fs), "attach");
 	must(t, nest_attach(&t->vdevs, &t->nested, t->dev[NESTED], NB_NO_PASID), "attach");
 	must(t, rig_attach(&t->rig, t->dev[SECOND_STAGE], NB_NO_PASID, t->parent), "attach");

@@ -128,6 +128,14 @@ long do_bind(struct scene *s, unsigned int i)
 
 /* ---- the calls ---- */
 
+static long s_nested(struct scene *s);
+static long c_fault_queue(struct scene *s);
+
+static uint16_t rid_of(struct scene *s, unsigned int dev)
+{
+	return s->desc.function[dev ^ 1u].rid; /* as they are opened */
+}
+
 static long c_ioas(struct scene *s)
 {
 	return do_ioas_alloc(s, &s->out);
@@ -192,6 +200,35 @@ static long c_viommu(struct scene *s)
 {
 	return s->viommu ? do_viommu(s, s->parent, &s->out) : 1;
 }
+static long c_vintf(struct scene *s)
+{
+	struct iommu_viommu_tegra241_cmdqv out;
+	struct iommu_viommu_alloc a = {.size = sizeof(a), .type = IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV, .dev_id = s->devid[0],
+				       .hwpt_id = s->parent, .data_len = sizeof(out), .data_uptr = (uintptr_t)&out};
+	long err = s->viommu ? do_io(s, s->iommufd, IOMMU_VIOMMU_ALLOC, &a) : 1;
+
+	if (!err)
+		s->out = a.out_viommu_id;
+	return err == -EOPNOTSUPP ? 1 : err;
+}
+static long s_hw_queue(struct scene *s)
+{
+	long err = c_vintf(s);
+
+	s->viommu_b = err ? 0 : s->out; /* of no use here otherwise */
+	return err == 1 ? 0 : err;
+}
+static long c_hw_queue(struct scene *s)
+{
+	/* A queue's memory is one piece: one page. */
+	struct iommu_hw_queue_alloc a = {.size = sizeof(a), .viommu_id = s->viommu_b, .type = IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV,
+					 .nesting_parent_iova = IOVA + 40 * PAGE, .length = PAGE};
+	long err = s->viommu_b ? do_io(s, s->iommufd, IOMMU_HW_QUEUE_ALLOC, &a) : 1;
+
+	if (!err)
+		s->out = a.out_hw_queue_id;
+	return err;
+}
 static long s_no_vdevice(struct scene *s)
 {
 	return s->viommu ? do_destroy(s, s->vdev[1]) : 0;
@@ -211,6 +248,97 @@ static long c_veventq(struct scene *s)
 		s->fd = (int)a.out_veventq_fd;
 	}
 	return err;
+}
+/*
+ * Traffic. Nobody's call fails for lack of memory here: what there is no memory for is lost, and the guest, or the function, is told. The same
+ * again gets through.
+ */
+#define HOLE (VA + 300 * PAGE)
+static struct hw_iommu *unit_of(struct scene *s, unsigned int dev)
+{
+	return machine_iommu_of(nb_host_machine(s->host), 0, rid_of(s, dev));
+}
+static long s_event(struct scene *s)
+{
+	long err = s->viommu && !s->v->faults_wait(&s->desc) ? c_veventq(s) : 0;
+
+	return err ? err : s_nested(s);
+}
+static long c_event(struct scene *s)
+{
+	struct {
+		struct iommufd_vevent_header header;
+		uint64_t payload[4];
+	} e = {.header = {.flags = 0}};
+	uint64_t v, virt_id, at;
+	ssize_t n;
+
+	if (!s->viommu || s->v->faults_wait(&s->desc))
+		return 1;
+	while (nb_host_read(s->host, s->fd, &e, sizeof(e)) > 0) /* of those who looked where the function gets to */
+		;
+	if (hw_dma_read(unit_of(s, 1), rid_of(s, 1), NB_NO_PASID, HOLE, &v, sizeof(v)) != -EFAULT)
+		return -EIO;
+	n = nb_host_read(s->host, s->fd, &e, sizeof(e));
+	if (n == sizeof(e.header) && e.header.flags == IOMMU_VEVENTQ_FLAG_LOST_EVENTS)
+		return nb_host_read(s->host, s->fd, &e, sizeof(e)) == 0 ? -ENOMEM : -EIO;
+	if (n != sizeof(e) || e.header.flags)
+		return -EIO;
+	s->v->event(e.payload, &virt_id, &at);
+	return at == HOLE && virt_id == 0x10 + 1 && nb_host_read(s->host, s->fd, &e, sizeof(e)) == 0 ? 0 : -EIO;
+}
+static long s_request(struct scene *s)
+{
+	struct vendor_blob blob;
+	struct iommu_hwpt_alloc a;
+	uint64_t config = IOVA + CONFIG_PAGES * PAGE;
+	long err;
+
+	if (!s->can_nest || !s->v->faults_wait(&s->desc))
+		return 0;
+	err = c_fault_queue(s);
+	if (err)
+		return err;
+	if (!s->v->s1_blob(&s->g, V_S1_TABLE, IOVA, s->mem + (config - IOVA), config, &blob))
+		return -EOPNOTSUPP;
+	a = (struct iommu_hwpt_alloc){.size = sizeof(a), .flags = IOMMU_HWPT_FAULT_ID_VALID | (s->nests_by_pasid ? s->pasid_flag : 0),
+				      .dev_id = s->devid[0], .pt_id = s->viommu ? s->viommu : s->parent, .data_type = blob.type,
+				      .data_len = blob.len, .data_uptr = (uintptr_t)blob.bytes, .fault_id = s->out};
+	err = do_io(s, s->iommufd, IOMMU_HWPT_ALLOC, &a);
+	return err ? err : do_attach(s, 0, NB_NO_PASID, a.out_hwpt_id);
+}
+/* A request that there is no memory for is answered: the counter says so. */
+static long c_request(struct scene *s)
+{
+	struct iommu_hwpt_page_response answer = {.code = IOMMUFD_PAGE_RESP_INVALID};
+	struct iommu_hwpt_pgfault f;
+	uint64_t before = 0, after = 0;
+	bool no_memory = false;
+	ssize_t n;
+
+	if (!s->can_nest || !s->v->faults_wait(&s->desc))
+		return 1;
+	while ((n = nb_host_read(s->host, s->fd, &f, sizeof(f))) != 0) { /* as above */
+		answer.cookie = f.cookie;
+		no_memory |= n == -ENOMEM;
+		if (n > 0)
+			nb_host_write(s->host, s->fd, &answer, sizeof(answer));
+	}
+	nb_host_counter(s->host, "drv.page-response", &before);
+	if (!s->v->ask_page(&s->desc, unit_of(s, 0), rid_of(s, 0), HOLE))
+		return -EIO;
+	n = nb_host_read(s->host, s->fd, &f, sizeof(f));
+	if (n == -ENOMEM) { /* it waits to be read */
+		no_memory = true;
+		n = nb_host_read(s->host, s->fd, &f, sizeof(f));
+	}
+	answer.cookie = f.cookie;
+	if (n && (n != sizeof(f) || f.addr != HOLE || nb_host_write(s->host, s->fd, &answer, sizeof(answer)) != sizeof(answer)))
+		return -EIO;
+	nb_host_counter(s->host, "drv.page-response", &after);
+	if (after != before + 1 || nb_host_read(s->host, s->fd, &f, sizeof(f)) != 0)
+		return -EIO;
+	return n && !no_memory ? 0 : -ENOMEM;
 }
 /* So many commands that they do not fit where the driver keeps a few. */
 static long c_many_invalidations(struct scene *s)
@@ -453,6 +581,10 @@ const struct call calls[] = {
 	{"VDEVICE_ALLOC", s_no_vdevice, c_vdevice, u_destroy},
 	{"VEVENTQ_ALLOC", nothing, c_veventq, u_fault_queue},
 	{"many commands of the guest", s_nested, c_many_invalidations, nothing},
+	{"VIOMMU_ALLOC with a VINTF", nothing, c_vintf, u_destroy},
+	{"HW_QUEUE_ALLOC", s_hw_queue, c_hw_queue, u_destroy},
+	{"an event for the guest", s_event, c_event, nothing},
+	{"a page request", s_request, c_request, nothing},
 	{"FAULT_QUEUE_ALLOC", nothing, c_fault_queue, u_fault_queue},
 	{"HWPT_ALLOC with a fault queue", c_fault_queue, c_hwpt_fault, u_hwpt_fault},
 	{"replace by an address space", nothing, c_attach_again, u_attach_again},
@@ -475,3 +607,8 @@ const struct call calls[] = {
 };
 
 const unsigned int ncalls = ARRAY_SIZE(calls);
+
+bool silicon_may_fail(const struct call *c)
+{
+	return c->call == c_hw_queue;
+}

@@ -51,6 +51,8 @@ struct call {
 };
 extern const struct call calls[];
 extern const unsigned int ncalls;
+/* The model may be what has no memory left, which to the driver is silicon that does not do what it is told: -EIO. */
+bool silicon_may_fail(const struct call *c);
 long prepare_eventfd(struct scene *s);
 
 long do_io(struct scene *s, int fd, unsigned long cmd, void *arg);

@@ -48,7 +48,7 @@ long nest_hwpt(struct nested *d, unsigned int dev, uint32_t *id)
 	if (!*mine && n->v->viommu_type)
 		over = nest_viommu(n, dev, &err);
 	if (!err && !*mine)
-		err = rig_hwpt_blob(n->rig, dev, over, d->flags, d->blob.type, d->blob.bytes, d->blob.len, mine);
+		err = rig_hwpt_fault_blob(n->rig, dev, over, d->flags, d->fault, d->blob.type, d->blob.bytes, d->blob.len, mine);
 	*id = *mine;
 	return err;
 }
@@ -64,7 +64,7 @@ long nest_attach(struct nest_vdevs *vd, struct nested *d, unsigned int dev, uint
 			err = rig_destroy(n->rig, vd->id[dev]);
 		vd->at[dev] = NULL;
 		if (!err)
-			err = rig_vdevice(n->rig, nest_viommu(n, dev, NULL), dev, 0x10 + dev, &vd->id[dev]);
+			err = rig_vdevice(n->rig, nest_viommu(n, dev, NULL), dev, NEST_VIRT_ID(dev), &vd->id[dev]);
 		if (!err)
 			vd->at[dev] = n;
 	}

@@ -11,6 +11,7 @@
 #include "vendor.h"
 
 #define NEST_UNITS 3
+#define NEST_VIRT_ID(dev) (0x10u + (dev)) /* the guest's name of a function */
 
 struct nest { /* a parent */
 	struct rig *rig;
@@ -24,6 +25,7 @@ struct nested { /* a guest's table over a parent */
 	struct nest *nest;
 	uint64_t root;
 	uint32_t flags;	/* IOMMU_HWPT_ALLOC_* */
+	uint32_t fault;	/* with IOMMU_HWPT_FAULT_ID_VALID */
 	struct vendor_blob blob;
 	uint32_t id[NEST_UNITS];
 };

@@ -175,16 +175,22 @@ long rig_hwpt(struct rig *r, unsigned int dev, uint32_t pt_id, uint32_t flags, u
 	return err;
 }
 
-long rig_hwpt_blob(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint32_t type, const void *blob,
-		   uint32_t len, uint32_t *hwpt)
+long rig_hwpt_fault_blob(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint32_t fault, uint32_t type,
+			 const void *blob, uint32_t len, uint32_t *hwpt)
 {
-	struct iommu_hwpt_alloc a = {.size = sizeof(a), .flags = flags, .dev_id = r->dev[dev].id, .pt_id = parent,
+	struct iommu_hwpt_alloc a = {.size = sizeof(a), .flags = flags, .dev_id = r->dev[dev].id, .pt_id = parent, .fault_id = fault,
 				     .data_type = type, .data_len = len, .data_uptr = (uintptr_t)blob};
 	long err = ioctl_iommu(r, IOMMU_HWPT_ALLOC, &a);
 
 	if (!err)
 		*hwpt = a.out_hwpt_id;
 	return err;
+}
+
+long rig_hwpt_blob(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint32_t type, const void *blob,
+		   uint32_t len, uint32_t *hwpt)
+{
+	return rig_hwpt_fault_blob(r, dev, parent, flags, 0, type, blob, len, hwpt);
 }
 
 long rig_invalidate_blob(struct rig *r, uint32_t hwpt, uint32_t type, const void *blob, uint32_t len)
@@ -268,6 +274,23 @@ long rig_veventq(struct rig *r, uint32_t viommu, uint32_t type, uint32_t depth, 
 ssize_t rig_queue_read(struct rig *r, unsigned int queue, void *buf, size_t len)
 {
 	return host_queue_read(r->queue[queue], buf, len, 0);
+}
+
+long rig_fault_queue(struct rig *r, uint32_t *fault, unsigned int *queue)
+{
+	struct iommu_fault_alloc a = {.size = sizeof(a)};
+	long err = ioctl_iommu(r, IOMMU_FAULT_QUEUE_ALLOC, &a);
+
+	if (!err) {
+		*fault = a.out_fault_id;
+		*queue = a.out_fault_fd;
+	}
+	return err;
+}
+
+ssize_t rig_queue_write(struct rig *r, unsigned int queue, const void *buf, size_t len)
+{
+	return host_queue_write(r->queue[queue], buf, len, 0);
 }
 
 void rig_queue_close(struct rig *r, unsigned int queue)

@@ -50,6 +50,9 @@ long rig_hwpt_nested(struct rig *r, unsigned int dev, uint32_t parent, uint32_t 
 /* The same two with a vendor's blob (vendor.h makes them): stage-1 data, one invalidation entry. */
 long rig_hwpt_blob(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint32_t type, const void *blob,
 		   uint32_t len, uint32_t *hwpt);
+/* With a fault queue, if the flags say so. */
+long rig_hwpt_fault_blob(struct rig *r, unsigned int dev, uint32_t parent, uint32_t flags, uint32_t fault, uint32_t type,
+			 const void *blob, uint32_t len, uint32_t *hwpt);
 long rig_invalidate_blob(struct rig *r, uint32_t hwpt, uint32_t type, const void *blob, uint32_t len);
 /* pasid may be NB_NO_PASID: the function's plain requests. pt_id: IOAS or HWPT. */
 long rig_attach(struct rig *r, unsigned int dev, uint32_t pasid, uint32_t pt_id);
@@ -64,6 +67,9 @@ long rig_viommu(struct rig *r, unsigned int dev, uint32_t parent, uint32_t type,
 long rig_vdevice(struct rig *r, uint32_t viommu, unsigned int dev, uint64_t virt_id, uint32_t *vdevice);
 long rig_veventq(struct rig *r, uint32_t viommu, uint32_t type, uint32_t depth, uint32_t *veventq, unsigned int *queue);
 ssize_t rig_queue_read(struct rig *r, unsigned int queue, void *buf, size_t len);
+/* The same for page requests: *queue. */
+long rig_fault_queue(struct rig *r, uint32_t *fault, unsigned int *queue);
+ssize_t rig_queue_write(struct rig *r, unsigned int queue, const void *buf, size_t len);
 void rig_queue_close(struct rig *r, unsigned int queue);
 /* A batch; *done: how many were taken, also on error. */
 long rig_viommu_invalidate(struct rig *r, uint32_t viommu, uint32_t type, const void *entries, uint32_t len, uint32_t n,

@@ -91,6 +91,16 @@ struct vendor {
 	uint32_t viommu_type;
 
 	/*
+	 * How a fault of a guest's address gets to the guest. As an event of this type from the vIOMMU, which names the function and the address;
+	 * or, if the vendor has no such queue or the function waits for an answer, as a page request through the nested domain's fault queue.
+	 */
+	uint32_t veventq_type;
+	bool (*faults_wait)(const struct nb_desc *d);
+	void (*event)(const uint64_t payload[4], uint64_t *virt_id, uint64_t *addr);
+	/* The function asks for a page and waits, as far as its unit lets it. False: neither function nor unit has such a thing. */
+	bool (*ask_page)(const struct nb_desc *d, struct hw_iommu *hw, uint16_t rid, uint64_t addr);
+
+	/*
 	 * Must the replacement of one by the other go without a fault? False: the architecture makes software take the old away
 	 * before the new appears, so the device may see faults between. Never asked with from == V_BLOCKED or to == V_BLOCKED.
 	 * same: both stand on the same parent.

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* SMMUv3 for the proof harness: configurations, a guest's stage 1 with its CDs, and what is declared disruptive. */
+#include <errno.h>
 #include <string.h>
 
 #include "hw/smmuv3/smmu.h"
 #include "machine/desc_smmuv3.h"
 #include "spec/smmuv3/cd.h"
 #include "spec/smmuv3/cmds.h"
+#include "spec/smmuv3/events.h"
 #include "spec/smmuv3/regs.h"
 #include "spec/smmuv3/ste.h"
 #include "uapi/iommufd.h"
@@ -33,6 +35,7 @@ static void one_stage(struct nb_desc *d)
 {
 	board(d);
 	EACH_UNIT(d, cmdqv, false);
+	EACH_UNIT(d, hyp, false);
 }
 static void basic(struct nb_desc *d)
 {
@@ -57,7 +60,6 @@ static void stage2_only(struct nb_desc *d)
 	EACH_UNIT(d, asid16, false);
 	EACH_UNIT(d, ssid_bits, 0);
 	EACH_UNIT(d, cd_2level, false);
-	EACH_UNIT(d, hyp, false);
 }
 static void granule_16k(struct nb_desc *d)
 {
@@ -302,6 +304,25 @@ static void inv_blob(const struct vendor_guest *g, uint64_t root, uint64_t va, u
 			     FIELD(SMMU_CMD_TLBI_0_SCALE, scale), hi | va);
 }
 
+static void event(const uint64_t payload[4], uint64_t *virt_id, uint64_t *addr)
+{
+	*virt_id = FIELD_GET(SMMU_EVT_0_SID, cpu64((le64_t){payload[0]}));
+	*addr = cpu64((le64_t){payload[2]});
+}
+
+static bool faults_wait(const struct nb_desc *d)
+{
+	return d->iommu[0].smmuv3.stall_model == SMMU_STALL_ALWAYS;
+}
+
+/* Where everything stalls, whatever goes to an address that faults. */
+static bool ask_page(const struct nb_desc *d, struct hw_iommu *hw, uint16_t rid, uint64_t addr)
+{
+	uint64_t v;
+
+	return faults_wait(d) && hw_dma_read(hw, rid, NB_NO_PASID, addr, &v, sizeof(v)) == -EAGAIN;
+}
+
 /*
  * 3.21.3: what hardware looks at may change at once in one word of an entry only. Config with the guest's S1ContextPtr is one (identity
  * to and from everything, a parent and its guests); another stage 2 or stage 1 is more; so is another CD table with another S1DSS.
@@ -327,5 +348,9 @@ const struct vendor vendor_smmuv3 = {
 	.s1_blob = s1_blob,
 	.inv_blob = inv_blob,
 	.viommu_type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+	.veventq_type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3,
+	.event = event,
+	.faults_wait = faults_wait,
+	.ask_page = ask_page,
 	.hitless = hitless,
 };

@@ -166,6 +166,25 @@ static void inv_blob(const struct vendor_guest *g, uint64_t root, uint64_t va, u
 	put(out, IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, &inv, sizeof(inv));
 }
 
+static bool faults_wait(const struct nb_desc *d)
+{
+	return d->iommu[0].vtd.page_requests;
+}
+
+/* A page request message; the function's own switch is the driver's. */
+static bool ask_page(const struct nb_desc *d, struct hw_iommu *hw, uint16_t rid, uint64_t addr)
+{
+	static const struct hw_page_request as = {.pasid = NB_NO_PASID, .prgi = 7, .access = HW_READ, .last = true};
+	struct hw_page_request pr = as;
+
+	if (!faults_wait(d))
+		return false;
+	pr.rid = rid;
+	pr.addr = addr;
+	hw->ops->page_request(hw, &pr);
+	return true;
+}
+
 /* 6.5.3.3: P is cleared, caches are invalidated, then the entry is written anew. */
 static bool hitless(enum vendor_kind from, enum vendor_kind to, bool same)
 {
@@ -186,5 +205,7 @@ const struct vendor vendor_vtd = {
 	.s1_leaf = s1_leaf,
 	.s1_blob = s1_blob,
 	.inv_blob = inv_blob,
+	.faults_wait = faults_wait,
+	.ask_page = ask_page,
 	.hitless = hitless,
 };
