@@ -8,29 +8,10 @@
 #ifndef NB_TESTS_DRV_RIG_H
 #define NB_TESTS_DRV_RIG_H
 
-#include <errno.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/bits.h"
-#include "base/trace.h"
-#include "drv/drv.h"
-#include "hw/atc.h"
+#include "drv_rig_base.h"
 #include "hw/vtd/vtd.h"
-#include "uapi/iommufd.h"
 
-#define K4 UINT64_C(0x1000)
-#define M2 UINT64_C(0x200000)
-#define G1 UINT64_C(0x40000000)
-#define RW (PT_READ | PT_WRITE)
-
-#define NUNITS 2
-#define NDEVS  3		/* 0 and 1 behind unit 0, 2 behind unit 1 */
 #define RAM    (512 * K4)	/* the guest's, for its tables; GPA 0 upward */
-#define FAULT  BIT(63)		/* go(): refused, the reason in the low bits */
-
-enum rig_answer { RIG_TAKE, RIG_REFUSE, RIG_ANSWER, RIG_FAIL };
 
 /* The function's own side: its device-TLB, what it was told, what it was answered. */
 struct rig_fn {
@@ -106,6 +87,9 @@ struct rig {
 	uint64_t ram_used;
 	struct nb_diag diag;
 };
+
+#define RIG_DRV drv_vtd_ops
+#include "drv_rig_fns.h"
 
 #define SPLIT_PA  UINT64_C(0x10000000)
 #define SPLIT_LEN (UINT64_C(1) << 20)
@@ -270,17 +254,6 @@ static inline void rig_deliver(void *opaque, const struct hw_irq *irq)
 	u->rig->nirqs++;
 }
 
-static inline const struct hw_client *rig_client(void *opaque, uint16_t rid)
-{
-	struct rig *r = ((struct rig_unit *)opaque)->rig;
-	unsigned int i;
-
-	for (i = 0; i < NDEVS; i++)
-		if (r->fn[i].atc && r->dev[i].rid == rid)
-			return &r->fn[i].client;
-	return NULL;
-}
-
 static inline bool rig_ats_invalidate(void *opaque, uint32_t pasid, bool all_pasids, uint64_t addr, unsigned int lg2)
 {
 	struct rig_fn *fn = opaque;
@@ -302,43 +275,6 @@ static inline void rig_page_response(void *opaque, uint32_t pasid, unsigned int 
 	fn->response[n].code = code;
 	fn->nresponses++;
 }
-
-static inline struct rig_fn *rig_fn_of(struct drv_dev *dev)
-{
-	struct rig *r = dev->core;
-
-	return &r->fn[dev - r->dev];
-}
-
-static inline int rig_enable(struct drv_dev *dev, enum drv_feature what, uint32_t arg)
-{
-	struct rig_fn *fn = rig_fn_of(dev);
-
-	fn->switched++;
-	if (fn->refuse[what])
-		return -ENODEV;
-	assert_false(fn->on[what]);
-	assert_false(what == DRV_FEATURE_PASID && fn->on[DRV_FEATURE_ATS]);
-	fn->on[what] = true;
-	fn->arg[what] = arg;
-	if (what == DRV_FEATURE_ATS)
-		hw_atc_enable(fn->atc, true);
-	return 0;
-}
-
-static inline void rig_disable(struct drv_dev *dev, enum drv_feature what)
-{
-	struct rig_fn *fn = rig_fn_of(dev);
-
-	fn->switched++;
-	assert_true(fn->on[what]);
-	assert_false(what == DRV_FEATURE_PASID && fn->on[DRV_FEATURE_ATS]);
-	fn->on[what] = false;
-	if (what == DRV_FEATURE_ATS)
-		hw_atc_enable(fn->atc, false);
-}
-
-static const struct drv_fn_ops rig_fn_ops = {.enable = rig_enable, .disable = rig_disable};
 
 /* One at a time for a unit, as the driver promises. */
 static inline int rig_report(struct drv_dev *dev, const struct drv_page_request *pr)
@@ -371,13 +307,6 @@ static inline void rig_discard(struct drv_dev *dev)
 {
 	rig_fn_of(dev)->ndiscards++;
 }
-
-#define OK(r, call)                                                                                          \
-	do {                                                                                                  \
-		int err_ = (call);                                                                            \
-		if (err_)                                                                                     \
-			fail_msg("%s:%d: %s: %s (%s)", __FILE__, __LINE__, #call, strerror(-err_), (r)->diag.msg); \
-	} while (0)
 
 static inline void rig_unit_up(struct rig *r, unsigned int i, const struct vtd_caps *caps, uint32_t errata)
 {
@@ -523,62 +452,6 @@ static inline void rig_down(struct rig *r)
 	nb_trace_free(r->tr);
 	free(r->ram);
 }
-
-static inline int attach(struct rig *r, unsigned int dev, uint32_t pasid, struct drv_domain *d)
-{
-	return drv_vtd_ops.attach(&r->dev[dev], pasid, d, &r->diag);
-}
-
-static inline void block(struct rig *r, unsigned int dev, uint32_t pasid)
-{
-	drv_vtd_ops.block(&r->dev[dev], pasid);
-}
-
-static inline struct drv_domain *identity(struct rig *r, unsigned int dev)
-{
-	return drv_vtd_ops.identity_domain(r->dev[dev].iommu);
-}
-
-static inline struct drv_domain *paging(struct rig *r, unsigned int dev, uint32_t flags)
-{
-	struct drv_domain *d = NULL;
-
-	OK(r, drv_vtd_ops.domain_alloc_paging(&r->dev[dev], flags, &d, &r->diag));
-	return d;
-}
-
-static inline int map(struct rig *r, struct drv_domain *d, uint64_t ia, uint64_t pa, uint64_t len, unsigned int prot)
-{
-	return d->ops->map(d, ia, hpa(pa), len, prot, &r->diag);
-}
-
-static inline void unmap(struct rig *r, struct drv_domain *d, uint64_t ia, uint64_t len)
-{
-	struct drv_gather g = {0};
-
-	OK(r, d->ops->unmap(d, ia, len, &g));
-	d->ops->iotlb_sync(d, &g);
-	assert_null(g.pages.pages);
-}
-
-/* The requester: where does it get to? */
-static inline uint64_t go(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t addr, uint8_t access)
-{
-	struct hw_request req = {.addr = addr, .pasid = pasid, .rid = r->dev[dev].rid, .access = access};
-	struct hw_result res;
-
-	hw_translate(r->unit[dev == 2].hw, &req, &res);
-	return res.kind == HW_OK ? res.pa.v : FAULT | res.fault.reason;
-}
-
-#define GO(r, dev, pasid, addr, want)                                                                        \
-	do {                                                                                                  \
-		uint64_t got_ = go(r, dev, pasid, addr, HW_READ), want_ = (want);                             \
-		if (got_ != want_ && !((want_) == FAULT && (got_ & FAULT)))                                   \
-			fail_msg("%s:%d: device %u PASID %#x at %#lx: got %#lx, want %#lx", __FILE__, __LINE__, \
-				 (unsigned int)(dev), (unsigned int)(pasid), (unsigned long)(addr),           \
-				 (unsigned long)got_, (unsigned long)want_);                                  \
-	} while (0)
 
 #define NOTHING (FAULT | 0xffff) /* dev_go(): the translation says that there is nothing; a page request may help */
 

@@ -9,35 +9,16 @@
 #ifndef NB_TESTS_DRV_SMMU_RIG_H
 #define NB_TESTS_DRV_SMMU_RIG_H
 
-#include <errno.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/bits.h"
-#include "base/trace.h"
-#include "drv/drv.h"
-#include "hw/atc.h"
+#include "drv_rig_base.h"
 #include "hw/smmuv3/smmu.h"
 #include "spec/smmuv3/cmds.h"
 #include "spec/smmuv3/events.h"
 #include "spec/smmuv3/regs.h"
-#include "uapi/iommufd.h"
 
-#define K4 UINT64_C(0x1000)
-#define M2 UINT64_C(0x200000)
-#define G1 UINT64_C(0x40000000)
-#define RW (PT_READ | PT_WRITE)
-
-#define NUNITS 2
-#define NDEVS  3		/* 0 and 1 behind unit 0, 2 behind unit 1 */
 #define RAM    (256 * K4)
-#define FAULT  BIT(63)		/* go(): refused, the event in the low bits */
 #define MSI_ADDR UINT64_C(0xfee00000)
 #define LOW_PA	 UINT64_C(0x10000000)
 #define LOW_LEN	 (UINT64_C(8) << 20)
-
-enum rig_answer { RIG_TAKE, RIG_REFUSE, RIG_ANSWER, RIG_FAIL };
 
 /* The function's own side. */
 struct rig_fn {
@@ -45,6 +26,7 @@ struct rig_fn {
 	struct hw_atc *atc;
 	struct hw_client client;
 	bool on[3];			  /* by enum drv_feature */
+	uint32_t arg[3];
 	bool refuse[3];			  /* enable() says -ENODEV */
 	bool silent;			  /* does not answer invalidations */
 	bool can_stall;
@@ -95,36 +77,13 @@ struct rig {
 	struct nb_diag diag;
 };
 
-#define OK(r, call)                                                                                          \
-	do {                                                                                                  \
-		int err_ = (call);                                                                            \
-		if (err_)                                                                                     \
-			fail_msg("%s:%d: %s: %s (%s)", __FILE__, __LINE__, #call, strerror(-err_), (r)->diag.msg); \
-	} while (0)
-
-/* The requester: where does it get to? */
-static inline uint64_t go_as(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t addr, uint8_t access)
-{
-	struct hw_request req = {.addr = addr, .pasid = pasid, .rid = r->dev[dev].rid, .access = access};
-	struct hw_result res;
-
-	hw_translate(r->unit[dev == 2].hw, &req, &res);
-	return res.kind == HW_OK ? res.pa.v : FAULT | res.fault.reason;
-}
+#define RIG_DRV drv_smmuv3_ops
+#include "drv_rig_fns.h"
 
 static inline uint64_t go(struct rig *r, unsigned int dev, uint32_t pasid, uint64_t addr)
 {
-	return go_as(r, dev, pasid, addr, HW_READ);
+	return rig_go(r, dev, pasid, addr, HW_READ);
 }
-
-#define GO(r, dev, pasid, addr, want)                                                                        \
-	do {                                                                                                  \
-		uint64_t got_ = go(r, dev, pasid, addr), want_ = (want);                                      \
-		if (got_ != want_ && !((want_) == FAULT && (got_ & FAULT)))                                   \
-			fail_msg("%s:%d: device %u PASID %#x at %#lx: got %#lx, want %#lx", __FILE__, __LINE__, \
-				 (unsigned int)(dev), (unsigned int)(pasid), (unsigned long)(addr),           \
-				 (unsigned long)got_, (unsigned long)want_);                                  \
-	} while (0)
 
 static inline void rig_busy(struct rig *r)
 {
@@ -199,17 +158,6 @@ static inline void rig_msi(void *opaque, uint64_t addr, uint32_t data)
 		drv_smmuv3_ops.irq(u->drv, data);
 }
 
-static inline const struct hw_client *rig_client(void *opaque, uint16_t rid)
-{
-	struct rig *r = ((struct rig_unit *)opaque)->rig;
-	unsigned int i;
-
-	for (i = 0; i < NDEVS; i++)
-		if (r->fn[i].atc && r->dev[i].rid == rid)
-			return &r->fn[i].client;
-	return NULL;
-}
-
 static inline bool rig_ats_invalidate(void *opaque, uint32_t pasid, bool all_pasids, uint64_t addr, unsigned int lg2)
 {
 	struct rig_fn *fn = opaque;
@@ -238,43 +186,6 @@ static inline void rig_stall_done(void *opaque, uint32_t pasid, uint64_t addr, b
 	fn->ndone++;
 	fn->done = end;
 }
-
-static inline struct rig_fn *rig_fn_of(struct drv_dev *dev)
-{
-	struct rig *r = dev->core;
-
-	return &r->fn[dev - r->dev];
-}
-
-static inline int rig_enable(struct drv_dev *dev, enum drv_feature what, uint32_t arg)
-{
-	struct rig_fn *fn = rig_fn_of(dev);
-
-	(void)arg;
-	fn->switched++;
-	if (fn->refuse[what])
-		return -ENODEV;
-	assert_false(fn->on[what]);
-	assert_false(what == DRV_FEATURE_PASID && fn->on[DRV_FEATURE_ATS]);
-	fn->on[what] = true;
-	if (what == DRV_FEATURE_ATS)
-		hw_atc_enable(fn->atc, true);
-	return 0;
-}
-
-static inline void rig_disable(struct drv_dev *dev, enum drv_feature what)
-{
-	struct rig_fn *fn = rig_fn_of(dev);
-
-	fn->switched++;
-	assert_true(fn->on[what]);
-	assert_false(what == DRV_FEATURE_PASID && fn->on[DRV_FEATURE_ATS]);
-	fn->on[what] = false;
-	if (what == DRV_FEATURE_ATS)
-		hw_atc_enable(fn->atc, false);
-}
-
-static const struct drv_fn_ops rig_fn_ops = {.enable = rig_enable, .disable = rig_disable};
 
 static inline int rig_report(struct drv_dev *dev, const struct drv_page_request *pr)
 {
@@ -423,43 +334,6 @@ static inline void rig_down(struct rig *r)
 }
 
 /* ---- the core ---- */
-
-static inline int attach(struct rig *r, unsigned int dev, uint32_t pasid, struct drv_domain *d)
-{
-	return drv_smmuv3_ops.attach(&r->dev[dev], pasid, d, &r->diag);
-}
-
-static inline void block(struct rig *r, unsigned int dev, uint32_t pasid)
-{
-	drv_smmuv3_ops.block(&r->dev[dev], pasid);
-}
-
-static inline struct drv_domain *identity(struct rig *r, unsigned int dev)
-{
-	return drv_smmuv3_ops.identity_domain(r->dev[dev].iommu);
-}
-
-static inline struct drv_domain *paging(struct rig *r, unsigned int dev, uint32_t flags)
-{
-	struct drv_domain *d = NULL;
-
-	OK(r, drv_smmuv3_ops.domain_alloc_paging(&r->dev[dev], flags, &d, &r->diag));
-	return d;
-}
-
-static inline int map(struct rig *r, struct drv_domain *d, uint64_t ia, uint64_t pa, uint64_t len, unsigned int prot)
-{
-	return d->ops->map(d, ia, hpa(pa), len, prot, &r->diag);
-}
-
-static inline void unmap(struct rig *r, struct drv_domain *d, uint64_t ia, uint64_t len)
-{
-	struct drv_gather g = {0};
-
-	OK(r, d->ops->unmap(d, ia, len, &g));
-	d->ops->iotlb_sync(d, &g);
-	assert_null(g.pages.pages);
-}
 
 /* Commands that were sent since ncmds was `from`: how many have this op; the last one that has. */
 static inline unsigned int sent(const struct rig_unit *u, unsigned int from, unsigned int op, uint64_t *lo, uint64_t *hi)

@@ -405,7 +405,7 @@ static uint64_t dirty(struct rig *r, struct drv_domain *d, uint64_t ia, uint64_t
 	return n;
 }
 
-#define WRITE(r, dev, pasid, addr, want) assert_int_equal(go(r, dev, pasid, addr, HW_WRITE), want)
+#define WRITE(r, dev, pasid, addr, want) assert_int_equal(rig_go(r, dev, pasid, addr, HW_WRITE), want)
 
 static void dirty_second_stage(void **state)
 {

@@ -55,7 +55,7 @@ static void stall(void **state)
 		answer(&r, 0, fn->report[0].grpid, DRV_PAGE_SUCCESS);
 		assert_int_equal(fn->ndone, 1);
 		assert_int_equal(fn->done, HW_STALL_RETRY);
-		assert_int_equal(go_as(&r, 0, NB_NO_PASID, 0x5678, HW_WRITE), PA + 0x678);
+		assert_int_equal(rig_go(&r, 0, NB_NO_PASID, 0x5678, HW_WRITE), PA + 0x678);
 		assert_true(stalls(&r, 0, NB_NO_PASID, 0x9000, HW_READ));
 		assert_int_equal(fn->report[1].perm & RW, DRV_PERM_READ);
 		answer(&r, 0, fn->report[1].grpid, DRV_PAGE_FAILURE);

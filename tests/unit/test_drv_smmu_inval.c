@@ -260,16 +260,16 @@ static void dirty(void **state)
 	DIRTY(0, 4 * M2, false, 65); /* a fresh mapping starts so */
 	DIRTY(0, 4 * M2, false, 0);
 	for (i = 0; i < 3; i++) {
-		assert_int_equal(go_as(&r, 0, NB_NO_PASID, 5 * K4, HW_READ), PA + 5 * K4);
+		assert_int_equal(rig_go(&r, 0, NB_NO_PASID, 5 * K4, HW_READ), PA + 5 * K4);
 		DIRTY(0, 4 * M2, true, 0);
-		assert_int_equal(go_as(&r, 0, NB_NO_PASID, 5 * K4, HW_WRITE), PA + 5 * K4);
-		assert_int_equal(go_as(&r, 0, NB_NO_PASID, M2 + 7 * K4, HW_WRITE), PA + 7 * K4);
+		assert_int_equal(rig_go(&r, 0, NB_NO_PASID, 5 * K4, HW_WRITE), PA + 5 * K4);
+		assert_int_equal(rig_go(&r, 0, NB_NO_PASID, M2 + 7 * K4, HW_WRITE), PA + 7 * K4);
 		DIRTY(0, 4 * M2, true, 2);
 		DIRTY(0, M2, false, 1);
 		DIRTY(M2 + 9 * K4, K4, false, 1); /* a part of a large leaf cleans it all */
 		DIRTY(0, 4 * M2, false, 0);
 	}
-	assert_true(go_as(&r, 0, NB_NO_PASID, 2 * M2, HW_WRITE) & FAULT);
+	assert_true(rig_go(&r, 0, NB_NO_PASID, 2 * M2, HW_WRITE) & FAULT);
 	block(&r, 0, NB_NO_PASID);
 	d->ops->free(d);
 	d = paging(&r, 0, 0);
