@@ -174,7 +174,31 @@ static bool any_fault(const int *o, unsigned int n)
 	return false;
 }
 
+/* What hardware would find now, without its caches. */
+static void show_walk(struct world *w, unsigned int dev, unsigned int p, uint64_t va, bool write)
+{
+	char text[8192];
+
+	if (!w->verbose || !w->failed[0])
+		return;
+	machine_walk(w->rig.m, w->desc->function[dev].segment, w->rig.dev[dev].rid, pasids[p], va, write ? HW_WRITE : HW_READ, text,
+		     sizeof(text));
+	puts(text);
+}
+
+static void access_once(struct world *w, unsigned int *at_dev, unsigned int *at_p, uint64_t *at_va, bool *at_write);
+
 void do_access(struct world *w)
+{
+	unsigned int dev = 0, p = 0;
+	bool write = false;
+	uint64_t va = 0;
+
+	access_once(w, &dev, &p, &va, &write);
+	show_walk(w, dev, p, va, write);
+}
+
+static void access_once(struct world *w, unsigned int *at_dev, unsigned int *at_p, uint64_t *at_va, bool *at_write)
 {
 	unsigned int dev = (unsigned int)rnd(w, w->rig.ndevs);
 	unsigned int p = w->vendor->has_pasids(w, dev) ? (unsigned int)rnd(w, NPASIDS) : 0, n, i, off, slot;
@@ -195,6 +219,10 @@ void do_access(struct world *w)
 	off = rnd(w, 2) ? 0 : (unsigned int)rnd(w, PAGE / 8) * 8;
 	len = rnd(w, 2) ? 8 : 8 + rnd(w, 2 * PAGE / 8) * 8;
 	va += off;
+	*at_dev = dev;
+	*at_p = p;
+	*at_va = va;
+	*at_write = write;
 	if (write && aliases(w, dev, p, va, len))
 		len = 8;
 	for (i = 0; i < len / 8; i++)
@@ -406,7 +434,6 @@ int prop_host_main(const struct prop_vendor *v, struct world *w, int argc, char 
 	}
 	w->vendor = v;
 	w->desc = find_host(v, host, &made);
-	w->align = 1;
 	if (!w->desc || steps > MAX_STEPS || !v->host_is(w))
 		return 2;
 	w->tables_len = (size_t)NSPACES * SPACE_TABLES * v->max_gran * PAGE;
@@ -426,6 +453,7 @@ int prop_host_main(const struct prop_vendor *v, struct world *w, int argc, char 
 			seeds[i] = r * 1000003 + i;
 			keep[i] = true;
 		}
+		w->run = r;
 		if (run(w, seeds, keep, (unsigned int)steps))
 			continue;
 		printf("FAILED: %s\n", w->failed);

@@ -40,8 +40,9 @@
 #define NOLD	   4
 #define PTS	   6 /* last-level tables of a window, used in turn */
 #define TABLE_GPA  UINT64_C(0x100000000)
-#define SPACE_TABLES (1 + NWINDOWS * (2 + PTS)) /* a root, and for each window two tables on the way to the last level */
-#define MAX_SEEN   32
+#define WINDOW_TABLE(win) (1 + (win) * (2 + PTS)) /* the first of a window: two on the way to the last level, PTS of that */
+#define SPACE_TABLES (WINDOW_TABLE(NWINDOWS) + 1)  /* a root before them, and another behind */
+#define MAX_SEEN   64
 #define NPASIDS	   4
 #define NRECENT	   12
 #define MAX_OUTCOMES 24
@@ -55,7 +56,7 @@ struct area {
 	uint64_t iova, len;
 	uint32_t page; /* of data; or of the guest's tables when `tables` */
 	uint8_t prot;
-	bool tables;
+	bool tables, writable; /* writable: what was mapped first, and copied from then on, could be written to */
 };
 
 struct ioas {
@@ -142,7 +143,7 @@ struct prop_vendor {
 	void (*destroyed)(struct world *w, struct hwpt *h); /* before it counts as free */
 	/* An attachment changed, from `was` (as in world.att). */
 	void (*attached)(struct world *w, unsigned int dev, unsigned int p, int was);
-	/* 0, or the errno with which an attachment must be refused; null: none is */
+	/* 0, or the errno with which an attachment must be refused, or ANY_ERROR; null: none is */
 	long (*attach_refused)(const struct world *w, unsigned int dev, unsigned int p, int at);
 
 	/* Guest tables. Who may remember this space; and have one of them forget everything. */
@@ -151,20 +152,23 @@ struct prop_vendor {
 	/* Entries: of the table above the last level (table: which of PTS, or NO_TABLE), a leaf of 2 MiB there, one of the last level. */
 	void (*put_node)(struct world *w, struct space *s, unsigned int win, unsigned int table);
 	void (*put_large)(struct world *w, struct space *s, unsigned int win, uint64_t gpa, unsigned int prot);
-	void (*put_leaf)(struct world *w, struct space *s, unsigned int win, unsigned int table, unsigned int page, uint64_t gpa,
-			 unsigned int prot);
+	/* group: one of all leaves of the window, which map it as a whole (tables whose pages are larger than 4 KiB) */
+	void (*put_leaf)(struct world *w, struct space *s, unsigned int table, unsigned int page, uint64_t gpa, unsigned int prot,
+			 bool group);
 };
 #define NO_TABLE UINT_MAX
+#define ANY_ERROR 1
 
 struct world {
 	uint64_t rng;
 	const struct prop_vendor *vendor;
+	void *own; /* the vendor's */
 	const struct nb_desc *desc;
+	uint64_t run; /* number of the run */
 	struct rig rig;
 	uint64_t *data;
 	uint64_t *tables, *extra;
-	size_t tables_len;  /* of both, in bytes */
-	unsigned int align; /* pages: of what the host maps */
+	size_t tables_len; /* of both, in bytes */
 	struct ioas ioas[NIOAS];
 	struct space space[NSPACES];
 	struct hwpt hwpt[NHWPTS];
@@ -178,7 +182,8 @@ struct world {
 	bool legacy;	      /* a host whose units neither nest nor know PASIDs */
 	bool erratum;	      /* 772415: a nesting parent takes no read-only mapping */
 	bool preset;	      /* walks do not snoop, so they set no accessed and dirty bits: the guest does */
-	bool tracks;	      /* dirty pages of second stages */
+	bool tracks;	      /* dirty pages of second stages (VT-d), of stage 1 (SMMUv3) */
+	bool starts_dirty;    /* a page that is mapped for writing counts as dirty */
 	char failed[400];
 	uint64_t reads, writes, faults, nested, stale, bitmaps, dirty_pages;
 };
@@ -233,6 +238,8 @@ void do_map(struct world *w);
 void do_unmap(struct world *w);
 void do_destroy(struct world *w);
 void destroy_hwpt(struct world *w, struct hwpt *h);
+void do_copy(struct world *w);
+void attach_to(struct world *w, unsigned int dev, unsigned int p, int at);
 void do_attach(struct world *w);
 void do_detach(struct world *w);
 
@@ -240,13 +247,15 @@ void do_detach(struct world *w);
 void do_dirty(struct world *w);
 /* A DMA through h (or a nested domain over it) wrote to the page of this IOVA: surely, or perhaps. */
 void wrote(struct hwpt *h, uint64_t iova, bool surely);
-/* Whatever is mapped at this IOVA now is new: not dirty. */
+/* Whatever is mapped at this IOVA now is new: not written to yet. */
 void fresh(struct world *w, unsigned int ioas, uint64_t iova, uint64_t len);
 
 /* prop_host_guest.c: the guest's tables */
 void seen_new(struct seen *s, unsigned int space);
 void seen_free(struct seen *s);
 void seen_clear(struct seen *s); /* everything was invalidated */
+/* Hardware may remember e there; if no more fits, the vendor has it forget all. */
+void seen_add(struct world *w, struct seen *s, unsigned int win, unsigned int page, const struct entry *e);
 uint64_t *table_page(const struct space *s, unsigned int i);
 uint64_t table_gpa(const struct space *s, unsigned int i);
 void guest_store(uint64_t *slot, uint64_t v);

@@ -41,8 +41,11 @@ void fresh(struct world *w, unsigned int ioas, uint64_t iova, uint64_t len)
 		if (h->kind == FREE || !h->dirty || h->ioas != ioas)
 			continue;
 		for (at = iova; at < iova + len; at += PAGE)
-			if (find(at, &win, &page))
+			if (find(at, &win, &page)) {
 				h->dirty->must[win][page] = 0;
+				if (w->starts_dirty && h->dirty->on)
+					memset(h->dirty->may[win], 1, WPAGES);
+			}
 	}
 }
 
@@ -93,8 +96,8 @@ static void read_bitmap(struct world *w, unsigned int i)
 			FAIL(w, "hwpt %u: the page at %#" PRIx64 " was written and is not dirty", i, a.iova + page * PAGE);
 		if (is && !h->dirty->may[win][at])
 			FAIL(w, "hwpt %u: the page at %#" PRIx64 " is dirty and nobody wrote near it", i, a.iova + page * PAGE);
-		if (clear)
-			h->dirty->must[win][at] = 0;
+		if (clear) /* and what is larger is so as a whole */
+			h->dirty->must[win][at] = h->dirty->may[win][at] = 0;
 	}
 }
 

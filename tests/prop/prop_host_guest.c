@@ -21,6 +21,19 @@ void seen_clear(struct seen *s)
 	s->structure = false;
 }
 
+void seen_add(struct world *w, struct seen *s, unsigned int win, unsigned int page, const struct entry *e)
+{
+	struct old *o = &s->old[win][page];
+	unsigned int j;
+
+	for (j = 0; j < o->n; j++)
+		if (o->e[j].gpa == e->gpa && o->e[j].prot == e->prot)
+			return;
+	if (o->n == NOLD)
+		w->vendor->forget(w, s);
+	o->e[o->n++] = *e;
+}
+
 /*
  * The entry of one page is about to change: whoever walks this space may remember it. That nothing was there cannot be
  * remembered, except through a table that is about to be unlinked.
@@ -29,23 +42,13 @@ static void remember(struct world *w, unsigned int k, unsigned int win, unsigned
 {
 	const struct entry e = w->space[k].now[win][page];
 	struct seen *seers[MAX_SEEN];
-	unsigned int i, j, n;
+	unsigned int i, n;
 
 	if (e.prot == 0 && !(unlink && w->space[k].mode[win] == SMALL))
 		return;
 	n = w->vendor->seers(w, k, seers);
-	for (i = 0; i < n; i++) {
-		struct old *o = &seers[i]->old[win][page];
-
-		for (j = 0; j < o->n; j++)
-			if (o->e[j].gpa == e.gpa && o->e[j].prot == e.prot)
-				break;
-		if (j < o->n)
-			continue;
-		if (o->n == NOLD)
-			w->vendor->forget(w, seers[i]);
-		o->e[o->n++] = e;
-	}
+	for (i = 0; i < n; i++)
+		seen_add(w, seers[i], win, page, &e);
 }
 
 uint64_t *table_page(const struct space *s, unsigned int i)
@@ -78,7 +81,7 @@ static void whole_window_changes(struct world *w, unsigned int k, unsigned int w
 static void to_small(struct world *w, unsigned int k, unsigned int win)
 {
 	struct space *s = &w->space[k];
-	unsigned int turn = s->next_pt[win]++, at = 1 + win * (2 + PTS) + 2 + turn % PTS, i, n;
+	unsigned int turn = s->next_pt[win]++, at = WINDOW_TABLE(win) + 2 + turn % PTS, i, n;
 	struct seen *seers[MAX_SEEN];
 
 	whole_window_changes(w, k, win);
@@ -121,10 +124,17 @@ void do_guest(struct world *w)
 	}
 	if (rnd(w, 8) == 0) {
 		gpa = iova_window[rnd(w, ARRAY_SIZE(iova_window))];
-		whole_window_changes(w, k, win);
+		if (s->gran == 1) {
+			whole_window_changes(w, k, win);
+			w->vendor->put_large(w, s, win, gpa, prot);
+		} else {
+			to_small(w, k, win);
+			table = WINDOW_TABLE(win) + 2 + (s->next_pt[win] - 1) % PTS;
+			for (i = 0; i < WPAGES; i += s->gran)
+				w->vendor->put_leaf(w, s, table, i, gpa + i * PAGE, prot, true);
+		}
 		for (i = 0; i < WPAGES; i++)
 			s->now[win][i] = (struct entry){.gpa = gpa + i * PAGE, .prot = (uint8_t)prot};
-		w->vendor->put_large(w, s, win, gpa, prot);
 		s->mode[win] = LARGE;
 		SAY(w, "guest: space %u window %u: large page to %#" PRIx64 " prot %u\n", k, win, gpa, prot);
 		return;
@@ -134,14 +144,14 @@ void do_guest(struct world *w)
 	page = (unsigned int)rnd(w, rnd(w, 3) ? 24 : WPAGES) / s->gran * s->gran;
 	n = (1 + (unsigned int)rnd(w, 4)) * s->gran;
 	gpa &= ~((uint64_t)s->gran * PAGE - 1);
-	table = 1 + win * (2 + PTS) + 2 + (s->next_pt[win] - 1) % PTS;
+	table = WINDOW_TABLE(win) + 2 + (s->next_pt[win] - 1) % PTS;
 	if (rnd(w, 3) == 0)
 		prot = 0;
 	for (i = 0; i < n && page + i < WPAGES; i++) {
 		remember(w, k, win, page + i, false);
 		s->now[win][page + i] = (struct entry){.gpa = gpa + i * PAGE, .prot = (uint8_t)prot};
 		if (i % s->gran == 0)
-			w->vendor->put_leaf(w, s, win, table, page + i, gpa + i * PAGE, prot);
+			w->vendor->put_leaf(w, s, table, page + i, gpa + i * PAGE, prot, false);
 	}
 	SAY(w, "guest: space %u window %u pages %u+%u to %#" PRIx64 " prot %u\n", k, win, page, n, gpa, prot);
 }

@@ -10,7 +10,6 @@ uint64_t pick_iova(struct world *w, uint64_t *room)
 
 	if (rnd(w, 3))
 		off = rnd(w, 4) ? rnd(w, 24) : rnd(w, WPAGES);
-	off -= off % w->align;
 	*room = WPAGES - off;
 	return base + off * PAGE;
 }
@@ -50,16 +49,12 @@ void do_map(struct world *w)
 		n = WPAGES; /* what a large page may hold, when the data is aligned too */
 		page = (uint32_t)rnd(w, NPAGES / WPAGES) * WPAGES;
 		if (rnd(w, 4) == 0 && page)
-			page -= w->align;
+			page -= 1;
 	} else {
 		n = 1 + rnd(w, rnd(w, 4) ? 8 : room);
 		if (n > room)
 			n = room;
 		page = (uint32_t)rnd(w, NPAGES - n);
-		if (w->align > 1) {
-			n = (n + w->align - 1) / w->align * w->align;
-			page -= page % w->align;
-		}
 	}
 	len = n * PAGE;
 	for (i = 0; i < s->n; i++)
@@ -76,7 +71,43 @@ void do_map(struct world *w)
 	if (!err)
 		fresh(w, k, iova, len);
 	if (!err)
-		s->area[s->n++] = (struct area){.iova = iova, .len = len, .page = page, .prot = (uint8_t)prot};
+		s->area[s->n++] = (struct area){.iova = iova, .len = len, .page = page, .prot = (uint8_t)prot,
+						 .writable = prot & HW_WRITE};
+}
+
+/* A part of what one IOAS has, to the other. */
+void do_copy(struct world *w)
+{
+	unsigned int from = (unsigned int)rnd(w, NIOAS), to = (from + 1) % NIOAS, prot = HW_READ | (rnd(w, 2) ? HW_WRITE : 0u), i;
+	struct ioas *s = &w->ioas[from], *d = &w->ioas[to];
+	uint64_t room, iova = pick_iova(w, &room), first, n;
+	bool overlap = false, exceeds;
+	struct area a;
+	long err;
+
+	if (!s->n || d->n == NAREAS)
+		return;
+	a = s->area[rnd(w, s->n)];
+	if (a.tables)
+		return;
+	first = rnd(w, a.len / PAGE);
+	n = 1 + rnd(w, a.len / PAGE - first);
+	if (n > room)
+		n = room;
+	for (i = 0; i < d->n; i++)
+		if (iova < d->area[i].iova + d->area[i].len && d->area[i].iova < iova + n * PAGE)
+			overlap = true;
+	exceeds = (prot & HW_WRITE) && !a.writable;
+	err = rig_copy(&w->rig, d->id, iova, s->id, a.iova + first * PAGE, n * PAGE, prot);
+	SAY(w, "copy ioas %u iova %#" PRIx64 " pages %" PRIu64 " to ioas %u iova %#" PRIx64 " prot %u: %ld\n", from,
+	    a.iova + first * PAGE, n, to, iova, prot, err);
+	if ((err != 0) != (overlap || exceeds))
+		FAIL(w, "IOAS_COPY to %#" PRIx64 "+%" PRIu64 " pages returned %ld", iova, n, err);
+	if (err)
+		return;
+	fresh(w, to, iova, n * PAGE);
+	d->area[d->n++] = (struct area){.iova = iova, .len = n * PAGE, .page = a.page + (uint32_t)first, .prot = (uint8_t)prot,
+					 .writable = a.writable};
 }
 
 void do_unmap(struct world *w)
@@ -190,12 +221,32 @@ static void drop_att(struct world *w, unsigned int dev, unsigned int p)
 	w->att[dev][p] = -1;
 }
 
+void attach_to(struct world *w, unsigned int dev, unsigned int p, int at)
+{
+	uint32_t id = at < NHWPTS ? w->hwpt[at].id : w->ioas[at - NHWPTS].id;
+	long refused = w->vendor->attach_refused ? w->vendor->attach_refused(w, dev, p, at) : 0;
+	long err = rig_attach(&w->rig, dev, pasids[p], id);
+	int was = w->att[dev][p];
+
+	SAY(w, "attach device %u pasid %d to %s %d: %ld\n", dev, (int)pasids[p], at < NHWPTS ? "hwpt" : "ioas",
+	    at < NHWPTS ? at : at - NHWPTS, err);
+	if (refused == ANY_ERROR ? err >= 0 : err != refused)
+		FAIL(w, "attach of device %u pasid %d to a domain of kind %d returned %ld, expected %ld", dev, (int)pasids[p],
+		     at < NHWPTS ? (int)w->hwpt[at].kind : -1, err, refused);
+	if (err || was == at)
+		return;
+	drop_att(w, dev, p);
+	w->att[dev][p] = at;
+	if (at < NHWPTS)
+		w->hwpt[at].users++;
+	if (w->vendor->attached)
+		w->vendor->attached(w, dev, p, was);
+}
+
 void do_attach(struct world *w)
 {
 	unsigned int dev = (unsigned int)rnd(w, w->rig.ndevs), p = 0;
-	int at = (int)rnd(w, NHWPTS), was, i;
-	long err, refused;
-	uint32_t id;
+	int at = (int)rnd(w, NHWPTS), i;
 
 	if (w->vendor->has_pasids(w, dev))
 		p = (unsigned int)rnd(w, NPASIDS);
@@ -203,25 +254,8 @@ void do_attach(struct world *w)
 		at = NHWPTS + (int)rnd(w, NIOAS);
 	for (i = 0; i < 3 && at < NHWPTS && w->hwpt[at].kind != NESTED; i++)
 		at = (int)rnd(w, NHWPTS);
-	if (at < NHWPTS && w->hwpt[at].kind == FREE)
-		return;
-	id = at < NHWPTS ? w->hwpt[at].id : w->ioas[at - NHWPTS].id;
-	refused = w->vendor->attach_refused ? w->vendor->attach_refused(w, dev, p, at) : 0;
-	err = rig_attach(&w->rig, dev, pasids[p], id);
-	SAY(w, "attach device %u pasid %d to %s %d: %ld\n", dev, (int)pasids[p], at < NHWPTS ? "hwpt" : "ioas",
-	    at < NHWPTS ? at : at - NHWPTS, err);
-	if (err != refused)
-		FAIL(w, "attach of device %u pasid %d to a domain of kind %d returned %ld, expected %ld", dev, (int)pasids[p],
-		     at < NHWPTS ? (int)w->hwpt[at].kind : -1, err, refused);
-	if (err)
-		return;
-	was = w->att[dev][p];
-	drop_att(w, dev, p);
-	w->att[dev][p] = at;
-	if (at < NHWPTS)
-		w->hwpt[at].users++;
-	if (w->vendor->attached)
-		w->vendor->attached(w, dev, p, was);
+	if (at >= NHWPTS || w->hwpt[at].kind != FREE)
+		attach_to(w, dev, p, at);
 }
 
 void do_detach(struct world *w)

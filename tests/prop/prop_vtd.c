@@ -214,7 +214,7 @@ static uint64_t leaf_bits(struct world *w, unsigned int prot)
 
 static uint64_t *pd_slot(const struct space *s, unsigned int win)
 {
-	return &table_page(s, 1 + win * (2 + PTS) + 1)[va_window[win] >> 21 & 511];
+	return &table_page(s, WINDOW_TABLE(win) + 1)[va_window[win] >> 21 & 511];
 }
 
 static void put_node(struct world *w, struct space *s, unsigned int win, unsigned int table)
@@ -227,10 +227,10 @@ static void put_large(struct world *w, struct space *s, unsigned int win, uint64
 	guest_store(pd_slot(s, win), gpa | leaf_bits(w, prot) | 0x80);
 }
 
-static void put_leaf(struct world *w, struct space *s, unsigned int win, unsigned int table, unsigned int page, uint64_t gpa,
-		     unsigned int prot)
+static void put_leaf(struct world *w, struct space *s, unsigned int table, unsigned int page, uint64_t gpa, unsigned int prot,
+		     bool group)
 {
-	(void)win;
+	(void)group;
 	guest_store(&table_page(s, table)[page], prot ? gpa | leaf_bits(w, prot) : 0);
 }
 
@@ -244,7 +244,7 @@ static bool begin(struct world *w)
 		struct space *s = &w->space[k];
 
 		for (win = 0; win < NWINDOWS; win++) {
-			unsigned int pdpt = 1 + win * (2 + PTS);
+			unsigned int pdpt = WINDOW_TABLE(win);
 
 			table_page(s, 0)[va_window[win] >> 39 & 511] = table_gpa(s, pdpt) | node_bits(w);
 			table_page(s, pdpt)[va_window[win] >> 30 & 511] = table_gpa(s, pdpt + 1) | node_bits(w);
