@@ -150,7 +150,7 @@ static int enable_engine(struct demo_vm *vm, struct nb_diag *diag)
 
 int demo_vm_start(struct demo_vm *vm, const char *host, struct nb_diag *diag)
 {
-	struct nb_host_opts opts = {.size = sizeof(opts), .log = "hw.fault,drv.fault,hw.intr-blocked"};
+	struct nb_host_opts opts = {.size = sizeof(opts), .log = "hw.fault,drv.fault,hw.intr-blocked,hw.its-no-event"};
 	int err;
 
 	memset(vm, 0, sizeof(*vm));

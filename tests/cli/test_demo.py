@@ -46,7 +46,10 @@ class Demo(CliTest):
             got = self.nestbox("demo", "--host", host)
             self.assertEqual((got.returncode, got.stderr), (0, ""), got.stdout)
             self.assertNotIn("WRONG", got.stdout)
-            self.assertEqual(len(re.findall(r"(?m)^  ok ", got.stdout)), 11)
+            self.assertEqual(len(re.findall(r"(?m)^  ok ", got.stdout)), 14)
+            self.assertIn("16 messages by DMA: 4 are its own events", got.stdout)
+            self.assertIn("12 are none of its events", got.stdout)
+            self.assertIn("hw.its-no-event device 00200 event 4: dropped", got.stdout)
             self.assertIn("verdict: refused by stage-1, reason 0x10: nothing is mapped there", got.stdout)
             # the context descriptor, four stage 1 descriptors, and the end go through stage 2
             walk = got.stdout[got.stdout.index("wants to write"):got.stdout.index("verdict: reaches memory")]

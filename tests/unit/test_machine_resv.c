@@ -86,6 +86,43 @@ static void reserved(void **state)
 	free(d);
 }
 
+/* Behind an SMMU: RMR nodes of the IORT, beside the kernel's own window for messages. Pages of 64 KiB. */
+static void reserved_arm(void **state)
+{
+	struct nb_desc *d = malloc(sizeof(*d));
+	uint64_t *buf = mmap(NULL, 16 * PG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iommu_iova_range holes[16];
+	struct iommu_ioas_iova_ranges g = {.size = sizeof(g), .num_iovas = 16, .allowed_iovas = (uintptr_t)holes};
+	struct rig r;
+	uint32_t s = 0;
+
+	(void)state;
+	assert_non_null(d);
+	*d = *nb_desc_find("grace");
+	d->function[TEST].nrmrrs = 2;
+	d->function[TEST].rmrr[0] = (struct nb_desc_rmrr){FW, 16 * PG};
+	d->function[TEST].rmrr[1] = (struct nb_desc_rmrr){FW + 32 * PG, 16 * PG};
+	assert_true(rig_up(&r, d));
+	OK(rig_ioas(&r, &s));
+	OK(rig_attach(&r, TEST, NB_NO_PASID, s));
+	g.ioas_id = s;
+	OK(iommufd_ioctl(r.iommufd, IOMMU_IOAS_IOVA_RANGES, (uintptr_t)&g));
+	assert_false(in_holes(holes, g.num_iovas, FW) || in_holes(holes, g.num_iovas, FW + 16 * PG - 1));
+	assert_false(in_holes(holes, g.num_iovas, FW + 32 * PG) || in_holes(holes, g.num_iovas, 0x8000000));
+	assert_false(in_holes(holes, g.num_iovas, 0x80fffff));
+	assert_true(in_holes(holes, g.num_iovas, FW - 1) && in_holes(holes, g.num_iovas, FW + 16 * PG));
+	assert_true(in_holes(holes, g.num_iovas, 0x7ffffff) && in_holes(holes, g.num_iovas, 0x8100000));
+	assert_int_equal(rig_map(&r, s, buf, FW + 15 * PG, PG, RW), -EINVAL);
+	OK(rig_map(&r, s, buf, FW + 16 * PG, PG, RW));
+	OK(rig_detach(&r, TEST, NB_NO_PASID));
+	OK(rig_map(&r, s, buf, FW + 15 * PG, PG, RW));
+	assert_int_equal(rig_attach(&r, TEST, NB_NO_PASID, s), -EADDRINUSE);
+	OK(rig_attach(&r, 0, NB_NO_PASID, s));
+	rig_down(&r);
+	munmap(buf, 16 * PG);
+	free(d);
+}
+
 static char *slurp(const char *dir, uint32_t group)
 {
 	static char text[16384];
@@ -132,7 +169,7 @@ static void in_sysfs(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(reserved), cmocka_unit_test(in_sysfs)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(reserved), cmocka_unit_test(reserved_arm), cmocka_unit_test(in_sysfs)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
