@@ -16,6 +16,7 @@
 #include "dev/dmatest_regs.h"
 #include "mem/guard.h"
 #include "input.h"
+#include "target.h"
 
 #define MEM_LEN	  (1u << 16)
 #define CALLS_MAX 2000000u
@@ -222,16 +223,6 @@ static void step(struct bus *b, struct input *in)
 	default:
 		command(b, in);
 	}
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	return guard_init();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

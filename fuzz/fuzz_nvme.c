@@ -16,6 +16,7 @@
 #include "dev/dev.h"
 #include "mem/guard.h"
 #include "input.h"
+#include "target.h"
 
 #define MEM_LEN	  (1u << 20)
 #define CALLS_MAX (2u << 20) /* 63 queues of 1023 commands in one completion doorbell, 15 calls each, with room */
@@ -88,16 +89,6 @@ static void put_command(struct bus *b, struct input *in)
 	for (int i = 10; i < 14; i++)
 		dw[i] = (uint32_t)take(in, 2) | (i < 12 ? (uint32_t)take(in, 1) << 16 : 0);
 	memcpy(e, dw, sizeof(dw));
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	return guard_init();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "smmu.h"
+#include "target.h"
 
 #define MAX_STORES 8u
 #define SETTLES	   6
@@ -402,16 +403,6 @@ static void operation(struct fz_smmu *z, struct input *in, bool alone)
 	default:
 		request(z, in, op, alone);
 	}
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	return guard_init();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -11,6 +11,7 @@
 
 #include "spec/vtd/descs.h"
 #include "spec/vtd/regs.h"
+#include "target.h"
 #include "vtd.h"
 
 #define SLOTS 16u /* descriptors in one batch */
@@ -152,16 +153,6 @@ static void invalidate_all(struct q *q)
 static unsigned int not_queue(unsigned int page)
 {
 	return page >= FZ_RING && page <= FZ_STATUS ? FZ_CTX : page;
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	return guard_init();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

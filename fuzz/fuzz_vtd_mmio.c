@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "target.h"
 #include "vtd.h"
 
 /* Mostly what a driver would send. */
@@ -110,16 +111,6 @@ static void request(struct fz_vtd *z, struct input *in, uint8_t op, struct hw_re
 		/* Protected memory regions block without a reason and without a record (10.1.3). */
 		check(res.kind != HW_FAULT || res.fault.reason != 0 || res.fault.record_len == 0);
 	}
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	return guard_init();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "target.h"
 #include "vtd.h"
 
 #define MAX_STORES 64u
@@ -132,16 +133,6 @@ static void use(struct fz_vtd *z, struct input *in, unsigned int *tail)
 			check(res.kind != HW_FAULT || res.fault.reason != 0 || res.fault.record_len == 0);
 		}
 	}
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc;
-	(void)argv;
-	return guard_init();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -14,6 +14,7 @@
 #include "base/rcu.h"
 #include "hw/hw.h"
 #include "hw/smmuv3/smmu.h"
+#include "client.h"
 #include "input.h"
 #include "spec/smmuv3/cd.h"
 #include "spec/smmuv3/cmds.h"
@@ -184,40 +185,14 @@ static inline void sz_enable(struct fz_smmu *z)
 	check(sz_read(z, SMMU_REG_CR0ACK) == (on | SMMU_CR0_SMMUEN));
 }
 
-static inline void sz_msi(void *opaque, uint64_t addr, uint32_t data)
-{
-	(void)opaque;
-	(void)addr;
-	(void)data;
-}
-
-static inline bool sz_ats_invalidate(void *opaque, uint32_t pasid, bool all, uint64_t addr, unsigned int lg2)
-{
-	(void)opaque;
-	(void)all;
-	check(pasid == NB_NO_PASID || pasid <= NB_PASID_MAX);
-	check(lg2 >= 12 && lg2 <= 64);
-	check(lg2 == 64 || (addr & ((UINT64_C(1) << lg2) - 1)) == 0);
-	return true;
-}
-
-static inline void sz_page_response(void *opaque, uint32_t pasid, unsigned int prgi, unsigned int code)
-{
-	struct fz_smmu *z = opaque;
-
-	check(pasid == NB_NO_PASID || pasid <= NB_PASID_MAX);
-	check(prgi < 512 && code < 16);
-	z->told++;
-}
-
 static inline void sz_stall_done(void *opaque, uint32_t pasid, uint64_t addr, bool all, enum hw_stall_end end)
 {
-	struct fz_smmu *z = opaque;
+	unsigned int *told = opaque;
 
 	(void)addr;
 	check(all || pasid == NB_NO_PASID || pasid <= NB_PASID_MAX);
 	check(end == HW_STALL_RETRY || end == HW_STALL_ABORT || end == HW_STALL_RAZ_WI);
-	z->told++;
+	++*told;
 }
 
 static inline const struct hw_client *sz_client(void *opaque, uint16_t rid)
@@ -266,9 +241,9 @@ static inline bool sz_up(struct fz_smmu *z, uint64_t bits)
 		free(z->ram);
 		return false;
 	}
-	z->client = (struct hw_client){.opaque = z, .ats_invalidate = sz_ats_invalidate, .page_response = sz_page_response,
+	z->client = (struct hw_client){.opaque = &z->told, .ats_invalidate = fz_ats_invalidate, .page_response = fz_page_response,
 				       .stall_done = z->waits ? sz_stall_done : NULL};
-	z->hw->msi = sz_msi;
+	z->hw->msi = fz_msi;
 	z->hw->client = sz_client;
 	z->hw->client_opaque = z;
 	sz_tables(z);

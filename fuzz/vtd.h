@@ -14,6 +14,7 @@
 #include "base/rcu.h"
 #include "hw/hw.h"
 #include "hw/vtd/vtd.h"
+#include "client.h"
 #include "input.h"
 
 #define FZ_PAGES 40u
@@ -117,36 +118,10 @@ static inline void fz_enable(struct fz_vtd *z)
 	fz_reg(z, 0x18, 4, on | UINT64_C(1) << 31);
 }
 
-static inline void fz_msi(void *opaque, uint64_t addr, uint32_t data)
-{
-	(void)opaque;
-	(void)addr;
-	(void)data;
-}
-
 static inline void fz_deliver(void *opaque, const struct hw_irq *irq)
 {
 	(void)opaque;
 	(void)irq;
-}
-
-static inline bool fz_ats_invalidate(void *opaque, uint32_t pasid, bool all, uint64_t addr, unsigned int lg2)
-{
-	(void)opaque;
-	(void)all;
-	check(pasid == NB_NO_PASID || pasid <= NB_PASID_MAX);
-	check(lg2 >= 12 && lg2 <= 64);
-	check(lg2 == 64 || (addr & ((UINT64_C(1) << lg2) - 1)) == 0);
-	return true;
-}
-
-static inline void fz_page_response(void *opaque, uint32_t pasid, unsigned int prgi, unsigned int code)
-{
-	struct fz_vtd *z = opaque;
-
-	check(pasid == NB_NO_PASID || pasid <= NB_PASID_MAX);
-	check(prgi < 512 && code < 16);
-	z->responses++;
 }
 
 static inline const struct hw_client *fz_client(void *opaque, uint16_t rid)
@@ -195,7 +170,7 @@ static inline bool fz_up(struct fz_vtd *z, uint64_t bits)
 		return false;
 	}
 	z->client = (struct hw_client){
-		.opaque = z, .ats_invalidate = fz_ats_invalidate, .page_response = fz_page_response};
+		.opaque = &z->responses, .ats_invalidate = fz_ats_invalidate, .page_response = fz_page_response};
 	z->hw->msi = fz_msi;
 	z->hw->deliver = fz_deliver;
 	z->hw->client = fz_client;
