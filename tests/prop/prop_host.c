@@ -207,6 +207,8 @@ static void access_once(struct world *w, unsigned int *at_dev, unsigned int *at_
 	size_t len;
 	int err, o[MAX_OUTCOMES];
 
+	if (w->vendor->pick)
+		w->vendor->pick(w, &dev, &p);
 	i = (unsigned int)rnd(w, NRECENT);
 	if (rnd(w, 2) && w->recent[i].va) {
 		dev = w->recent[i].dev;

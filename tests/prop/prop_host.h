@@ -134,7 +134,8 @@ struct prop_vendor {
 	/* What a domain (null: an IOAS's own) lets through is not all that the area's protection says: a write implies a read. */
 	bool (*read_implied)(const struct world *w, const struct hwpt *h);
 	bool (*has_pasids)(const struct world *w, unsigned int dev);
-	/* These may be null. */
+	/* These may be null. Who makes the next access, mostly. */
+	void (*pick)(struct world *w, unsigned int *dev, unsigned int *p);
 	int (*dma)(struct world *w, unsigned int dev, unsigned int p, uint64_t va, uint64_t *buf, size_t len, bool write);
 	void (*wrote)(struct world *w, unsigned int dev, unsigned int p, uint64_t va, int landed, const int *o, unsigned int n);
 	/* A DMA ended at va for one of these outcomes. */

@@ -120,6 +120,10 @@ static unsigned int nested_outcomes(struct world *w, unsigned int dev, unsigned 
 		out[0] = FAULT_HOST;
 		return 1;
 	}
+	if (own(w)->ats_lent == ATS_OFF) {
+		out[0] = FAULT_HOST;
+		return 1;
+	}
 	s = &w->ioas[h->ioas];
 	slot = cd_slot(w, dev, p, &how);
 	if (slot < 0) {
@@ -152,6 +156,17 @@ static const struct seen *view(struct world *w, unsigned int dev, unsigned int p
 		return NULL;
 	now = own(w)->cdtab[n->cdtab].now[slot];
 	return (now & 3) == CD_INVALID ? NULL : &ctx_of(w, dev)->seen[now & 3];
+}
+
+/* Those who stand on a guest's tables, above all. */
+static void pick(struct world *w, unsigned int *dev, unsigned int *p)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < 6 && !view(w, *dev, *p); tries++) {
+		*dev = (unsigned int)rnd(w, w->rig.ndevs);
+		*p = has_pasids(w, *dev) ? (unsigned int)rnd(w, NPASIDS) : 0;
+	}
 }
 
 /* ---- runs ---- */
@@ -260,6 +275,7 @@ int main(int argc, char **argv)
 		.view = view,
 		.read_implied = read_implied,
 		.has_pasids = has_pasids,
+		.pick = pick,
 		.dma = smmu_dma,
 		.faulted = smmu_faulted,
 		.destroyed = smmu_destroyed,

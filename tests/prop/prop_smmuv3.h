@@ -92,7 +92,8 @@ struct smmu_state {
 	struct smmu_cdtab cdtab[NCDTABS];
 	uint16_t asid[NSPACES];
 	bool ha[NSPACES]; /* hardware sets access flags and dirty states */
-	unsigned int ats_lent; /* the DMA that runs goes through the device-TLB */
+	/* The DMA that runs goes through the device-TLB: as it may, or in spite of a driver that did not switch ATS on. */
+	enum { ATS_NONE, ATS_ON, ATS_OFF } ats_lent;
 	uint64_t events, lost, batches, refused, through_atc, stalls;
 };
 

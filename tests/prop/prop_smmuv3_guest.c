@@ -74,7 +74,8 @@ static void make_space(struct world *w, unsigned int k)
 		g = (unsigned int)rnd(w, 3);
 	while (!have[g]);
 	s->gran = grans[g];
-	own(w)->asid[k] = (uint16_t)(cap->asid16 && rnd(w, 2) ? 0x1201 + k : 0x11 + k);
+	/* 31 apart: under the first few VMIDs they fall into the same places of the model's hash */
+	own(w)->asid[k] = (uint16_t)((cap->asid16 && w->run % 2 ? 0x1201 : 0x11) + 31 * k);
 	own(w)->ha[k] = cap->httu == 2 && rnd(w, 2);
 	for (win = 0; win < NWINDOWS; win++) {
 		const uint64_t va = w->vendor->va_window[win];
@@ -206,14 +207,20 @@ static const struct hw_client *client(void *opaque, uint16_t rid)
 	return NULL;
 }
 
+/* A disk has none. */
+static bool is_ats_function(struct world *w, unsigned int dev)
+{
+	return own(w)->cap->ats && strcmp(w->desc->function[dev].model, "dmatest") == 0;
+}
+
 /* What the driver's rule for ATS says: what translates, and what the guest allows. */
 static bool has_ats(struct world *w, unsigned int dev)
 {
 	const struct smmu_nest *n = nest_of(w, dev);
 	unsigned int p;
 
-	if (!own(w)->cap->ats || strcmp(w->desc->function[dev].model, "dmatest") != 0)
-		return false; /* a disk has none */
+	if (!is_ats_function(w, dev))
+		return false;
 	for (p = 0; p < NPASIDS; p++)
 		if (w->att[dev][p] >= 0)
 			return !n || n->nest != NEST_S1 || n->eats;
@@ -226,8 +233,8 @@ int smmu_dma(struct world *w, unsigned int dev, unsigned int p, uint64_t va, uin
 	size_t done = 0;
 	int err;
 
-	t->ats_lent = has_ats(w, dev) && rnd(w, 2);
-	if (!t->ats_lent)
+	t->ats_lent = has_ats(w, dev) ? rnd(w, 2) ? ATS_ON : ATS_NONE : is_ats_function(w, dev) && rnd(w, 8) == 0 ? ATS_OFF : ATS_NONE;
+	if (t->ats_lent == ATS_NONE)
 		return write ? rig_write(&w->rig, dev, pasids[p], va, buf, len) : rig_read(&w->rig, dev, pasids[p], va, buf, len);
 	SAY(w, "through the device-TLB:\n");
 	err = hw_atc_dma(t->dev[dev].atc, pasids[p], va, buf, len, write, 0, &done);

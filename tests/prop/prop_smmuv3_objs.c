@@ -184,8 +184,9 @@ static void make_vdevice(struct world *w, unsigned int v, unsigned int dev)
 	/* like those of other guests, and of other devices; or wider than any of the host's */
 	uint32_t vsid = rnd(w, 6) ? 0x100 + (uint32_t)rnd(w, 4) * 0x100 : (uint32_t)rnd(w, UINT32_MAX), id = 0;
 	bool other = unit_of(w, dev) != t->viommu[v].unit;
-	long want = other ? -22 : t->vdev[dev].id || vsid_taken(w, v, vsid) ? -17 : 0;
-	long err = rig_vdevice(&w->rig, t->viommu[v].id, dev, vsid, &id);
+	const uint64_t wide = rnd(w, 16) ? 0 : BIT(32 + rnd(w, 32)); /* no StreamID */
+	long want = other ? -22 : t->vdev[dev].id || (!wide && vsid_taken(w, v, vsid)) ? -17 : wide ? -22 : 0;
+	long err = rig_vdevice(&w->rig, t->viommu[v].id, dev, vsid | wide, &id);
 
 	SAY(w, "vDEVICE: device %u is %#x on vIOMMU %u: %ld\n", dev, vsid, v, err);
 	if (err != want)
