@@ -154,7 +154,7 @@ static int check_rules(const struct nb_desc_smmuv3 *s, struct nb_diag *diag)
 		{true, s->gran4k || s->gran16k || s->gran64k, "a unit needs granule-4k, granule-16k or granule-64k"},
 		{s->asid16, s->s1, "asid16 needs stage-1"},
 		{s->ssid_bits != 0, s->s1, "ssid-bits needs stage-1"},
-		{s->hyp, s->s1 && s->s2, "hyp needs both stages"}, /* IDR0.Hyp is reserved otherwise */
+		{s->hyp, s->s1, "hyp needs stage-1"},
 		{s->e0pd || s->epan, s->s1, "e0pd and epan need stage-1"},
 		{s->vmid16, s->s2, "vmid16 needs stage-2"},
 		{s->vmw, s->s2, "vmw needs stage-2"},
@@ -170,6 +170,7 @@ static int check_rules(const struct nb_desc_smmuv3 *s, struct nb_diag *diag)
 		{s->cmdqv, s->s1 && s->s2, "cmdqv needs stage-1 and stage-2"},
 		{s->ecmdq, s->coherent && s->msi, "ecmdq needs coherent and msi"},
 		{s->stall_max != 0, s->stall_model != SMMU_STALL_NEVER, "stalls needs a stall-model other than none"},
+		{s->hyp, s->s2, "hyp needs stage-2"}, /* IDR0.Hyp is reserved otherwise */
 	};
 	size_t i;
 

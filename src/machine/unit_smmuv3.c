@@ -3,16 +3,15 @@
 #include "machine/board.h"
 #include "machine/desc_smmuv3.h"
 
-/* Walks that do not snoop see memory as it is all the same: the model has no lag (hw/smmuv3/smmu.h), so nothing is to be told of flushes. */
 static bool lags(const struct nb_desc_iommu *d)
 {
-	(void)d;
-	return false;
+	return !d->smmuv3.coherent;
 }
 
 static int create(struct unit *u, const struct nb_desc_iommu *d, struct drv_iommu_cfg *cfg, struct nb_diag *diag)
 {
 	struct smmu_caps caps;
+	int err;
 
 	u->guest_msi = d->smmuv3.guest_msi;
 	desc_smmuv3_caps(&d->smmuv3, &caps);
@@ -21,7 +20,11 @@ static int create(struct unit *u, const struct nb_desc_iommu *d, struct drv_iomm
 		u->companion = true;
 		u->companion_wire = SMMU_WIRE_CMDQV;
 	}
-	return smmu_create(&caps, &u->m->mem, u->m->tr, &u->hw, diag);
+	err = smmu_create(&caps, &u->m->mem, u->m->tr, &u->hw, diag);
+	if (err)
+		return err;
+	smmu_set_lag(u->hw, u->m->lag);
+	return 0;
 }
 
 const struct unit_vendor unit_smmuv3 = {

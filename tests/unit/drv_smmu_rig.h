@@ -11,6 +11,7 @@
 
 #include "drv_rig_base.h"
 #include "hw/smmuv3/smmu.h"
+#include "mem/lag.h"
 #include "spec/smmuv3/cmds.h"
 #include "spec/smmuv3/events.h"
 #include "spec/smmuv3/regs.h"
@@ -56,6 +57,7 @@ struct rig_unit {
 struct rig {
 	struct mem mem;
 	struct mem_pool *pool;
+	struct mem_lag *lag;	/* of units that do not snoop: nothing is seen that was not written back */
 	struct nb_trace *tr;
 	struct rig_unit unit[NUNITS];
 	struct drv_dev dev[NDEVS];
@@ -231,6 +233,16 @@ static inline void rig_memory(struct rig *r, bool low)
 	memset(r->ram, 0, RAM);
 }
 
+static inline void rig_flush(void *opaque, const void *p, size_t len)
+{
+	struct rig_unit *u = opaque;
+	uint64_t pa = (uint64_t)(uintptr_t)p;
+
+	if (u->rig->low)
+		pa = pa - (uint64_t)(uintptr_t)u->rig->low + LOW_PA;
+	u->hw->ops->written_back(u->hw, hpa(pa), len);
+}
+
 static inline int rig_try_unit(struct rig *r, unsigned int i, const struct smmu_caps *caps)
 {
 	struct rig_unit *u = &r->unit[i];
@@ -246,6 +258,14 @@ static inline int rig_try_unit(struct rig *r, unsigned int i, const struct smmu_
 	u->caps = *caps;
 	u->rig = r;
 	OK(r, smmu_create(caps, &r->mem, r->tr, &u->hw, &r->diag));
+	if (!caps->coherent) {
+		if (!r->lag)
+			r->lag = mem_lag_new(&r->mem, r->pool);
+		assert_non_null(r->lag);
+		smmu_set_lag(u->hw, r->lag);
+		cfg.flush = rig_flush;
+		cfg.flush_opaque = u;
+	}
 	u->hw->msi = rig_msi;
 	u->hw->msi_opaque = u;
 	u->hw->client = rig_client;
@@ -326,6 +346,8 @@ static inline void rig_down(struct rig *r)
 	}
 	for (i = 0; i < NDEVS; i++)
 		assert_int_equal(r->fn[i].late, 0);
+	if (r->lag)
+		mem_lag_free(r->lag);
 	mem_pool_free(r->pool); /* asserts that every page came back */
 	mem_fini(&r->mem);
 	nb_trace_free(r->tr);

@@ -134,6 +134,81 @@ static void many_units(void **state)
 	}
 }
 
+/*
+ * Units whose accesses do not snoop: whatever the driver writes for them it writes back, or they would read ones. Both stream tables,
+ * a two-level and a linear CD table, tables of both stages, a guest's stage 1; with a device that never rests.
+ */
+static void walks_that_do_not_snoop(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		struct drv_domain *d, *p, *n;
+		struct drv_viommu *v;
+		struct drv_vdevice *vd;
+		uint64_t root, cd, page;
+		struct smmu_caps c;
+		struct rig r;
+
+		rig_caps(&c);
+		c.coherent = false;
+		c.httu = SMMU_HTTU_NONE;
+		c.st_2level = i & 1;
+		c.sid_bits = i & 1 ? 16 : 10;
+		c.cd_2level = i & 2;
+		rig_up2(&r, &c, &c, 0);
+		d = paging(&r, 0, DRV_ALLOC_PASID);
+		OK(&r, map(&r, d, G1, 0x70000000, K4, RW));
+		OK(&r, attach(&r, 0, NB_NO_PASID, d));
+		OK(&r, attach(&r, 0, i & 2 ? 0xabc : 0x1bc, d));
+		GO(&r, 0, NB_NO_PASID, G1, 0x70000000);
+		GO(&r, 0, i & 2 ? 0xabc : 0x1bc, G1, 0x70000000);
+		/* Neighbours of what was written are zeros, not ones. */
+		GO(&r, 0, 0x1bd, G1, FAULT | SMMU_EVT_BAD_CD);
+		if (i & 2)
+			GO(&r, 0, 0x5bd, G1, FAULT | SMMU_EVT_BAD_SUBSTREAMID);
+		GO(&r, 0, NB_NO_PASID, G1 + K4, FAULT | SMMU_EVT_TRANSLATION);
+		GO(&r, 0, NB_NO_PASID, 3 * G1, FAULT | SMMU_EVT_TRANSLATION);
+		r.busy_addr = G1;
+		r.busy_pasid = NB_NO_PASID;
+		r.busy_ok[0] = 0x70000000;
+		OK(&r, map(&r, d, 2 * G1, 0x80000000, M2, RW));
+		GO(&r, 0, NB_NO_PASID, 2 * G1 + M2 - 1, 0x80000000 + M2 - 1);
+		unmap(&r, d, 2 * G1 + K4, K4); /* a leaf becomes a table */
+		GO(&r, 0, NB_NO_PASID, 2 * G1 + K4, FAULT | SMMU_EVT_TRANSLATION);
+		GO(&r, 0, NB_NO_PASID, 2 * G1 + 2 * K4, 0x80000000 + 2 * K4);
+		unmap(&r, d, 2 * G1, M2);
+		OK(&r, map(&r, d, 2 * G1, 0x90000000, K4, RW));
+		GO(&r, 0, NB_NO_PASID, 2 * G1, 0x90000000);
+		r.busy_addr = 0;
+		block(&r, 0, i & 2 ? 0xabc : 0x1bc);
+		GO(&r, 0, i & 2 ? 0xabc : 0x1bc, G1, FAULT);
+		block(&r, 0, NB_NO_PASID);
+		GO(&r, 0, NB_NO_PASID, G1, FAULT);
+		d->ops->free(d);
+
+		p = parent(&r, 0);
+		v = viommu(&r, 0, p);
+		vd = vdevice(&r, v, 0, 5);
+		root = guest_page(&r);
+		cd = guest_page(&r);
+		page = guest_page(&r);
+		guest_map(&r, root, 0x12345000, page);
+		guest_cd(&r, cd, root, 3);
+		n = nested(&r, v, cd);
+		OK(&r, attach(&r, 0, NB_NO_PASID, n));
+		GO(&r, 0, NB_NO_PASID, 0x12345000, (uint64_t)(uintptr_t)r.ram + page);
+		block(&r, 0, NB_NO_PASID);
+		n->ops->free(n);
+		vdevice_free(vd);
+		viommu_free(v);
+		p->ops->free(p);
+		assert_int_equal(nb_trace_count(r.tr, NB_EV_drv_queue_error), 0);
+		rig_down(&r);
+	}
+}
+
 /* A device that asks before anybody knows it: the unit caches that nothing is there, and has to be told. */
 static void early_device(void **state)
 {
@@ -314,7 +389,7 @@ static void dies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(comes_up), cmocka_unit_test(e2h), cmocka_unit_test(many_units), cmocka_unit_test(early_device),
+		cmocka_unit_test(comes_up), cmocka_unit_test(e2h), cmocka_unit_test(many_units), cmocka_unit_test(walks_that_do_not_snoop), cmocka_unit_test(early_device),
 		cmocka_unit_test(beyond_the_table), cmocka_unit_test(refused), cmocka_unit_test(no_memory), cmocka_unit_test(dies),
 	};
 

@@ -23,7 +23,7 @@ static bool fetch(const struct smmu *v, uint64_t pa, uint64_t *w, unsigned int n
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		if (mem_load64(v->hw.mem, hpa(pa + 8 * i), &w[i]))
+		if (smmu_load64(v, pa + 8 * i, &w[i]))
 			return false;
 	return true;
 }

@@ -12,6 +12,7 @@
 #ifndef NB_HW_SMMUV3_MODEL_H
 #define NB_HW_SMMUV3_MODEL_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -204,6 +205,7 @@ struct smmu {
 	struct smmu_tlb tlb;
 	struct smmu_bus *_Atomic bus[256];
 
+	struct mem_lag *lag; /* what accesses that do not snoop see (IDR0.COHACC clear); null: memory. smmu_set_lag() */
 	struct smmu_caps caps;
 	struct smmu_idregs id;
 	_Atomic uint64_t strtab;     /* STRTAB_BASE.ADDR, and */
@@ -255,6 +257,20 @@ struct smmu {
 static inline struct smmu *to_smmu(struct hw_iommu *hw)
 {
 	return (struct smmu *)(void *)hw;
+}
+
+/* ---- what the unit reads of software's: tables, structures, commands. 0 or -EFAULT ---- */
+
+static inline int smmu_load64(const struct smmu *v, uint64_t pa, uint64_t *val)
+{
+	return unlikely(v->lag) ? mem_lag_load64(v->lag, hpa(pa), val) : mem_load64(v->hw.mem, hpa(pa), val);
+}
+/* What lags comes by lines, which are written back whole. */
+static inline int smmu_load128(const struct smmu *v, uint64_t pa, uint64_t val[2])
+{
+	if (unlikely(v->lag))
+		return mem_lag_load64(v->lag, hpa(pa), &val[0]) || mem_lag_load64(v->lag, hpa(pa + 8), &val[1]) ? -EFAULT : 0;
+	return mem_load128(v->hw.mem, hpa(pa), val);
 }
 
 /* ---- walks with a report of each entry: steps.c ---- */

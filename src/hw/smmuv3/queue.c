@@ -442,7 +442,7 @@ static void fetch(struct smmu *v, struct smmu_cmdq *cq, uint64_t base, uint32_t 
 	for (f->n = 0; f->n < most; f->n++, at++) {
 		uint64_t *d = f->d[f->n];
 
-		if (mem_load128(v->hw.mem, hpa(base + 16ul * (at & (lap >> 1))), d)) {
+		if (smmu_load128(v, base + 16ul * (at & (lap >> 1)), d)) {
 			d[0] = d[1] = 0;
 			f->err = SMMU_CERROR_ABT;
 			break;

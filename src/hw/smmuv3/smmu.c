@@ -250,6 +250,21 @@ static void destroy(struct hw_iommu *hw)
 	nb_free(v);
 }
 
+void smmu_set_lag(struct hw_iommu *hw, struct mem_lag *lag)
+{
+	struct smmu *v = to_smmu(hw);
+
+	v->lag = v->caps.coherent ? NULL : lag;
+}
+
+static void written_back(struct hw_iommu *hw, hpa_t pa, size_t len)
+{
+	struct smmu *v = to_smmu(hw);
+
+	if (v->lag)
+		mem_lag_written_back(v->lag, pa, len);
+}
+
 static const struct hw_ops smmu_ops = {
 	.vendor = "smmuv3",
 	.destroy = destroy,
@@ -264,6 +279,7 @@ static const struct hw_ops smmu_ops = {
 	.page_request = smmu_page_request,
 	.register_memory = smmu_register_memory,
 	.threads = smmu_threads,
+	.written_back = written_back,
 };
 
 int smmu_create(const struct smmu_caps *caps, struct mem *mem, struct nb_trace *tr, struct hw_iommu **out,

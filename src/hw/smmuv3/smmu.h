@@ -16,6 +16,7 @@
 
 #include "hw/hw.h"
 #include "hw/smmuv3/caps.h"
+#include "mem/lag.h"
 
 /*
  * Interrupts: an MSI is a 32-bit write of the SMMU to its address; where there is memory, it goes there, else to hw->msi. The wires, used
@@ -35,6 +36,12 @@ enum { SMMU_WIRE_EVENTQ, SMMU_WIRE_SYNC, SMMU_WIRE_GERROR, SMMU_WIRE_PRIQ, SMMU_
  */
 int smmu_create(const struct smmu_caps *caps, struct mem *mem, struct nb_trace *tr, struct hw_iommu **out,
 		struct nb_diag *diag);
+
+/*
+ * A unit without coherent accesses (3.15) reads what software writes for it, stream and CD tables, translation tables and commands,
+ * as `lag` shows it. Before first use; lag is not owned. Of no effect with IDR0.COHACC. hw->ops->written_back() is the way in.
+ */
+void smmu_set_lag(struct hw_iommu *hw, struct mem_lag *lag);
 
 /* Fault injection: the next ATC invalidation for this StreamID gets no answer. 0 or -EINVAL without ATS. */
 int smmu_inject_atc_timeout(struct hw_iommu *hw, uint16_t sid);

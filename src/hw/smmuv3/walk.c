@@ -3,8 +3,9 @@
  * Translation table walks: stage 1, stage 2 and nested (DDI 0487 D8.2 to D8.5), and the fault of each step in the order
  * of IHI 0070 7.3.22.
  *
- * One body, compiled twice: for translation (walk caches and the TLB's stage 2 entries are used, flags set, results
- * entered), and for observation (memory only, nothing changed, each descriptor reported). `obs` is a constant in each.
+ * One body, compiled three times: for translation (walk caches and the TLB's stage 2 entries are used, flags set, results
+ * entered), for translation by a unit that does not snoop (mem/lag.h), and for observation (memory only, nothing changed, each
+ * descriptor reported). `obs` and `lags` are constants in each; with `lags` the unit is asked whether it does.
  *
  * Choices where the manuals leave room:
  *  - Stage 1 flags are updated last of all, so a transaction that faults leaves stage 1 as it was; of a fault of the
@@ -132,9 +133,9 @@ static int update(struct walk *w, uint64_t pa, bool big_endian, uint64_t *e, uin
 	return 0;
 }
 
-INLINE int load(struct walk *w, uint64_t pa, bool big_endian, uint64_t *e)
+INLINE int load(struct walk *w, uint64_t pa, bool big_endian, uint64_t *e, const bool lags)
 {
-	if (unlikely(mem_load64(w->v->hw.mem, hpa(pa), e)))
+	if (unlikely(lags ? smmu_load64(w->v, pa, e) : mem_load64(w->v->hw.mem, hpa(pa), e)))
 		return -1;
 	if (unlikely(big_endian))
 		*e = __builtin_bswap64(*e);
@@ -166,7 +167,7 @@ INLINE bool s2_device(const struct smmu_s2 *s, uint64_t e)
 }
 
 /* need: HW_READ, HW_WRITE, HW_EXEC bits. A write that finds the descriptor writable-clean makes it dirty. */
-INLINE int s2_walk(struct walk *w, uint64_t ipa, unsigned int need, unsigned int class, struct s2_out *o, const bool obs)
+INLINE int s2_walk(struct walk *w, uint64_t ipa, unsigned int need, unsigned int class, struct s2_out *o, const bool obs, const bool lags)
 {
 	const struct smmu_s2 *s = w->s2;
 	const struct smmu_geo *g = &w->g2;
@@ -195,7 +196,7 @@ INLINE int s2_walk(struct walk *w, uint64_t ipa, unsigned int need, unsigned int
 	for (;;) {
 		lsb = smmu_level_lsb(g, level);
 		pa = table + ((ipa >> (lsb - 3)) & (level == s->start ? UINT64_MAX << 3 : g->index_mask));
-		if (unlikely(load(w, pa, s->big_endian, &e))) {
+		if (unlikely(load(w, pa, s->big_endian, &e, lags))) {
 			if (obs)
 				smmu_step_desc(w->st, 2, level, g, pa, false, 0, false, 0);
 			return refuse2(w, SMMU_EVT_WALK_EABT, class, ipa, need & HW_WRITE, pa);
@@ -246,7 +247,7 @@ again:
 		if (r < 0)
 			return refuse2(w, SMMU_EVT_WALK_EABT, class, ipa, need & HW_WRITE, pa);
 		if (r == 0) { /* whatever it is now, from its beginning */
-			if (load(w, pa, s->big_endian, &e))
+			if (load(w, pa, s->big_endian, &e, lags))
 				return refuse2(w, SMMU_EVT_WALK_EABT, class, ipa, need & HW_WRITE, pa);
 			goto again;
 		}
@@ -262,11 +263,11 @@ again:
 /* Stage 2 for a write to a stage 1 descriptor: seldom, and so not within the walk. */
 static __attribute__((noinline)) int s2_for_update(struct walk *w, uint64_t ipa, struct s2_out *o, bool obs)
 {
-	return obs ? s2_walk(w, ipa, HW_WRITE, SMMU_CLASS_TT, o, true) : s2_walk(w, ipa, HW_WRITE, SMMU_CLASS_TT, o, false);
+	return obs ? s2_walk(w, ipa, HW_WRITE, SMMU_CLASS_TT, o, true, true) : s2_walk(w, ipa, HW_WRITE, SMMU_CLASS_TT, o, false, true);
 }
 
 /* The stage 2 of a page: its translations are kept under the VMID. Those of tables are not, walk caches hold the outcome. */
-INLINE int ipa_to_pa(struct walk *w, uint64_t ipa, unsigned int need, struct s2_out *o, const bool obs)
+INLINE int ipa_to_pa(struct walk *w, uint64_t ipa, unsigned int need, struct s2_out *o, const bool obs, const bool lags)
 {
 	uint64_t val;
 
@@ -283,7 +284,7 @@ INLINE int ipa_to_pa(struct walk *w, uint64_t ipa, unsigned int need, struct s2_
 			return 0;
 		}
 	}
-	if (s2_walk(w, ipa, need, SMMU_CLASS_IN, o, obs))
+	if (s2_walk(w, ipa, need, SMMU_CLASS_IN, o, obs, lags))
 		return -1;
 	if (!obs)
 		enter_leaf(w, w->s2tag, w->s2_leaf, ipa, o->pa, o->lg2,
@@ -326,7 +327,7 @@ struct s1_out {
 };
 
 INLINE int s1_walk(struct walk *w, const struct smmu_cfg *c, uint64_t va, unsigned int half, unsigned int need,
-		   struct s1_out *o, const bool obs)
+		   struct s1_out *o, const bool obs, const bool lags)
 {
 	const struct smmu_s1 *s = &c->s1;
 	const bool nested = c->kind == SMMU_K_NESTED;
@@ -369,7 +370,7 @@ restart:
 		if (whole) {
 			pa = table + off;
 		} else {
-			if (s2_walk(w, ipa + off, HW_READ, SMMU_CLASS_TT, &two, obs))
+			if (s2_walk(w, ipa + off, HW_READ, SMMU_CLASS_TT, &two, obs, lags))
 				return -1;
 			pa = two.pa;
 			/* Only now is it known whether the table lies in one piece. */
@@ -384,7 +385,7 @@ restart:
 					l2_table = pa - off;
 			}
 		}
-		if (unlikely(load(w, pa, s->big_endian, &e))) {
+		if (unlikely(load(w, pa, s->big_endian, &e, lags))) {
 			if (obs)
 				smmu_step_desc(w->st, 1, level, g, pa, nested, ipa + off, false, 0);
 			return refuse1_fetch(w, pa);
@@ -452,7 +453,7 @@ again:
 			pa = two.pa;
 		}
 		o->ipa = o->pa;
-		if (ipa_to_pa(w, o->pa, need, &two, obs))
+		if (ipa_to_pa(w, o->pa, need, &two, obs, lags))
 			return -1;
 		o->pa = two.pa;
 		if (two.lg2 < o->lg2)
@@ -467,7 +468,7 @@ again:
 	if (r < 0)
 		return refuse1_fetch(w, pa);
 	if (r == 0) {
-		if (load(w, pa, s->big_endian, &e))
+		if (load(w, pa, s->big_endian, &e, lags))
 			return refuse1_fetch(w, pa);
 		goto again;
 	}
@@ -525,7 +526,7 @@ INLINE void walk_init(struct walk *w, struct smmu *v, const struct smmu_s2 *s2, 
 }
 
 INLINE void walk_body(struct walk *w, struct smmu *v, const struct smmu_cfg *c, const struct hw_request *req,
-		      struct hw_result *res, uint64_t seq, const bool obs)
+		      struct hw_result *res, uint64_t seq, const bool obs, const bool lags)
 {
 	unsigned int need = need_of(req), half, shift;
 	struct smmu_why why;
@@ -546,7 +547,7 @@ INLINE void walk_body(struct walk *w, struct smmu *v, const struct smmu_cfg *c, 
 			refuse1(w, SMMU_EVT_ADDR_SIZE);
 			goto refused;
 		}
-		if (ipa_to_pa(w, req->addr, need, &two, obs))
+		if (ipa_to_pa(w, req->addr, need, &two, obs, lags))
 			goto refused;
 		res->lg2 = (uint8_t)two.lg2;
 		res->pa = hpa(two.pa);
@@ -568,7 +569,7 @@ INLINE void walk_body(struct walk *w, struct smmu *v, const struct smmu_cfg *c, 
 		word = atomic_load_explicit(&c->tag->leaf, memory_order_acquire);
 		gword = atomic_load_explicit(&c->gtag->leaf, memory_order_acquire);
 	}
-	if (s1_walk(w, c, va, half, need, &o, obs))
+	if (s1_walk(w, c, va, half, need, &o, obs, lags))
 		goto refused;
 	res->lg2 = (uint8_t)o.lg2;
 	res->pa = hpa(o.pa);
@@ -590,7 +591,10 @@ void smmu_walk(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_reque
 	struct walk w;
 
 	w.st = NULL;
-	walk_body(&w, v, cfg, req, res, seq, false);
+	if (unlikely(v->lag))
+		walk_body(&w, v, cfg, req, res, seq, false, true);
+	else
+		walk_body(&w, v, cfg, req, res, seq, false, false);
 }
 
 void smmu_walk_observe(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *req, struct hw_result *res,
@@ -599,7 +603,7 @@ void smmu_walk_observe(struct smmu *v, const struct smmu_cfg *cfg, const struct 
 	struct walk w;
 
 	w.st = st;
-	walk_body(&w, v, cfg, req, res, 0, true);
+	walk_body(&w, v, cfg, req, res, 0, true, true);
 }
 
 bool smmu_walk_ipa(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_request *req, uint64_t *ipa)
@@ -614,7 +618,7 @@ bool smmu_walk_ipa(struct smmu *v, const struct smmu_cfg *cfg, const struct hw_r
 	w.st = NULL;
 	w.why = &why;
 	walk_init(&w, v, &cfg->s2, cfg->s2tag, (req->flags & HW_PRIV) || !cfg->s1.two_ranges, true);
-	if (s1_input(&w, cfg, req->addr, &va, &half) || s1_walk(&w, cfg, va, half, need_of(req), &o, true))
+	if (s1_input(&w, cfg, req->addr, &va, &half) || s1_walk(&w, cfg, va, half, need_of(req), &o, true, true))
 		return false;
 	*ipa = o.ipa;
 	return true;
@@ -631,7 +635,7 @@ bool smmu_s2_fetch(struct smmu *v, const struct smmu_s2 *s2, struct smmu_tag *s2
 	w.st = st;
 	w.why = why;
 	walk_init(&w, v, s2, s2tag, false, observe);
-	r = observe ? s2_walk(&w, ipa, need, class, &o, true) : s2_walk(&w, ipa, need, class, &o, false);
+	r = observe ? s2_walk(&w, ipa, need, class, &o, true, true) : s2_walk(&w, ipa, need, class, &o, false, true);
 	if (!observe && w.nfill)
 		smmu_tlb_fill(&v->tlb, seq, w.fill, w.nfill);
 	if (r)
