@@ -126,6 +126,25 @@ static inline unsigned int hw_bucket_way(const struct hw_bucket *b, uint64_t key
 	return way;
 }
 
+/* Two tables of buckets, as a unit has them. False: out of memory. */
+bool hw_tables_new(struct hw_bucket **a, unsigned int a_lg2, struct hw_bucket **b, unsigned int b_lg2);
+void hw_table_clear(struct hw_bucket *b, unsigned int lg2);
+
+/*
+ * The 16-bit ids that stand for tags in keys. To invalidate all of a tag it gets a new one: its entries are then never found again,
+ * and are overwritten in time. 0, which caches nothing, when they have run out: starting over, with tables cleared, gives them back.
+ */
+#define HW_ID_FIRST 1u
+#define HW_ID_LAST  0xffffu
+static inline uint32_t hw_id_new(uint32_t *next, _Atomic bool *want_reset)
+{
+	if (unlikely(*next > HW_ID_LAST)) {
+		atomic_store_explicit(want_reset, true, memory_order_relaxed);
+		return 0;
+	}
+	return (*next)++;
+}
+
 /* Of a full bucket: whose turn it is to go. */
 static inline unsigned int hw_bucket_turn(struct hw_bucket *b)
 {

@@ -10,7 +10,6 @@
 #include "base/alloc.h"
 #include "hw/smmuv3/model.h"
 
-#define LAST_ID 0xffffu
 /* Up to here each page is looked up; a longer range is compared with every entry. */
 #define PROBE_MAX 1024
 
@@ -18,15 +17,9 @@ int smmu_tlb_init(struct smmu_tlb *t, struct nb_trace *tr)
 {
 	unsigned int i;
 
-	t->leaf = nb_aligned_zalloc(64, sizeof(*t->leaf) << SMMU_TLB_LG2);
-	t->wc = nb_aligned_zalloc(64, sizeof(*t->wc) << SMMU_WC_LG2);
-	if (!t->leaf || !t->wc) {
-		nb_free(t->leaf);
-		nb_free(t->wc);
-		t->leaf = t->wc = NULL;
+	if (!hw_tables_new(&t->leaf, SMMU_TLB_LG2, &t->wc, SMMU_WC_LG2))
 		return -ENOMEM;
-	}
-	t->next_id = 1;
+	t->next_id = HW_ID_FIRST;
 	t->tr = tr;
 	t->none.space = &t->none_space;
 	for (i = 0; i < 2; i++)
@@ -57,14 +50,9 @@ void smmu_tlb_fini(struct smmu_tlb *t)
 
 /* ---- ids and tags ---- */
 
-/* 0 when they have run out; starting over gives them back. */
 static uint32_t new_id(struct smmu_tlb *t)
 {
-	if (t->next_id > LAST_ID) {
-		atomic_store_explicit(&t->want_reset, true, memory_order_relaxed);
-		return 0;
-	}
-	return t->next_id++;
+	return hw_id_new(&t->next_id, &t->want_reset);
 }
 
 static void tag_start(struct smmu_tlb *t, struct smmu_tag *tag, struct smmu_space *space, uint16_t asid)
@@ -261,22 +249,11 @@ void smmu_tlb_dispose(void *forgotten)
 	}
 }
 
-static void clear_table(struct hw_bucket *b, unsigned int lg2)
-{
-	size_t i;
-	unsigned int way;
-
-	for (i = 0; i < (size_t)1 << lg2; i++)
-		for (way = 0; way < HW_WAYS; way++)
-			if (atomic_load_explicit(&b[i].key[way], memory_order_relaxed))
-				hw_bucket_erase(&b[i], way);
-}
-
 void smmu_tlb_restart_locked(struct smmu_tlb *t)
 {
-	clear_table(t->leaf, SMMU_TLB_LG2);
-	clear_table(t->wc, SMMU_WC_LG2);
-	t->next_id = 1;
+	hw_table_clear(t->leaf, SMMU_TLB_LG2);
+	hw_table_clear(t->wc, SMMU_WC_LG2);
+	t->next_id = HW_ID_FIRST;
 	atomic_store_explicit(&t->want_reset, false, memory_order_relaxed);
 }
 

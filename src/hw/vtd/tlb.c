@@ -7,20 +7,14 @@
 
 #include "base/alloc.h"
 
-#define LAST_ID 0xffffu
 /* Up to here each page is looked up; a longer range is compared with every entry. */
 #define PROBE_MAX 1024
 
 int vtd_tlb_init(struct vtd_tlb *t, struct nb_trace *tr)
 {
-	t->leaf = nb_aligned_zalloc(64, sizeof(*t->leaf) << VTD_TLB_LG2);
-	t->psc = nb_aligned_zalloc(64, sizeof(*t->psc) << VTD_PSC_LG2);
-	if (!t->leaf || !t->psc) {
-		nb_free(t->leaf);
-		nb_free(t->psc);
+	if (!hw_tables_new(&t->leaf, VTD_TLB_LG2, &t->psc, VTD_PSC_LG2))
 		return -ENOMEM;
-	}
-	t->next_id = 1;
+	t->next_id = HW_ID_FIRST;
 	t->tr = tr;
 	t->none.dom = &t->none_dom;
 	t->none_dom.ss.dom = t->none_dom.gpa.dom = &t->none_dom;
@@ -49,14 +43,9 @@ void vtd_tlb_fini(struct vtd_tlb *t)
 
 /* ---- ids and tags ---- */
 
-/* 0 when they have run out; the next vtd_drop_caches() starts over. */
 static uint32_t new_id(struct vtd_tlb *t)
 {
-	if (t->next_id > LAST_ID) {
-		t->want_reset = true;
-		return 0;
-	}
-	return t->next_id++;
+	return hw_id_new(&t->next_id, &t->want_reset);
 }
 
 static void tag_start(struct vtd_tlb *t, struct vtd_tag *tag, struct vtd_dom *dom, uint32_t pasid)
@@ -168,18 +157,9 @@ void vtd_tlb_forget_locked(struct vtd_tlb *t, struct vtd_dom **doms, struct vtd_
 
 void vtd_tlb_restart_locked(struct vtd_tlb *t)
 {
-	size_t i, n = ((size_t)1 << VTD_TLB_LG2) + ((size_t)1 << VTD_PSC_LG2);
-	unsigned int way;
-
-	for (i = 0; i < n; i++) {
-		struct hw_bucket *b = i < (size_t)1 << VTD_TLB_LG2 ? &t->leaf[i] :
-									&t->psc[i - ((size_t)1 << VTD_TLB_LG2)];
-
-		for (way = 0; way < HW_WAYS; way++)
-			if (atomic_load_explicit(&b->key[way], memory_order_relaxed))
-				hw_bucket_erase(b, way);
-	}
-	t->next_id = 1;
+	hw_table_clear(t->leaf, VTD_TLB_LG2);
+	hw_table_clear(t->psc, VTD_PSC_LG2);
+	t->next_id = HW_ID_FIRST;
 	t->want_reset = false;
 }
 
