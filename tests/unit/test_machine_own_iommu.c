@@ -71,14 +71,18 @@ static void put64(struct world *w, uint64_t reg, uint64_t v)
 	assert_int_equal(w->s.k->pwrite(w->s.k->opaque, w->s.dev, &v, 8, SCENE_BAR(5) + reg), 8);
 }
 
+/* What the host's unit is. */
+#define VTD  "like: spr"
+#define SMMU "vendor: smmuv3"
+
 /* A host from this text; the reason if there is none. */
-static int make(struct world *w, const char *functions, char why[256])
+static int make(struct world *w, const char *unit, const char *functions, char why[256])
 {
 	char path[] = "/tmp/nb-own-XXXXXX.yaml";
 	int fd = mkstemps(path, 5), err;
 
 	assert_true(fd >= 0);
-	assert_true(dprintf(fd, "name: t\niommus:\n  - name: u\n    like: spr\nfunctions:\n%s", functions) > 0);
+	assert_true(dprintf(fd, "name: t\niommus:\n  - name: u\n    %s\nfunctions:\n%s", unit, functions) > 0);
 	close(fd);
 	err = nb_host_create(path, NULL, &w->h, why, 256);
 	unlink(path);
@@ -117,14 +121,14 @@ static void unmask(struct world *w)
 	assert_int_equal(scene_ioctl(&w->s, w->s.dev, VFIO_DEVICE_SET_IRQS, &set), 0);
 }
 
-static void up(struct world *w)
+static void up_behind(struct world *w, const char *unit)
 {
 	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
 	uint16_t command = 6;
 	char why[256] = "";
 
 	*w = (struct world){.intx = -1};
-	if (make(w, DISK ENGINE(BRINGS) SECOND(BEHIND), why))
+	if (make(w, unit, DISK ENGINE(BRINGS) SECOND(BEHIND), why))
 		fail_msg("%s", why);
 	scene_open(&w->s, nb_host_kernel(w->h));
 	w->other = w->s;
@@ -137,6 +141,11 @@ static void up(struct world *w)
 	scene_put64(&w->s, DMATEST_PATTERN, PAT);
 	scene_put64(&w->other, DMATEST_PATTERN, ~PAT);
 	memset(w->s.guest, 0, SCENE_PAGES * 4096);
+}
+
+static void up(struct world *w)
+{
+	up_behind(w, VTD);
 }
 
 static void down(struct world *w)
@@ -242,13 +251,12 @@ static void expect_event(struct world *w, unsigned int type, unsigned int sid, u
 	put(w, EVENTQ_CONS, (cons + 1) & 255);
 }
 
-static void from_reset_to_translation(void **state)
+static void reset_to_translation(const char *unit)
 {
 	struct vfio_region_info info = {.argsz = sizeof(info), .index = 5};
 	struct world w;
 
-	(void)state;
-	up(&w);
+	up_behind(&w, unit);
 	assert_int_equal(scene_ioctl(&w.s, w.s.dev, VFIO_DEVICE_GET_REGION_INFO, &info), 0);
 	assert_int_equal(info.size, 0x20000);
 	assert_int_equal(info.flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE); /* a VMM traps each access */
@@ -282,6 +290,13 @@ static void from_reset_to_translation(void **state)
 	assert_int_equal(count(&w, "hw.fault"), 0); /* the host has seen nothing of it */
 	assert_int_equal(count(&w, "hw.dma-write"), 2 * 4096);
 	down(&w);
+}
+
+static void from_reset_to_translation(void **state)
+{
+	(void)state;
+	reset_to_translation(VTD);
+	reset_to_translation(SMMU);
 }
 
 static void invalidation(void **state)
@@ -353,6 +368,7 @@ static void interrupts(void **state)
 
 	put(&w, IRQ_CTRL, 0);
 	assert_int_equal(fill(&w.s, VA), DMATEST_STATUS_ERROR);
+	sync_(&w);
 	assert_false(rose(&w));
 	put(&w, IRQ_CTRL, 5);
 	assert_true(rose(&w)); /* still there */
@@ -373,12 +389,11 @@ static void interrupts(void **state)
 }
 
 /* Where the guest's table leads to what the VMM has not mapped, the host's unit refuses: data, tables and commands. */
-static void the_host_has_the_last_word(void **state)
+static void last_word(const char *unit)
 {
 	struct world w;
 
-	(void)state;
-	up(&w);
+	up_behind(&w, unit);
 	bring_up(&w);
 	stream(&w, SID, ROOT, SCENE_PAGES, RW);
 	assert_int_equal(fill(&w.s, VA), DMATEST_STATUS_ERROR);
@@ -402,6 +417,13 @@ static void the_host_has_the_last_word(void **state)
 	assert_int_equal(get(&w, GERROR) ^ get(&w, GERRORN), 1);
 	assert_int_equal(count(&w, "drv.fault"), 3);
 	down(&w);
+}
+
+static void the_host_has_the_last_word(void **state)
+{
+	(void)state;
+	last_word(VTD);
+	last_word(SMMU);
 }
 
 /* The VMM takes guest memory away: what the unit has cached is a guest address and helps nobody. */
@@ -534,7 +556,7 @@ static void descriptions(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		char why[256] = "";
 
-		assert_int_equal(make(&w, bad[i].functions, why), -EINVAL);
+		assert_int_equal(make(&w, VTD, bad[i].functions, why), -EINVAL);
 		if (!strstr(why, bad[i].why))
 			fail_msg("%zu: \"%s\" instead of \"%s\"", i, why, bad[i].why);
 	}
