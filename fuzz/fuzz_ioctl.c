@@ -17,6 +17,7 @@
 
 #include "rig.h"
 #include "uapi/iommufd.h"
+#include "uapi/nestbox.h"
 #include "uapi/vfio.h"
 #include "input.h"
 
@@ -97,6 +98,8 @@ static const struct call iommu_calls[] = {
 	{IOMMU_VIOMMU_ALLOC, STRUCT(iommu_viommu_alloc), {SIZE, FLAGS, U32, ID, ID, U32, U32, FLAGS, PTR}},
 	{IOMMU_VDEVICE_ALLOC, STRUCT(iommu_vdevice_alloc), {SIZE, ID, ID, U32, U64}},
 	{IOMMU_IOAS_CHANGE_PROCESS, STRUCT(iommu_ioas_change_process), {SIZE, FLAGS}},
+	{NESTBOX_GUEST_MSI_BIND, STRUCT(nestbox_guest_msi_bind), {SIZE, FLAGS, ID, FLAGS, U64, U64, U64}},
+	{NESTBOX_GUEST_MSI_UNBIND, STRUCT(nestbox_guest_msi_unbind), {SIZE, FLAGS, ID, FLAGS}},
 	{VFIO_IOMMU_MAP_DMA, 32, {SIZE, FLAGS, PTR, U64, U64}},
 	{VFIO_IOMMU_UNMAP_DMA, 24, {SIZE, FLAGS, U64, U64}},
 	{VFIO_IOMMU_GET_INFO, 24, {SIZE, FLAGS, U64, U32, U32}},
@@ -261,6 +264,19 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+/* Two with VT-d, and one with SMMUs on which guests may bind messages. */
+static const struct nb_desc *host_of(uint8_t choice)
+{
+	static struct nb_desc arm;
+
+	if ((choice & 0xc0) != 0xc0)
+		return nb_desc_find(choice & 3 ? "spr-fixed" : "legacy");
+	arm = *nb_desc_find("grace");
+	for (uint32_t i = 0; i < arm.niommus; i++)
+		arm.iommu[i].smmuv3.guest_msi = true;
+	return &arm;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, size};
@@ -268,7 +284,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rig r;
 
 	memset(buffer, 0, BUF_LEN);
-	if (!rig_up(&r, nb_desc_find(take(&in, 1) & 3 ? "spr-fixed" : "legacy")))
+	if (!rig_up(&r, host_of((uint8_t)take(&in, 1))))
 		abort();
 	for (ops = 0; in.left && ops < 200; ops++) {
 		uint8_t op = (uint8_t)take(&in, 1);

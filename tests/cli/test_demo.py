@@ -36,7 +36,7 @@ class Demo(CliTest):
         path = self.file("h.yaml", "name: h\niommus:\n  - name: a\n")
         self.refused(self.nestbox("demo", "--host", path), 1, "no dmatest function")
         self.refused(self.nestbox("demo", "--host", "nosuch"), 1, '"nosuch"')
-        for stage in ("stage-2: off, vmid16: off, xnx: off", "stage-1: off, asid16: off, ssid-bits: 0, cd-2level: off, hyp: off"):
+        for stage in ("cmdqv: off, stage-2: off, vmid16: off, xnx: off, hyp: off", "cmdqv: off, stage-1: off, asid16: off, ssid-bits: 0, cd-2level: off, hyp: off"):
             path = self.file("s.yaml", "name: h\niommus:\n  - name: a\n    vendor: smmuv3\n    capabilities: {%s}\nfunctions:\n"
                              "  - {address: '01:00.0', iommu: a, model: dmatest}\n" % stage)
             self.refused(self.nestbox("demo", "--host", path), 1, "refused to make a stage-2 table that others can nest on")
