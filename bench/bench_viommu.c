@@ -3,11 +3,21 @@
  * A guest's invalidations through iommufd, in batches, per command: raw commands on an SMMUv3's vIOMMU, and beside them the
  * entries of a VT-d nested table, in the same run. A nested table is attached and some of it is cached, but none of the pages that are
  * invalidated. The limit is a copy of the commands.
+ *
+ * And without iommufd: a command and a CMD_SYNC in a guest's own queue (CMDQ-V), from the store to PROD until CONS says that they are
+ * done. The limit is membarrier(2) beside a running thread: what it takes to learn, from another thread than the guest's, that nobody stands
+ * on an older translation any more.
  */
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/rcu.h"
 #include "bench.h"
 #include "rig.h"
@@ -66,9 +76,10 @@ static bool guest_touch(struct guest *g)
 	return rig_read(&g->r, ENGINE, NB_NO_PASID, VA, &word, sizeof(word)) == 0;
 }
 
-static bool smmuv3_up(struct guest *g)
+static bool smmuv3_up(struct guest *g, uint32_t type, struct iommu_viommu_tegra241_cmdqv *out)
 {
-	struct iommu_viommu_alloc v = {.size = sizeof(v), .type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3};
+	struct iommu_viommu_alloc v = {
+		.size = sizeof(v), .type = type, .data_len = out ? sizeof(*out) : 0, .data_uptr = (uintptr_t)out};
 	struct iommu_vdevice_alloc d = {.size = sizeof(d), .virt_id = VSID};
 	struct iommu_hwpt_arm_smmuv3 ste = {{4096 | 0xb, 0}}; /* one CD, in page 1 */
 	uint32_t nested, i;
@@ -174,7 +185,7 @@ static void invalidations(struct bench *b, uint32_t n)
 {
 	static struct guest smmuv3, vtd;
 
-	if (!smmuv3_up(&smmuv3) || !vtd_up(&vtd)) {
+	if (!smmuv3_up(&smmuv3, IOMMU_VIOMMU_TYPE_ARM_SMMUV3, NULL) || !vtd_up(&vtd)) {
 		bench_skip(b, "vIOMMU HWPT_INVALIDATE", "no guest, or its device does not get through");
 		return;
 	}
@@ -198,6 +209,123 @@ static void many(struct bench *b)
 	invalidations(b, MAX);
 }
 
+/* ---- a queue of the guest's own ---- */
+
+#define QUEUE_PAGE 12
+#define QUEUE_LG2  8
+
+struct vcmdq {
+	_Atomic uint32_t *page; /* CONS, PROD, CONFIG, STATUS */
+	struct iommufd_mapping *mapping;
+	size_t len;
+	uint32_t prod;
+};
+
+static void vcmdq_wait(const struct vcmdq *q, unsigned int reg, uint32_t want)
+{
+	while (atomic_load_explicit(&q->page[reg], memory_order_acquire) != want)
+		nb_cpu_relax();
+}
+
+static bool vcmdq_up(struct guest *g, struct vcmdq *q)
+{
+	struct iommu_viommu_tegra241_cmdqv out = {0};
+	struct iommu_hw_queue_alloc a = {.size = sizeof(a),
+					 .type = IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV,
+					 .nesting_parent_iova = 4096 * QUEUE_PAGE,
+					 .length = 16u << QUEUE_LG2};
+	uint64_t off;
+	void *p;
+	int fd;
+
+	if (!smmuv3_up(g, IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV, &out))
+		return false;
+	a.viommu_id = g->target;
+	if (iommufd_ioctl(g->r.iommufd, IOMMU_HW_QUEUE_ALLOC, (uintptr_t)&a) ||
+	    iommufd_mmap(g->r.iommufd, out.out_vintf_mmap_offset, out.out_vintf_mmap_length, PROT_READ | PROT_WRITE, MAP_SHARED, &fd,
+			 &off, &q->mapping))
+		return false;
+	q->len = out.out_vintf_mmap_length;
+	p = mmap(NULL, q->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)off);
+	iommufd_mapped(q->mapping, p == MAP_FAILED ? 0 : (uintptr_t)p);
+	if (p == MAP_FAILED)
+		return false;
+	q->page = p;
+	q->prod = 0;
+	atomic_store_explicit(&q->page[2], 1, memory_order_release);
+	vcmdq_wait(q, 3, 1);
+	return true;
+}
+
+/* Nanoseconds until one command and its CMD_SYNC are done; the queue was busy just before. */
+static double vcmdq_ns(struct guest *g, struct vcmdq *q, unsigned int rounds)
+{
+	uint64_t t = bench_ns();
+	unsigned int k, i;
+
+	for (k = 0; k <= rounds; k++) {
+		if (k == 1) /* the first one finds the unit asleep */
+			t = bench_ns();
+		for (i = 0; i < 2; i++, q->prod++) {
+			uint64_t *slot = &g->ram[512 * QUEUE_PAGE + 2 * (q->prod & ((1u << QUEUE_LG2) - 1))];
+
+			slot[0] = i ? 0x46 : g->cmd.smmuv3[k % MAX].cmd[0];
+			slot[1] = i ? 0 : g->cmd.smmuv3[k % MAX].cmd[1];
+		}
+		atomic_store_explicit(&q->page[1], q->prod & ((2u << QUEUE_LG2) - 1), memory_order_release);
+		vcmdq_wait(q, 0, q->prod & ((2u << QUEUE_LG2) - 1));
+	}
+	return (double)(bench_ns() - t) / rounds;
+}
+
+static void *spin(void *stop)
+{
+	while (!atomic_load_explicit((_Atomic bool *)stop, memory_order_relaxed))
+		nb_cpu_relax();
+	return NULL;
+}
+
+static double barrier_ns(unsigned int rounds)
+{
+	_Atomic bool stop = false;
+	pthread_t thread;
+	unsigned int k;
+	uint64_t t;
+
+	if (pthread_create(&thread, NULL, spin, &stop))
+		return 0;
+	for (k = 0, t = bench_ns(); k < rounds; k++)
+		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	t = bench_ns() - t;
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	return (double)t / rounds;
+}
+
+static void own_queue(struct bench *b)
+{
+	static const char name[] = "VCMDQ: TLBI and CMD_SYNC until done, no ioctl";
+	unsigned int i, samples = bench_samples(b, 40), rounds = bench_quick(b) ? 64 : 1024;
+	struct bench_samples ours = {.n = 0}, limit = {.n = 0};
+	static struct guest g;
+	struct vcmdq q;
+
+	if (!vcmdq_up(&g, &q)) {
+		bench_skip(b, name, "no guest with a queue");
+		return;
+	}
+	for (i = 0; i < samples; i++) {
+		bench_add(&ours, vcmdq_ns(&g, &q, rounds));
+		bench_add(&limit, barrier_ns(rounds));
+	}
+	bench_report(b, &(struct bench_row){.name = name, .unit = "ns", .value = bench_median(&ours), .limit = "membarrier(2)",
+					    .limit_value = bench_median(&limit), .target = 2000});
+	host_revoke(machine_host(g.r.m), (uintptr_t)q.page, q.len);
+	munmap((void *)(uintptr_t)q.page, q.len);
+	guest_down(&g);
+}
+
 const struct bench_case bench_viommu[] = {
+	{"vcmdq", own_queue},
 	{"viommu invalidate 1", one}, {"viommu invalidate 16", some}, {"viommu invalidate 256", many}, {NULL, NULL},
 };

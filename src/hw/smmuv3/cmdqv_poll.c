@@ -3,10 +3,10 @@
  * The thread that looks after the queues of guests, whose registers are plain memory: nothing tells us when they are written.
  *
  * It is made when the first queue is given to an enabled guest VINTF and lives until destruction. Without such a queue it sleeps until there is one.
- * With one it spins as long as there is work and SPIN_NS after, then it looks again after NAP_MIN_NS, and twice as long each time
- * that there was nothing, up to NAP_MAX_NS: a guest that is idle costs a thousand looks a second, a few thousandths of a processor, and its
- * first command waits a millisecond at most. A guest that never stops is left to wait PAUSE_NS after each BUSY_ROUNDS: mmio_lock is
- * free then, for the host.
+ * With one it spins as long as there is work and SPIN_NS after; then it sleeps between two looks, an eighth of the time that there has been nothing
+ * to do, NAP_MIN_NS at least and NAP_MAX_NS at most. So a command waits no longer than an eighth of its guest's silence and never more than two
+ * milliseconds, and a guest that is idle costs 500 looks a second, about a hundredth of a processor (20 us for each, most of it the timer's). A guest
+ * that never stops is left to wait PAUSE_NS after each BUSY_ROUNDS: mmio_lock is free then, for the host.
  *
  * Lock: mmio_lock, then smmu_cmdqv.lock. The thread holds the latter only to sleep. smmu_threads() holds it back around a fork, and before its
  * driver goes: it parks between two looks, with no lock held.
@@ -22,9 +22,9 @@
 #include "base/alloc.h"
 #include "base/cpu.h"
 
-#define SPIN_NS	    20000
-#define NAP_MIN_NS  20000
-#define NAP_MAX_NS  1000000
+#define SPIN_NS	    50000
+#define NAP_MIN_NS  5000
+#define NAP_MAX_NS  2000000
 #define PAUSE_NS    50000
 #define BUSY_ROUNDS 64
 
@@ -104,10 +104,15 @@ static bool sleep_for(struct smmu_cmdqv *c, uint64_t ns)
 	return go;
 }
 
+static uint64_t nap_after(uint64_t idle)
+{
+	return idle / 8 < NAP_MIN_NS ? NAP_MIN_NS : idle / 8 < NAP_MAX_NS ? idle / 8 : NAP_MAX_NS;
+}
+
 static void *run(void *arg)
 {
 	struct smmu_cmdqv *c = arg;
-	uint64_t nap = 0, idle_since = 0;
+	uint64_t idle_since = 0, idle = 0;
 	unsigned int busy = 0, looks = 0;
 
 	(void)prctl(PR_SET_NAME, "nestbox-cmdqv");
@@ -119,24 +124,22 @@ static void *run(void *arg)
 		if (atomic_load_explicit(&c->attention, memory_order_relaxed) || !any_live(c)) {
 			if (!sleep_for(c, 0))
 				return NULL;
-			idle_since = nap = 0;
+			idle_since = idle = 0;
 		}
 		if (one_round(c)) {
-			idle_since = nap = looks = 0;
+			idle_since = idle = looks = 0;
 			if (++busy == BUSY_ROUNDS && (busy = 0, !sleep_for(c, PAUSE_NS)))
 				return NULL;
 			continue;
 		}
 		busy = 0;
 		nb_cpu_relax();
-		if (nap == 0 && (++looks & 15)) /* looking at the clock costs more than looking at a queue */
+		if (idle < SPIN_NS && (++looks & 15)) /* looking at the clock costs more than looking at a queue */
 			continue;
 		if (idle_since == 0)
 			idle_since = now_ns();
-		if (nap == 0 && now_ns() - idle_since < SPIN_NS)
-			continue;
-		nap = nap == 0 ? NAP_MIN_NS : 2 * nap < NAP_MAX_NS ? 2 * nap : NAP_MAX_NS;
-		if (!sleep_for(c, nap))
+		idle = now_ns() - idle_since;
+		if (idle >= SPIN_NS && !sleep_for(c, nap_after(idle)))
 			return NULL;
 	}
 }
