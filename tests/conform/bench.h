@@ -23,7 +23,7 @@
 #define BENCH_POOL_PA  UINT64_C(0x100000000)
 #define BENCH_POOL_LEN (UINT64_C(8) << 20)
 #define BENCH_RAM_PA   UINT64_C(0x200000000)
-#define BENCH_RAM_LEN  (UINT64_C(1) << 20)
+#define BENCH_RAM_LEN  (UINT64_C(4) << 20)
 #define BENCH_LINE     64u
 
 #define BENCH_FAULT BIT(63) /* bench_go(): refused, the reason in the low bits */

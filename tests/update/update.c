@@ -21,8 +21,9 @@
 #include "bench.h"
 #include "stores.h"
 
-#define X UINT64_C(0x12345000) /* asked for behind every store */
-#define Y (X + 2 * K4)	       /* asked for before, so that it is cached, and after */
+#define X UINT64_C(0x12350000)	/* asked for behind every store */
+#define P (UINT64_C(1) << (t->b.conf->page_lg2 ? t->b.conf->page_lg2 : 12)) /* smallest page of the driver's tables */
+#define Y (X + 2 * P)		/* asked for before, so that it is cached, and after */
 #define FAR UINT64_C(0x10000000000) /* 2^40: where domains lead, hardware never goes there */
 
 #define NSUBJECTS 20
@@ -318,7 +319,8 @@ static void same_for(struct test *t, uint64_t addr, uint64_t to)
 static void in_place(struct test *t, const struct subject *s)
 {
 	struct drv_domain *d = s->d;
-	const uint64_t big = 3 * M2 + (X & ~(M2 - 1)), far = FAR + (UINT64_C(7) << 30);
+	const uint64_t above = d ? d->pgsizes & (d->pgsizes - 1) : 0, large = above & -above; /* the next size of leaves */
+	const uint64_t big = 64 * G1 + (X & ~(large - 1)), far = FAR + (UINT64_C(7) << 30);
 	const uint64_t none = BENCH_FAULT;
 
 	if (!d || d->type != DRV_DOMAIN_PAGING || bench_attach(&t->b, 0, NB_NO_PASID, d))
@@ -341,39 +343,39 @@ static void in_place(struct test *t, const struct subject *s)
 	} while (0)
 
 	same_for(t, X, s->x);
-	asked(t, 0, NB_NO_PASID, X + K4, none, far, false);
-	STEP("a page appears beside", bench_map(&t->b, d, X + K4, far, K4));
+	asked(t, 0, NB_NO_PASID, X + P, none, far, false);
+	STEP("a page appears beside", bench_map(&t->b, d, X + P, far, P));
 	same_for(t, X, s->x);
-	asked(t, 0, NB_NO_PASID, X + K4, far, none, false);
-	STEP("a page goes beside", bench_unmap(d, X + K4, K4));
+	asked(t, 0, NB_NO_PASID, X + P, far, none, false);
+	STEP("a page goes beside", bench_unmap(d, X + P, P));
 	same_for(t, X, s->x);
-	asked(t, 0, NB_NO_PASID, big + 5 * K4, none, far + 5 * K4, false);
-	STEP("a large page appears", bench_map(&t->b, d, big, far, M2));
+	asked(t, 0, NB_NO_PASID, big + 5 * P, none, far + 5 * P, false);
+	STEP("a large page appears", bench_map(&t->b, d, big, far, large));
 	same_for(t, big, far);
-	same_for(t, big + 300 * K4, far + 300 * K4);
-	same_for(t, big + M2 - K4, far + M2 - K4);
-	asked(t, 0, NB_NO_PASID, big + 5 * K4, far + 5 * K4, none, false);
-	STEP("a large page is split", bench_unmap(d, big + 5 * K4, K4));
+	same_for(t, big + 300 * P, far + 300 * P);
+	same_for(t, big + large - P, far + large - P);
+	asked(t, 0, NB_NO_PASID, big + 5 * P, far + 5 * P, none, false);
+	STEP("a large page is split", bench_unmap(d, big + 5 * P, P));
 	same_for(t, X, s->x);
 	asked(t, 0, NB_NO_PASID, big, far, none, false);
-	asked(t, 0, NB_NO_PASID, big + 300 * K4, far + 300 * K4, none, false);
-	STEP("what is left of a large page goes, with its table", bench_unmap(d, big, M2));
-	asked(t, 0, NB_NO_PASID, big + 3 * K4, none, far, false);
-	STEP("a page appears where a large page was", bench_map(&t->b, d, big + 3 * K4, far, K4));
-	asked(t, 0, NB_NO_PASID, big + 3 * K4, far, none, false);
-	STEP("and goes", bench_unmap(d, big, M2));
+	asked(t, 0, NB_NO_PASID, big + 300 * P, far + 300 * P, none, false);
+	STEP("what is left of a large page goes, with its table", bench_unmap(d, big, large));
+	asked(t, 0, NB_NO_PASID, big + 3 * P, none, far, false);
+	STEP("a page appears where a large page was", bench_map(&t->b, d, big + 3 * P, far, P));
+	asked(t, 0, NB_NO_PASID, big + 3 * P, far, none, false);
+	STEP("and goes", bench_unmap(d, big, large));
 	if (d->pgsizes & G1) {
-		const uint64_t huge = 40 * G1, page = huge + 300 * M2 + 7 * K4;
+		const uint64_t huge = 40 * G1, page = huge + 300 * M2 + 7 * P;
 
 		asked(t, 0, NB_NO_PASID, page, none, far + (page - huge), false);
 		STEP("a page of 1 GiB appears", bench_map(&t->b, d, huge, far, G1));
 		same_for(t, huge, far);
 		same_for(t, huge + 300 * M2, far + 300 * M2);
-		same_for(t, huge + G1 - K4, far + G1 - K4);
+		same_for(t, huge + G1 - P, far + G1 - P);
 		asked(t, 0, NB_NO_PASID, page, far + (page - huge), none, false);
-		STEP("a page of 1 GiB is split", bench_unmap(d, page, K4));
+		STEP("a page of 1 GiB is split", bench_unmap(d, page, P));
 		asked(t, 0, NB_NO_PASID, huge, far, none, false);
-		asked(t, 0, NB_NO_PASID, huge + G1 - K4, far + G1 - K4, none, false);
+		asked(t, 0, NB_NO_PASID, huge + G1 - P, far + G1 - P, none, false);
 		STEP("what is left of it goes", bench_unmap(d, huge, G1));
 	}
 	if (d->ops->set_dirty_tracking && (d->flags & DRV_ALLOC_DIRTY)) {
@@ -396,6 +398,39 @@ static void enforce(struct test *t, const struct subject *s)
 		return;
 	same_for(t, X, s->x);
 	STEP("snooping enforced", (d->ops->enforce_cache_coherency(d), 0));
+	bench_attach(&t->b, 0, NB_NO_PASID, NULL);
+}
+
+/* ---- the first PASID ---- */
+
+/* A function that had none until now: what its PASIDs need appears beside what its plain requests use, which does not notice. */
+static void first_pasid(struct test *t, const struct subject *s, const struct subject *to)
+{
+	const struct drv_ops *drv = t->b.vendor->drv;
+	bool exists = can_attach(t, 0, NB_NO_PASID, s) && can_attach(t, 0, PASID_A, to);
+	unsigned int going;
+
+	drv->release_device(&t->b.dev[0]);
+	if (drv->probe_device(&t->b.dev[0], &t->b.diag))
+		exit(1);
+	if (!exists)
+		return;
+	can_attach(t, 0, NB_NO_PASID, s);
+	for (going = 0; going < 2; going++) {
+		snprintf(t->what, sizeof(t->what), "%s: the %s PASID %s %s, %s, lines seen %s", s->name, going ? "only" : "first",
+			 going ? "leaves" : "is attached to", to->name, t->hot ? "asking all the time" : "cold", lines_name[t->lines]);
+		if (verbose)
+			printf("%s\n", t->what);
+		same_for(t, X, s->x);
+		asked(t, 0, PASID_A, X, going ? to->x : BENCH_FAULT, going ? BENCH_FAULT : to->x, false);
+		bench_go(&t->b, 0, NB_NO_PASID, Y, HW_READ);
+		begin(t);
+		if (bench_attach(&t->b, 0, PASID_A, going ? NULL : to->d)) {
+			printf("%s: refused: %s\n", t->what, t->b.diag.msg);
+			t->failures++;
+		}
+		end(t, 0, NB_NO_PASID, Y, s->y);
+	}
 	bench_attach(&t->b, 0, NB_NO_PASID, NULL);
 }
 
@@ -518,7 +553,7 @@ static struct drv_domain *paging(struct test *t, uint32_t flags, uint64_t to)
 
 	if (t->b.vendor->drv->domain_alloc_paging(&t->b.dev[0], flags, &d, &t->b.diag))
 		return NULL;
-	if (bench_map(&t->b, d, X, to, K4) || bench_map(&t->b, d, Y, to + 2 * K4, K4))
+	if (bench_map(&t->b, d, X, to, P) || bench_map(&t->b, d, Y, to + 2 * P, P))
 		abort();
 	return d;
 }
@@ -546,7 +581,7 @@ static void nested(struct test *t, const char *name, unsigned int par, enum vend
 		return;
 	root = bench_guest_page(&t->b);
 	bench_guest_map(&t->b, root, X, gpa, HW_READ | HW_WRITE);
-	bench_guest_map(&t->b, root, Y, gpa + 2 * K4, HW_READ | HW_WRITE);
+	bench_guest_map(&t->b, root, Y, gpa + 2 * P, HW_READ | HW_WRITE);
 	if (bench_nested(&t->b, 0, t->parent[par], how, root, &d))
 		abort();
 	if (!d)
@@ -555,7 +590,7 @@ static void nested(struct test *t, const char *name, unsigned int par, enum vend
 		x = plain;
 	else if (how == V_S1_ABORT || how == V_S1_PASID_ABORT)
 		x = BENCH_FAULT;
-	add(t, name, kind[how], d, x, x == BENCH_FAULT ? x : x + 2 * K4);
+	add(t, name, kind[how], d, x, x == BENCH_FAULT ? x : x + 2 * P);
 	if (how != V_S1_BYPASS && how != V_S1_ABORT && t->b.vendor->drv->user_pasid_table && t->b.dev[0].max_pasids)
 		t->s[t->n - 1].guest_x = to;
 }
@@ -570,7 +605,7 @@ static void subjects(struct test *t)
 	add(t, "identity", V_IDENTITY, t->b.vendor->drv->identity_domain(t->b.dev[0].iommu), X, Y);
 	for (i = 0; i < 2; i++)
 		add(t, i ? "paging B" : "paging A", V_PAGING, paging(t, 0, FAR + G1 * (i + 1)), FAR + G1 * (i + 1),
-		    FAR + G1 * (i + 1) + 2 * K4);
+		    FAR + G1 * (i + 1) + 2 * P);
 	for (i = 0; i < 2; i++) {
 		uint64_t to = FAR + G1 * (i + 4);
 
@@ -578,7 +613,7 @@ static void subjects(struct test *t)
 		if (d && i && d->ops->set_dirty_tracking(d, true, &t->b.diag))
 			abort();
 		if (d)
-			add(t, i ? "tracked paging" : "trackable paging", V_PAGING, d, to, to + 2 * K4);
+			add(t, i ? "tracked paging" : "trackable paging", V_PAGING, d, to, to + 2 * P);
 	}
 	for (i = 0; i < 3; i++) {
 		uint64_t to = FAR + (UINT64_C(64) << 30) * (i + 1);
@@ -587,7 +622,7 @@ static void subjects(struct test *t)
 		if (i == 2 && t->parent[i] && t->parent[i]->ops->set_dirty_tracking(t->parent[i], true, &t->b.diag))
 			abort();
 		if (t->parent[i] && i < 2)
-			add(t, i ? "parent B" : "parent A", V_PAGING, t->parent[i], to, to + 2 * K4);
+			add(t, i ? "parent B" : "parent A", V_PAGING, t->parent[i], to, to + 2 * P);
 	}
 	nested(t, "nested A1", 0, V_S1_TABLE, 2 * G1);
 	nested(t, "nested A2", 0, V_S1_TABLE, 3 * G1);
@@ -633,8 +668,8 @@ static bool run(const struct vendor *v, const struct vendor_conf *conf, const ch
 		printf("%s/%s: does not come up: %s\n", v->name, conf->name, t.b.diag.msg);
 		return false;
 	}
-	if (t.b.guest.page_lg2 != 12) { /* entries are the same as with pages of 4 KiB, of which this test is made */
-		printf("%s/%-20s opted out: no pages of 4 KiB\n", v->name, conf->name);
+	if (conf->guest_page_lg2 > conf->page_lg2) {
+		printf("%s/%-20s opted out: the guest's tables are none of the driver's\n", v->name, conf->name);
 		bench_down(&t.b);
 		return true;
 	}
@@ -659,6 +694,10 @@ static bool run(const struct vendor *v, const struct vendor_conf *conf, const ch
 		for (i = 0; i < t.n; i++)
 			if (t.hot && t.lines != AT_RANDOM && chosen(want_from, t.s[i].name) && !want_to)
 				in_place(&t, &t.s[i]);
+		for (i = 0; npasids > 1 && t.hot && t.lines != AT_RANDOM && i < t.n; i++)
+			for (k = 1; k < t.n; k++) /* one of a kind */
+				if (t.s[k].kind != t.s[k - 1].kind && chosen(want_from, t.s[i].name) && chosen(want_to, t.s[k].name))
+					first_pasid(&t, &t.s[i], &t.s[k]);
 		for (i = 0; i < t.n; i++)
 			if (chosen(want_from, t.s[i].name) && !want_to)
 				release(&t, &t.s[i]);
