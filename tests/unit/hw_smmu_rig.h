@@ -144,33 +144,8 @@ static inline uint64_t rig_page(struct rig *r)
 {
 	return rig_alloc(r, 12);
 }
-static inline void w64(struct rig *r, uint64_t pa, uint64_t v)
-{
-	assert_int_equal(mem_store64(&r->mem, hpa(pa), v), 0);
-}
-static inline uint64_t r64(struct rig *r, uint64_t pa)
-{
-	uint64_t v = 0;
 
-	assert_int_equal(mem_load64(&r->mem, hpa(pa), &v), 0);
-	return v;
-}
-static inline void reg32(struct rig *r, uint64_t off, uint32_t v)
-{
-	r->hw->ops->mmio_write(r->hw, off, 4, v);
-}
-static inline void reg64(struct rig *r, uint64_t off, uint64_t v)
-{
-	r->hw->ops->mmio_write(r->hw, off, 8, v);
-}
-static inline uint32_t get32(struct rig *r, uint64_t off)
-{
-	return (uint32_t)r->hw->ops->mmio_read(r->hw, off, 4);
-}
-static inline uint64_t get64(struct rig *r, uint64_t off)
-{
-	return r->hw->ops->mmio_read(r->hw, off, 8);
-}
+#include "hw_rig.h"
 
 static inline void rig_new_caps(struct rig *r, const struct smmu_caps *c)
 {

@@ -68,33 +68,9 @@ static inline uint64_t rig_page(struct rig *r)
 	assert_true(r->next <= RIG_BASE + RIG_SIZE);
 	return pa;
 }
-static inline void w64(struct rig *r, uint64_t pa, uint64_t v)
-{
-	assert_int_equal(mem_store64(&r->mem, hpa(pa), v), 0);
-}
-static inline uint64_t r64(struct rig *r, uint64_t pa)
-{
-	uint64_t v = 0;
 
-	assert_int_equal(mem_load64(&r->mem, hpa(pa), &v), 0);
-	return v;
-}
-static inline void reg32(struct rig *r, uint64_t off, uint32_t v)
-{
-	r->hw->ops->mmio_write(r->hw, off, 4, v);
-}
-static inline void reg64(struct rig *r, uint64_t off, uint64_t v)
-{
-	r->hw->ops->mmio_write(r->hw, off, 8, v);
-}
-static inline uint32_t get32(struct rig *r, uint64_t off)
-{
-	return (uint32_t)r->hw->ops->mmio_read(r->hw, off, 4);
-}
-static inline uint64_t get64(struct rig *r, uint64_t off)
-{
-	return r->hw->ops->mmio_read(r->hw, off, 8);
-}
+#include "hw_rig.h"
+
 static inline void gcmd(struct rig *r, uint64_t set, uint64_t clear)
 {
 	reg32(r, VTD_REG_GCMD, (uint32_t)((get32(r, VTD_REG_GSTS) & 0x96ffffffu & ~clear) | set));
