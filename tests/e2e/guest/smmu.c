@@ -98,9 +98,17 @@ _Static_assert(SMMU_CDS == 1u << 3, "S1CDMax");
 #define CMDQ_LG2   8u /* of 16 bytes: a page */
 #define EVENTQ_LG2 7u /* of 32 bytes: a page */
 
+/* A queue of commands: the unit's own, or one of CMDQ-V. */
+struct queue {
+	struct phys mem;
+	volatile uint32_t *prod_reg, *cons_reg;
+	uint32_t prod;
+};
+
 static volatile unsigned char *regs;
-static struct phys streams, spans[1u << (STRTAB_LOG2SIZE - STRTAB_SPLIT)], cds, cmdq, eventq;
-static uint32_t cmd_prod, event_cons;
+static struct phys streams, spans[1u << (STRTAB_LOG2SIZE - STRTAB_SPLIT)], cds, eventq;
+static struct queue cmdq, vcmdq, *tlb_queue = &cmdq;
+static uint32_t event_cons;
 
 static uint32_t read32(unsigned int reg)
 {
@@ -127,19 +135,28 @@ static void wait_bits(const char *what, unsigned int reg, uint32_t mask, uint32_
 	}
 }
 
-void smmu_find(void)
+/* Where the firmware says it is; null: nowhere. */
+static volatile void *find_registers(const char *name, uint64_t size)
 {
 	unsigned long long first, last;
+	volatile void *found = NULL;
 	char line[256];
 	FILE *f = fopen("/proc/iomem", "re");
 
-	while (f && !regs && fgets(line, sizeof(line), f)) {
-		if (strstr(line, "arm-smmu-v3") && sscanf(line, "%llx-%llx", &first, &last) == 2 && last - first >= SMMU_SIZE - 1)
-			regs = phys_mmio(first, SMMU_SIZE);
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		if (strstr(line, name) && sscanf(line, "%llx-%llx", &first, &last) == 2 && last - first >= size - 1)
+			found = phys_mmio(first, size);
 	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+void smmu_find(void)
+{
+	regs = find_registers("arm-smmu-v3", SMMU_SIZE);
 	if (!regs)
 		fail("there is no SMMUv3");
-	fclose(f);
 }
 
 bool smmu_has_ats(void)
@@ -163,23 +180,38 @@ void smmu_refuse_all(bool refuse)
 	wait_bits("GBPA", SMMU_GBPA, GBPA_UPDATE, 0);
 }
 
-static void put_command(uint64_t low, uint64_t high)
+static void put(struct queue *q, uint64_t low, uint64_t high)
 {
 	uint64_t words[2] = {low, high};
 
-	memcpy((unsigned char *)cmdq.va + cmd_prod % (1u << CMDQ_LG2) * sizeof(words), words, sizeof(words));
-	cmd_prod = (cmd_prod + 1) % (2u << CMDQ_LG2); /* the wrap bit is the one above the index */
+	memcpy((unsigned char *)q->mem.va + q->prod % (1u << CMDQ_LG2) * sizeof(words), words, sizeof(words));
+	q->prod = (q->prod + 1) % (2u << CMDQ_LG2); /* the wrap bit is the one above the index */
 }
 
 /* Hands over what is queued and waits until it took effect. */
-static void sync_commands(void)
+static void sync_queue(struct queue *q)
 {
-	put_command(CMD_SYNC, 0);
+	double limit = now() + 5;
+
+	put(q, CMD_SYNC, 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	write32(SMMU_CMDQ_PROD, cmd_prod);
-	wait_bits("commands", SMMU_CMDQ_CONS, (2u << CMDQ_LG2) - 1, cmd_prod);
+	*q->prod_reg = q->prod;
+	while (*q->cons_reg != q->prod) { /* an error in the bits above the index is not equal either */
+		if (now() > limit)
+			fail("SMMU: commands: CONS reads %#x, PROD %#x", *q->cons_reg, q->prod);
+	}
 	if (read32(SMMU_GERROR))
 		fail("SMMU: GERROR %#x", read32(SMMU_GERROR));
+}
+
+static void put_command(uint64_t low, uint64_t high)
+{
+	put(&cmdq, low, high);
+}
+
+static void sync_commands(void)
+{
+	sync_queue(&cmdq);
 }
 
 static void enable(uint32_t cr0)
@@ -192,13 +224,17 @@ void smmu_start(void)
 {
 	streams = phys_alloc(); /* 256 pointers of 8 bytes */
 	cds = phys_alloc();
-	cmdq = phys_alloc();
+	cmdq = (struct queue){
+		.mem = phys_alloc(),
+		.prod_reg = (volatile uint32_t *)(regs + SMMU_CMDQ_PROD),
+		.cons_reg = (volatile uint32_t *)(regs + SMMU_CMDQ_CONS),
+	};
 	eventq = phys_alloc();
 
 	write32(SMMU_CR1, CR1_SHAREABLE);
 	write64(SMMU_STRTAB_BASE, streams.pa);
 	write32(SMMU_STRTAB_BASE_CFG, STRTAB_2LEVEL | STRTAB_SPLIT << 6 | STRTAB_LOG2SIZE);
-	write64(SMMU_CMDQ_BASE, cmdq.pa | CMDQ_LG2);
+	write64(SMMU_CMDQ_BASE, cmdq.mem.pa | CMDQ_LG2);
 	write32(SMMU_CMDQ_PROD, 0);
 	write32(SMMU_CMDQ_CONS, 0);
 	enable(CR0_CMDQEN);
@@ -307,26 +343,78 @@ void smmu_map(struct smmu_table table, uint64_t iova, uint64_t pa, bool writable
 
 void smmu_invalidate_page(uint16_t asid, uint64_t iova)
 {
-	put_command(CMD_TLBI_VA | CMD_ASID(asid), iova | CMD_LEAF);
-	sync_commands();
+	put(tlb_queue, CMD_TLBI_VA | CMD_ASID(asid), iova | CMD_LEAF);
+	sync_queue(tlb_queue);
 }
 
 void smmu_invalidate_pages(uint16_t asid, uint64_t iova, unsigned int pages)
 {
-	put_command(CMD_TLBI_VA | CMD_ASID(asid) | CMD_NUM(pages - 1), iova | CMD_TG_4K | CMD_LEAF);
-	sync_commands();
+	put(tlb_queue, CMD_TLBI_VA | CMD_ASID(asid) | CMD_NUM(pages - 1), iova | CMD_TG_4K | CMD_LEAF);
+	sync_queue(tlb_queue);
 }
 
 void smmu_invalidate_asid(uint16_t asid)
 {
-	put_command(CMD_TLBI_ASID | CMD_ASID(asid), 0);
-	sync_commands();
+	put(tlb_queue, CMD_TLBI_ASID | CMD_ASID(asid), 0);
+	sync_queue(tlb_queue);
 }
 
 void smmu_invalidate_atc(uint32_t sid, uint64_t iova)
 {
-	put_command(CMD_ATC_INV | CMD_SID(sid), iova);
-	sync_commands();
+	put(tlb_queue, CMD_ATC_INV | CMD_SID(sid), iova);
+	sync_queue(tlb_queue);
+}
+
+/*
+ * CMDQ-V has no public manual; positions are those of Linux (tegra241-cmdqv.c). QEMU shows one VINTF. The first access to its pages goes through
+ * QEMU, later ones do not.
+ */
+enum {
+	CMDQV_CONFIG = 0x0,
+	CMDQV_STATUS = 0x8,
+	CMDQV_ALLOC_MAP = 0x200,
+	CMDQV_VINTF_CONFIG = 0x1000,
+	CMDQV_VINTF_STATUS = 0x1004,
+	CMDQV_VI_CONS = 0x30000,
+	CMDQV_VI_PROD = 0x30004,
+	CMDQV_VI_CONFIG = 0x30008,
+	CMDQV_VI_STATUS = 0x3000c,
+	CMDQV_VI_BASE = 0x40000,
+	CMDQV_SIZE = 0x50000,
+};
+#define CMDQV_ON 1u
+
+static void cmdqv_switch_on(volatile unsigned char *block, unsigned int config, unsigned int status)
+{
+	double limit = now() + 5;
+
+	*(volatile uint32_t *)(block + config) = CMDQV_ON;
+	while (!(*(volatile uint32_t *)(block + status) & CMDQV_ON)) {
+		if (now() > limit)
+			fail("CMDQ-V: register %#x does not follow", status);
+	}
+}
+
+bool smmu_use_vcmdq(void)
+{
+	volatile unsigned char *block = find_registers("NVDA200C", CMDQV_SIZE);
+
+	if (!block)
+		return false;
+	vcmdq = (struct queue){
+		.mem = phys_alloc(),
+		.prod_reg = (volatile uint32_t *)(block + CMDQV_VI_PROD),
+		.cons_reg = (volatile uint32_t *)(block + CMDQV_VI_CONS),
+	};
+	cmdqv_switch_on(block, CMDQV_CONFIG, CMDQV_STATUS);
+	cmdqv_switch_on(block, CMDQV_VINTF_CONFIG, CMDQV_VINTF_STATUS);
+	*(volatile uint32_t *)(block + CMDQV_ALLOC_MAP) = CMDQV_ON; /* VCMDQ 0 is LVCMDQ 0 of VINTF 0 */
+	*(volatile uint64_t *)(block + CMDQV_VI_BASE) = vcmdq.mem.pa | CMDQ_LG2;
+	*vcmdq.prod_reg = 0;
+	*vcmdq.cons_reg = 0;
+	cmdqv_switch_on(block, CMDQV_VI_CONFIG, CMDQV_VI_STATUS);
+	tlb_queue = &vcmdq;
+	return true;
 }
 
 static bool event_waits(void)

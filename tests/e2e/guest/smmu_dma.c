@@ -19,6 +19,7 @@
 #define HOLE   UINT64_C(0x4000000000)
 #define ASID   7u
 #define PASID  5u
+#define VCMDQ_ROUNDS 300u
 
 struct stage {
 	struct engine engine;
@@ -193,6 +194,36 @@ static void device_tlb(struct stage *s)
 	engine_write32(&s->engine, DMATEST_CONTROL, 0);
 }
 
+/* Through a queue that the hardware serves without a trap or a call to the host; often enough for its indices to wrap. */
+static void virtual_queue(struct stage *s)
+{
+	unsigned int i;
+
+	if (!smmu_use_vcmdq()) {
+		report("vcmdq", "none");
+		return;
+	}
+	unmap(s->table, IOVA_B);
+	smmu_invalidate_pages(ASID, IOVA_B, PAGES);
+	refused(s, "vcmdq_after_unmap", DMATEST_ERROR_DST_DMA, IOVA_A, IOVA_B, IOVA_B);
+	expect_event(s, "vcmdq_after_unmap", SMMU_F_TRANSLATION, -1, IOVA_B, false);
+	map(s->table, IOVA_B, s->b, true);
+	for (i = 0; i < VCMDQ_ROUNDS; i++) {
+		struct phys to = i % 2 ? s->b : s->other;
+
+		memset(to.va, 0, SIZE);
+		map(s->table, IOVA_B, to, true);
+		smmu_invalidate_page(ASID, IOVA_B);
+		engine_expect(&s->engine, DMATEST_ERROR_NONE, "vcmdq", DMATEST_CMD_COPY, IOVA_A, IOVA_B, PHYS_PAGE);
+		if (memcmp(to.va, s->a.va, PHYS_PAGE) != 0)
+			fail("vcmdq: an old translation was used in round %u", i);
+	}
+	map(s->table, IOVA_B, s->b, true);
+	smmu_invalidate_asid(ASID);
+	copy(s, "vcmdq_at_end", IOVA_A, IOVA_B);
+	report("vcmdq", "ok");
+}
+
 void scenario_smmu(void)
 {
 	struct stage s = {.a = block(), .b = block(), .other = block()};
@@ -219,6 +250,7 @@ void scenario_smmu(void)
 	mapped(&s);
 	changes(&s);
 	report("ranges", "%d", smmu_has_ranges());
+	virtual_queue(&s);
 	if (smmu_has_substreams())
 		substreams(&s);
 	if (smmu_has_ats())
