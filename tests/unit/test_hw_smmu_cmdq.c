@@ -265,6 +265,57 @@ static void fetch_abort(void **state)
 	rig_free(&r);
 }
 
+/* Commands are fetched several at a time, and run as if they were not. */
+static void batches(void **state)
+{
+	const uint64_t tlbi = UINT64_C(0x12) | RIG_VMID << 32 | RIG_ASID << 48;
+	uint64_t page;
+	unsigned int i;
+	uint32_t at = 0;
+	struct rig r;
+
+	(void)state;
+	rig_new(&r);
+	page = rig_s1(&r);
+	for (i = 0; i < 40; i++) {
+		rig_map(&r, r.s1root, RIG_VA + i * 4096, page | S1_RW, 0);
+		ok_at(go(&r, RIG_VA + i * 4096, HW_READ), page);
+	}
+	for (i = 0; i < 40; i++) {
+		rig_map(&r, r.s1root, RIG_VA + i * 4096, 0, 0);
+		if (i == 20) {
+			at = r.prod;
+			cmd_put(&r, 0xff, 0);
+		}
+		cmd_put(&r, tlbi, (RIG_VA + i * 4096) | 1);
+	}
+	/* All before the bad one, none behind it. */
+	assert_int_equal(cmd_go(&r), 1u << 24 | at);
+	for (i = 0; i < 40; i++) {
+		if (i < 20)
+			faults(go(&r, RIG_VA + i * 4096, HW_READ), 0x10);
+		else
+			ok_at(go(&r, RIG_VA + i * 4096, HW_READ), page);
+	}
+	/* What stands behind it is fetched again: software may have put something else there. */
+	w64(&r, r.cmdq + at * 16, 0x46);
+	w64(&r, r.cmdq + (at + 1) * 16 + 8, RIG_VA | 1);
+	reg32(&r, 0x64, get32(&r, 0x60));
+	assert_int_equal(get32(&r, 0x9c) & 0xfffff, r.prod);
+	ok_at(go(&r, RIG_VA + 20 * 4096, HW_READ), page);
+	for (i = 21; i < 40; i++)
+		faults(go(&r, RIG_VA + i * 4096, HW_READ), 0x10);
+	/* More messages than are kept at once: each is sent, in order. */
+	r.nmsi = 0;
+	for (i = 0; i < 50; i++)
+		cmd_put(&r, 0x46 | 1u << 12 | (uint64_t)i << 32, 0x8090040);
+	assert_int_equal(cmd_go(&r) & 0xfffff, r.prod);
+	assert_int_equal(r.nmsi, 50);
+	for (i = 0; i < 50; i++)
+		assert_int_equal(r.msi[i].data, i);
+	rig_free(&r);
+}
+
 /* ---- CMD_SYNC ---- */
 
 static void sync_signals(void **state)
@@ -707,7 +758,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wraps),	    cmocka_unit_test(sizes),	       cmocka_unit_test(stops_and_restarts),
 		cmocka_unit_test(opcodes),	    cmocka_unit_test(missing_features), cmocka_unit_test(bad_parameters),
-		cmocka_unit_test(ril_16k_level1),   cmocka_unit_test(fetch_abort),     cmocka_unit_test(sync_signals),
+		cmocka_unit_test(ril_16k_level1),   cmocka_unit_test(fetch_abort),
+		cmocka_unit_test(batches),     cmocka_unit_test(sync_signals),
 		cmocka_unit_test(sync_waits),	    cmocka_unit_test(el1),	       cmocka_unit_test(el1_without_ril),
 		cmocka_unit_test(globals),	    cmocka_unit_test(el2),	       cmocka_unit_test(nested),
 		cmocka_unit_test(stage2),	    cmocka_unit_test(vmid_wildcards),  cmocka_unit_test(atc_invalidations),
