@@ -17,6 +17,7 @@ struct stage { /* one translation table and what governs its walk */
 	u64 table;
 	unsigned int oa;     /* output address bits */
 	bool ha, hd, affd;
+	bool big;	     /* endian */
 };
 
 struct walk {
@@ -54,6 +55,12 @@ static u64 peek(struct walk *w, u64 pa)
 static void poke(struct walk *w, u64 pa, u64 v)
 {
 	memcpy(w->n->image + (pa - w->n->base), &v, 8);
+}
+
+/* A descriptor as its table has it, and as it means. */
+static u64 turned(const struct stage *s, u64 v)
+{
+	return s->big ? __builtin_bswap64(v) : v;
 }
 
 /* Bits hi..lo of v, as a number. */
@@ -189,6 +196,7 @@ static int stage2(struct walk *w, u64 ipa, char need, int cls, bool update, stru
 			*f = make(F_WALK_EABT, 2, cls, ipa, at, ttwrite);
 			return -1;
 		}
+		d = turned(s, d);
 		if (!bit(d, 0) || (level == 3 && !bit(d, 1)) ||
 		    (level < 3 && !bit(d, 1) && !block_allowed(w->n, s, level))) {
 			*f = make(F_TRANSLATION, 2, cls, ipa, 0, ttwrite);
@@ -230,11 +238,11 @@ static int stage2(struct walk *w, u64 ipa, char need, int cls, bool update, stru
 		return -1;
 	}
 	if (update && s->ha) {
-		u64 now = peek(w, at) | UINT64_C(1) << 10;
+		u64 now = turned(s, peek(w, at)) | UINT64_C(1) << 10;
 
 		if (want_w && out->clean)
 			now |= 1 << 7;
-		poke(w, at, now);
+		poke(w, at, turned(s, now));
 	}
 	out->desc_at = at;
 	out->desc = d;
@@ -312,6 +320,7 @@ static int stage1(struct walk *w, u64 va, struct leaf *out)
 		}
 		if (!load(w, at, &d))
 			return give(w, make(F_WALK_EABT, 1, TT, 0, at, false));
+		d = turned(s, d);
 		if (!bit(d, 0) || (level == 3 && !bit(d, 1)) ||
 		    (level < 3 && !bit(d, 1) && !block_allowed(w->n, s, level)))
 			return give(w, make(F_TRANSLATION, 1, IN, 0, 0, false));
@@ -360,7 +369,7 @@ static int stage1(struct walk *w, u64 va, struct leaf *out)
 			stage2(w, ipa_at, 'w', TT, true, &tmp, &f2);
 	}
 	if (due)
-		poke(w, at, want);
+		poke(w, at, turned(s, want));
 	*out = one;
 	if (w->s2) {
 		out->pa = two.pa;
@@ -463,7 +472,8 @@ static int ste_stage2(struct walk *w, const u64 *ste)
 	s->page = tg0_page((unsigned int)num(ste[2], 47, 46));
 	if (s->page == 0 || !granule(n, s->page))
 		return -1;
-	if (!bit(ste[2], 51) || bit(ste[2], 52)) /* S2AA64, S2ENDI */
+	s->big = bit(ste[2], 52); /* S2ENDI */
+	if (!bit(ste[2], 51) || (s->big && !n->big_endian)) /* S2AA64 */
 		return -1;
 	s->ds = n->ds && s->page != 16 && bit(ste[3], 3);
 	s->tsz = (unsigned int)num(ste[2], 37, 32);
@@ -516,7 +526,8 @@ static int cd_decode(struct walk *w, const u64 *cd, u64 *va)
 	s->hd = bit(cd[0], 42);
 	if (!bit(cd[0], 31) || !bit(cd[0], 41) || !bit(cd[0], 46)) /* V, AA64, A */
 		return -1;
-	if (bit(cd[0], 15) && (!epd0 || !epd1)) /* ENDI */
+	s->big = bit(cd[0], 15); /* ENDI */
+	if (s->big && !n->big_endian && (!epd0 || !epd1))
 		return -1;
 	if ((n->httu == 0 && (s->ha || s->hd)) || (n->httu == 1 && s->hd))
 		return -1;
@@ -550,18 +561,79 @@ static int cd_decode(struct walk *w, const u64 *cd, u64 *va)
 	return 1;
 }
 
+/* 3.3.1, 5.1: where the STE lies. 0 or -1. */
+static int find_ste(struct walk *w, u64 *at)
+{
+	struct naive_smmu *n = w->n;
+	unsigned int sid = w->q->sid, span;
+	u64 l1;
+
+	if (sid >> n->log2size)
+		return config_fault(w, C_BAD_STREAMID, 0);
+	if (!n->split) {
+		*at = n->strtab + 64 * (u64)sid;
+		return 0;
+	}
+	*at = n->strtab + 8 * (u64)(sid >> n->split);
+	if (!load(w, *at, &l1))
+		return config_fault(w, F_STE_FETCH, *at);
+	span = (unsigned int)num(l1, 4, 0);
+	sid &= (1u << n->split) - 1;
+	if (span == 0 || span > n->split + 1 || sid >= 1u << (span - 1))
+		return config_fault(w, C_BAD_STREAMID, 0);
+	*at = keep(l1, 55, 6 + span - 1) + 64 * (u64)sid;
+	if (*at >> n->oas)
+		return config_fault(w, F_STE_FETCH, keep(*at, n->oas - 1, 0)); /* 7.3: no more bits than addresses have */
+	return 0;
+}
+
+/* 3.3.2: a word of the CD table, which under nesting lies at an intermediate address. *pa: where it was read. 0 or -1. */
+static int load_cd_word(struct walk *w, u64 addr, u64 *pa, u64 *v)
+{
+	struct naive_smmu_fault f;
+	struct leaf two;
+
+	*pa = addr;
+	if (w->s2) {
+		if (stage2(w, addr, 'r', CD, true, &two, &f))
+			return give(w, f);
+		*pa = two.pa;
+	}
+	return load(w, *pa, v) ? 0 : config_fault(w, F_CD_FETCH, *pa);
+}
+
+/* Where the CD of a SubstreamID lies, for the owner of the table. 0 or -1. */
+static int find_cd(struct walk *w, u64 ste0, unsigned int cdmax, u64 ssid, u64 *at)
+{
+	const unsigned int fmt = cdmax ? (unsigned int)num(ste0, 5, 4) : 0, split = fmt == 1 ? 6 : 10;
+	unsigned int lg2 = cdmax > split ? cdmax - split + 3 : 3;
+	u64 l1, pa;
+
+	/* A table is aligned to its size; address bits below it are RES0, and taken for 0 (S1Fmt). */
+	if (fmt == 0 || fmt == 3) {
+		*at = keep(ste0, 55, 6 + cdmax) + 64 * ssid;
+		return 0;
+	}
+	if (load_cd_word(w, keep(ste0, 55, lg2 < 6 ? 6 : lg2) + 8 * (ssid >> split), &pa, &l1))
+		return -1;
+	*at = keep(l1, 55, split == 10 ? 16 : 12);
+	if (!bit(l1, 0) || *at >> w->n->oas)
+		return config_fault(w, C_BAD_SUBSTREAMID, 0);
+	*at += 64 * (ssid & ((1u << split) - 1));
+	return 0;
+}
+
 static int translate(struct walk *w, struct leaf *out)
 {
 	struct naive_smmu *n = w->n;
 	const struct naive_smmu_req *q = w->q;
-	u64 ste[8], cd[8], at = n->strtab + 64 * (u64)q->sid, va = q->addr, ssid = 0;
+	u64 ste[8], cd[8], at, va = q->addr, ssid = 0, pa;
 	unsigned int i, config, cdmax, dss;
 	struct naive_smmu_fault f;
-	struct leaf two;
 	int r;
 
-	if (q->sid >> n->log2size)
-		return config_fault(w, C_BAD_STREAMID, 0);
+	if (find_ste(w, &at))
+		return -1;
 	for (i = 0; i < 8; i++)
 		if (!load(w, at + 8 * i, &ste[i]))
 			return config_fault(w, F_STE_FETCH, at);
@@ -595,6 +667,8 @@ static int translate(struct walk *w, struct leaf *out)
 	}
 	cdmax = (unsigned int)num(ste[0], 63, 59);
 	if (w->s1 && n->ssid_bits && cdmax > n->ssid_bits)
+		return config_fault(w, C_BAD_STE, 0);
+	if (w->s1 && n->ssid_bits && cdmax && !n->cd_2level && (num(ste[0], 5, 4) == 1 || num(ste[0], 5, 4) == 2))
 		return config_fault(w, C_BAD_STE, 0);
 	if (w->s1 && n->oas < 56 && num(ste[0], 55, 6) << 6 >> n->oas)
 		return config_fault(w, C_BAD_STE, 0);
@@ -634,20 +708,11 @@ static int translate(struct walk *w, struct leaf *out)
 			return give(w, f);
 		return 0;
 	}
-	/* A table is aligned to its size; address bits below it are RES0, and taken for 0 (S1Fmt). */
-	at = keep(ste[0], 55, 6 + cdmax) + 64 * ssid;
-	for (i = 0; i < 8; i++) {
-		u64 pa = at + 8 * i;
-
-		if (i == 0 && w->s2) {
-			if (stage2(w, at, 'r', CD, true, &two, &f))
-				return give(w, f);
-		}
-		if (w->s2)
-			pa = two.pa + 8 * i;
-		if (!load(w, pa, &cd[i]))
-			return config_fault(w, F_CD_FETCH, pa - 8 * i);
-	}
+	if (find_cd(w, ste[0], cdmax, ssid, &at) || load_cd_word(w, at, &pa, &cd[0]))
+		return -1;
+	for (i = 1; i < 8; i++)
+		if (!load(w, pa + 8 * i, &cd[i]))
+			return config_fault(w, F_CD_FETCH, pa);
 	r = cd_decode(w, cd, &va);
 	if (r < 0)
 		return config_fault(w, C_BAD_CD, 0);

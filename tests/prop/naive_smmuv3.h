@@ -4,8 +4,7 @@
  * (IHI 0070 G.b, DDI 0487 M.a.a).
  *
  * It exists to disagree with src/hw/smmuv3. It reads a flat image of memory and applies access flags and dirty states to
- * it, so the images of both can be compared afterwards. Linear stream and CD tables only, 64-bit descriptors, little-endian,
- * Non-secure.
+ * it, so the images of both can be compared afterwards. 64-bit descriptors, Non-secure.
  */
 #ifndef NB_TESTS_NAIVE_SMMUV3_H
 #define NB_TESTS_NAIVE_SMMUV3_H
@@ -16,14 +15,15 @@
 struct naive_smmu {
 	uint8_t *image;		/* of [base, base + len) */
 	uint64_t base, len;
-	uint64_t strtab;	/* linear, 2^log2size entries */
+	uint64_t strtab;	/* 2^log2size entries */
 	unsigned int log2size;
+	unsigned int split;	/* of two levels: entries in a second, as a power of two; 0: linear */
 	bool e2h;		/* CR2.E2H */
 	/* capabilities that decide about walks */
 	unsigned int oas;	/* bits */
 	unsigned int httu;	/* 0, 1: access flag, 2: and dirty state */
 	unsigned int ssid_bits, sid_bits;
-	bool s1, s2, hyp, gran4, gran16, gran64, vax, ds, stt, xnx, had, fwb, perms_ovr, e0pd, epan, asid16, vmid16;
+	bool s1, s2, hyp, gran4, gran16, gran64, vax, ds, stt, xnx, had, fwb, perms_ovr, e0pd, epan, asid16, vmid16, big_endian, cd_2level;
 };
 
 struct naive_smmu_req {

@@ -10,7 +10,7 @@
  * word the same memory (access flags and dirty states). After a fault the flags may differ, since hardware may set some before
  * it finds out.
  *
- * Left out: two-level tables (tests/unit), stalls, big-endian tables, attributes of memory.
+ * Left out: stalls, attributes of memory.
  *
  * --survey goes on after a difference and lists each kind once. A case is its seed: `--seed N --cases 1` repeats it.
  */
@@ -22,7 +22,7 @@
 
 #include "prop_walk_smmuv3.h"
 
-static const char *const cls_name[NCLS] = {"free", "STE", "CD", "stage 1", "stage 2"};
+static const char *const cls_name[NCLS] = {"free", "STE", "CD", "stage 1", "stage 2", "L1STD", "L1CD"};
 
 /* ---- damage ---- */
 
@@ -42,9 +42,13 @@ static bool may_flip(enum cls cls, uint64_t pa, unsigned int bit)
 	case S1:
 	case S2:
 		return true;
+	case L1STD:
+		return bit <= 4 || (bit >= 6 && bit <= 55);
+	case L1CD:
+		return bit == 0 || (bit >= 12 && bit <= 55);
 	case STE:
 		if (q == 0)
-			return bit <= 3 || (bit >= 6 && bit <= 55) || bit >= 59;
+			return bit <= 55 || bit >= 59;
 		if (q == 1)
 			return bit <= 1 || bit == 25 || bit == 30 || bit == 31 || (bit >= 48 && bit <= 51);
 		if (q == 2)
@@ -186,7 +190,7 @@ static bool same_memory(struct world *w, bool exact, bool *stray)
 		memcpy(&b, w->image + off, 8);
 		if (a == b)
 			continue;
-		if (exact || ((a ^ b) & ~UINT64_C(0x480)))
+		if (exact || ((a ^ b) & ~UINT64_C(0x480) && (a ^ b) & ~__builtin_bswap64(UINT64_C(0x480))))
 			same = false;
 		*stray |= cls != S1 && cls != S2;
 		memcpy(w->image + off, &a, 8);
@@ -207,7 +211,8 @@ static void setup_unit(struct world *w)
 	ops->reset(w->hw);
 	ops->mmio_write(w->hw, 0x2c, 4, w->naive.e2h ? 1 : 0);		 /* CR2 */
 	ops->mmio_write(w->hw, 0x80, 8, w->naive.strtab);		 /* STRTAB_BASE */
-	ops->mmio_write(w->hw, 0x88, 4, w->naive.log2size);	 /* STRTAB_BASE_CFG */
+	ops->mmio_write(w->hw, 0x88, 4,				 /* STRTAB_BASE_CFG */
+			w->naive.log2size | w->naive.split << 6 | (w->naive.split ? 1u << 16 : 0));
 	ops->mmio_write(w->hw, 0x20, 4, 1);			 /* CR0.SMMUEN */
 	smmu_drop_caches(w->hw);
 }
@@ -290,7 +295,9 @@ static void random_caps(struct world *w)
 		if (chance(w, 3))
 			c->ssid_bits = 0;
 		c->ats = c->pri = false;
-		c->big_endian = false;
+		c->big_endian = chance(w, 2);
+		c->st_2level = chance(w, 2);
+		c->cd_2level = c->s1 && chance(w, 2);
 		c->ns1ats = c->pps = c->ats_rec_err = c->pasidtt = false;
 		c->minor = 0;
 	} while (smmu_caps_check(c, NULL));
@@ -298,7 +305,8 @@ static void random_caps(struct world *w)
 		.image = w->image, .len = LEN, .oas = c->oas, .httu = c->httu, .ssid_bits = c->ssid_bits,
 		.sid_bits = c->sid_bits, .s1 = c->s1, .s2 = c->s2, .hyp = c->hyp, .gran4 = c->gran4k, .gran16 = c->gran16k,
 		.gran64 = c->gran64k, .vax = c->vax52, .ds = c->ds, .stt = c->stt, .xnx = c->xnx, .had = c->had, .fwb = c->fwb,
-		.perms_ovr = c->attr_ovr, .e0pd = c->e0pd, .epan = c->epan, .asid16 = c->asid16, .vmid16 = c->vmid16,
+		.perms_ovr = c->attr_ovr, .e0pd = c->e0pd, .epan = c->epan, .asid16 = c->asid16, .vmid16 = c->vmid16, .big_endian = c->big_endian,
+		.cd_2level = c->cd_2level,
 		.e2h = c->hyp && chance(w, 2),
 	};
 }

@@ -16,12 +16,12 @@
 #define PAGES (LEN / 4096)
 #define NLOG  8192u
 
-enum cls { FREE, STE, CD, S1, S2, NCLS };
+enum cls { FREE, STE, CD, S1, S2, L1STD, L1CD, NCLS };
 
 struct shape { /* of one table */
 	unsigned int page, tsz, oa, sl0;
 	int start;
-	bool ds, sl2;
+	bool ds, sl2, big;
 	uint64_t root; /* address by which its owner knows it */
 };
 
@@ -56,6 +56,12 @@ static inline uint64_t get(const struct world *w, uint64_t pa)
 	return v;
 }
 bool put(struct world *w, uint64_t pa, uint64_t v);
+
+/* A descriptor of a table, whose owner may be big-endian. */
+static inline uint64_t turned(const struct shape *s, uint64_t v)
+{
+	return s->big ? __builtin_bswap64(v) : v;
+}
 
 /* A case out of caps and random numbers. False: no luck, try another seed. prop_walk_smmuv3_build.c */
 bool build(struct world *w);

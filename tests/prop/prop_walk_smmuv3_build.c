@@ -126,13 +126,13 @@ static bool put_leaf(struct world *w, const struct shape *s, int level, uint64_t
 	if (!big && chance(w, 4))
 		d |= BIT(52); /* RES0 here */
 	if (!big || big > 64 - s->tsz || big > s->oa || !chance(w, 6))
-		return put(w, at, d | addressed(s, oa));
+		return put(w, at, turned(s, d | addressed(s, oa)));
 	n = 1u << (big - lsb);
 	at &= ~(uint64_t)(8 * n - 1);
 	oa &= ~low(big);
 	(void)ia;
 	for (i = 0; i < n; i++)
-		if (get(w, at + 8 * i) || !put(w, at + 8 * i, d | BIT(52) | addressed(s, oa + ((uint64_t)i << lsb))))
+		if (get(w, at + 8 * i) || !put(w, at + 8 * i, turned(s, d | BIT(52) | addressed(s, oa + ((uint64_t)i << lsb)))))
 			return false;
 	return true;
 }
@@ -188,10 +188,10 @@ static bool map2(struct world *w, uint64_t ipa, uint64_t pa, int leaf)
 		leaf = s->start;
 	for (level = s->start; level < leaf; level++) {
 		at = table + offset_of(s, level, ipa);
-		d = get(w, at);
+		d = turned(s, get(w, at));
 		if (d == 0) {
 			table = room(w, s->page, S2);
-			if (!table || !put(w, at, addressed(s, table) | table_noise(w, s) | 3))
+			if (!table || !put(w, at, turned(s, addressed(s, table) | table_noise(w, s) | 3)))
 				return false;
 		} else if ((d & 3) == 3) {
 			table = next_table(s, d);
@@ -255,7 +255,7 @@ static bool build1(struct world *w, uint64_t va)
 			return false;
 		if (chance(w, 6))
 			d |= rnd(w, 16) << 59;
-		if (!put(w, at, d | addressed(s, next)))
+		if (!put(w, at, turned(s, d | addressed(s, next))))
 			return false;
 		at = next_at;
 	}
@@ -269,7 +269,7 @@ static bool build1(struct world *w, uint64_t va)
 	if (!w->s2)
 		return true;
 	/* what the leaf made of it, in a group too */
-	target = next_table(s, get(w, at) & ~(low(lsb_of(s, leaf)) & ~(s->page == 16 ? BITS(15, 12) : s->ds ? BITS(9, 8) : 0)));
+	target = next_table(s, turned(s, get(w, at)) & ~(low(lsb_of(s, leaf)) & ~(s->page == 16 ? BITS(15, 12) : s->ds ? BITS(9, 8) : 0)));
 	target = (target & ~low(lsb_of(s, leaf))) | (va & low(lsb_of(s, leaf)));
 	if (target >> (64 - w->two.tsz))
 		return true; /* stage 2 will say so */
@@ -345,6 +345,50 @@ static uint64_t ste_flags(struct world *w)
 	return q;
 }
 
+/* The stream table, linear or of two levels; *ste: where the entry of w->req.sid lies. */
+static bool place_ste(struct world *w, uint64_t *ste)
+{
+	unsigned int split, span, low_sid;
+	uint64_t l2;
+
+	w->naive.split = 0;
+	w->naive.log2size = 6;
+	if (!w->caps.st_2level || chance(w, 2)) {
+		w->naive.strtab = room(w, 12, STE);
+		*ste = w->naive.strtab + 64 * w->req.sid;
+		return true;
+	}
+	split = 6 + 2 * (unsigned int)rnd(w, 3);
+	w->naive.split = split;
+	w->naive.log2size = w->caps.sid_bits < 12 ? w->caps.sid_bits : 12;
+	w->req.sid = (uint32_t)rnd(w, UINT64_C(1) << w->naive.log2size);
+	low_sid = w->req.sid & ((1u << split) - 1);
+	w->naive.strtab = room(w, 12, L1STD);
+	for (span = 1; low_sid >> (span - 1); span++)
+		;
+	span += (unsigned int)rnd(w, split + 2 - span);
+	l2 = room(w, 6 + span - 1, STE);
+	*ste = l2 + 64 * (uint64_t)low_sid;
+	return l2 && put(w, w->naive.strtab + 8 * (uint64_t)(w->req.sid >> split), l2 | span);
+}
+
+/* The CD table, for its owner; *cd: where the CD of w->req.ssid lies, *q0: what the STE says of it. */
+static bool place_cd(struct world *w, unsigned int cdmax, uint64_t *cd, uint64_t *q0)
+{
+	unsigned int fmt = cdmax && w->caps.cd_2level ? (unsigned int)rnd(w, 3) : 0, split = fmt == 1 ? 6 : 10;
+	uint64_t ctx, leaf, l1;
+
+	if (fmt == 0) {
+		ctx = place(w, 6 + cdmax < 12 ? 12 : 6 + cdmax, 64 * (uint64_t)w->req.ssid, CD, cd);
+		*q0 = ctx;
+		return ctx;
+	}
+	ctx = place(w, 12, 8 * (uint64_t)(w->req.ssid >> split), L1CD, &l1);
+	leaf = place(w, 6 + split, 64 * (uint64_t)(w->req.ssid & ((1u << split) - 1)), CD, cd);
+	*q0 = ctx | (uint64_t)fmt << 4;
+	return ctx && leaf && put(w, l1, leaf | 1);
+}
+
 bool build(struct world *w)
 {
 	unsigned int i, config, s2ps, ips, cdmax = 0, page1, t1, base_bits;
@@ -365,9 +409,8 @@ bool build(struct world *w)
 		w->s2 = config & 2;
 	} while (config >= 4 && ((w->s1 && !w->caps.s1) || (w->s2 && !w->caps.s2)));
 	w->req = (struct naive_smmu_req){.sid = (uint32_t)rnd(w, 64)};
-	ste = room(w, 12, STE);
-	w->naive.strtab = ste;
-	w->naive.log2size = 6;
+	if (!place_ste(w, &ste))
+		return false;
 	base_bits = w->base >> 32 ? 52 : 32;
 	w->ha1 = w->caps.httu && chance(w, 2);
 	w->ha2 = w->caps.httu && chance(w, 2);
@@ -380,6 +423,8 @@ bool build(struct world *w)
 	ds = w->caps.ds && chance(w, 2);
 	w->one.page = pick_page(w);
 	w->one.ds = ds && w->one.page != 16;
+	w->one.big = w->caps.big_endian && chance(w, 2);
+	w->two.big = w->caps.big_endian && chance(w, 2);
 	if (w->s2) {
 		shape2(w);
 		w->two.root = room(w, root_lg2(&w->two), S2);
@@ -387,7 +432,7 @@ bool build(struct world *w)
 			return false;
 		q[2] = rnd(w, w->caps.vmid16 ? 65536 : 256) | (uint64_t)w->two.tsz << 32 | (uint64_t)w->two.sl0 << 38 |
 		       (w->two.page == 12 ? 0 : w->two.page == 16 ? UINT64_C(1) : UINT64_C(2)) << 46 | (uint64_t)s2ps << 48 |
-		       BIT(51) | (chance(w, 4) ? BIT(53) : 0) | (chance(w, 4) ? BIT(54) : 0) | BIT(58);
+		       BIT(51) | (w->two.big ? BIT(52) : 0) | (chance(w, 4) ? BIT(53) : 0) | (chance(w, 4) ? BIT(54) : 0) | BIT(58);
 		if (w->ha2)
 			q[2] |= BIT(56);
 		if (w->caps.httu == 2 && chance(w, 2))
@@ -405,14 +450,13 @@ bool build(struct world *w)
 		va = rnd64(w) & low(64 - w->one.tsz);
 		addr = w->high ? va | ~low(64 - w->one.tsz) : va;
 		if (w->caps.ssid_bits) {
-			cdmax = (unsigned int)rnd(w, 5);
+			cdmax = (unsigned int)rnd(w, chance(w, 2) ? 5 : 12);
 			w->req.with_ssid = cdmax && chance(w, 2);
 			if (w->req.with_ssid)
 				w->req.ssid = (uint32_t)rnd(w, UINT64_C(1) << cdmax);
 			q[1] |= chance(w, 4) ? rnd(w, 3) : 2;
 		}
-		ctx = place(w, 12, 64 * (uint64_t)w->req.ssid, CD, &cd_at);
-		if (!ctx || !build1(w, va))
+		if (!place_cd(w, cdmax, &cd_at, &ctx) || !build1(w, va))
 			return false;
 		q[0] |= ctx | (uint64_t)cdmax << 59;
 		page1 = pick_page(w);
@@ -429,7 +473,7 @@ bool build(struct world *w)
 		}
 		if (chance(w, 8))
 			cd[0] |= w->high ? BIT(14) : BIT(30); /* the half that is not used */
-		cd[0] |= BIT(31) | (uint64_t)ips << 32 | (chance(w, 4) ? BIT(35) : 0) | (chance(w, 8) ? BIT(36) : 0) |
+		cd[0] |= (w->one.big ? BIT(15) : 0) | BIT(31) | (uint64_t)ips << 32 | (chance(w, 4) ? BIT(35) : 0) | (chance(w, 8) ? BIT(36) : 0) |
 			 (chance(w, 4) ? BIT(38) : 0) | (chance(w, 4) ? BIT(39) : 0) | (chance(w, 8) ? BIT(40) : 0) |
 			 BIT(41) | BIT(45) | BIT(46) | (chance(w, 2) ? BIT(47) : 0) |
 			 rnd(w, w->caps.asid16 ? 65536 : 256) << 48;
@@ -453,7 +497,7 @@ bool build(struct world *w)
 		addr = rnd64(w) & low(w->caps.oas);
 	}
 	for (i = 0; i < 8; i++)
-		if (!put(w, ste + 64 * w->req.sid + 8 * i, q[i]))
+		if (!put(w, ste + 8 * i, q[i]))
 			return false;
 	w->req.addr = addr & ~UINT64_C(7);
 	return true;
