@@ -105,6 +105,7 @@ struct vendor {
 	 * before the new appears, so the device may see faults between. Never asked with from == V_BLOCKED or to == V_BLOCKED.
 	 * same: both stand on the same parent.
 	 */
+	bool torn; /* hardware reads an entry word by word, and may have read some of them before others changed, until it is told of a change */
 	bool (*hitless)(enum vendor_kind from, enum vendor_kind to, bool same);
 };
 

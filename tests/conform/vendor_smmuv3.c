@@ -352,5 +352,6 @@ const struct vendor vendor_smmuv3 = {
 	.event = event,
 	.faults_wait = faults_wait,
 	.ask_page = ask_page,
+	.torn = true, /* 3.21.3 */
 	.hitless = hitless,
 };

@@ -113,6 +113,7 @@ static void on_segv(int sig, siginfo_t *info, void *uc_)
 static void on_trap(int sig, siginfo_t *info, void *uc_)
 {
 	ucontext_t *uc = uc_;
+	char was[2 * LINE]; /* fn's: it may be stepped, too */
 	size_t n, i;
 
 	(void)sig;
@@ -123,11 +124,12 @@ static void on_trap(int sig, siginfo_t *info, void *uc_)
 	w.stepping = false;
 	protect_here(PROT_READ);
 	n = two_lines(w.off);
+	memcpy(was, w.was, n);
 	for (i = 0; i < n; i += LINE) {
-		if (memcmp(w.was + i, w.base + w.off + i, LINE) == 0)
+		if (memcmp(was + i, w.base + w.off + i, LINE) == 0)
 			continue;
 		stores_pause();
-		w.fn(w.opaque, w.off + i);
+		w.fn(w.opaque, w.off + i, was + i);
 		stores_resume();
 	}
 }

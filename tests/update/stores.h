@@ -16,8 +16,8 @@
 
 /* Null: this build can. Else why it cannot. */
 const char *stores_cannot(void);
-/* fn gets the offset of the line (64 bytes) that changed. It may itself read and write the range. After guard_init(). */
-typedef void stores_fn(void *opaque, size_t off);
+/* fn gets the offset of the line (64 bytes) that changed, and what it was. It may itself read and write the range. After guard_init(). */
+typedef void stores_fn(void *opaque, size_t off, const void *was);
 void stores_init(void *base, size_t len, stores_fn *fn, void *opaque);
 void stores_fini(void);
 /* The watch goes on and off; between, pause and resume nest. */

@@ -18,67 +18,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench.h"
 #include "stores.h"
+#include "update.h"
 
-#define X UINT64_C(0x12350000)	/* asked for behind every store */
-#define P (UINT64_C(1) << (t->b.conf->page_lg2 ? t->b.conf->page_lg2 : 12)) /* smallest page of the driver's tables */
-#define Y (X + 2 * P)		/* asked for before, so that it is cached, and after */
-#define FAR UINT64_C(0x10000000000) /* 2^40: where domains lead, hardware never goes there */
-
-#define NSUBJECTS 20
-#define PASID_A	  5u
-#define PASID_B	  70u /* in another table than PASID_A */
-#define PASID_BY  9u
-
-struct subject {
-	const char *name;
-	enum vendor_kind kind;
-	struct drv_domain *d; /* null: blocked */
-	const struct drv_domain *on; /* what it stands on: the parent, else itself */
-	uint64_t x, y;	      /* where X and Y go */
-	uint64_t guest_x;     /* and X of the guest's own PASID, where there is one */
-};
-
-enum lines { AT_ONCE, AT_RANDOM, WHEN_FLUSHED };
-static const char *const lines_name[] = {"at once", "at random", "when flushed"};
-
-struct asked { /* one requester, while something changes */
-	unsigned int dev;
-	uint32_t pasid;
-	uint64_t addr, old, new;
-	bool may_fault;
-	unsigned int stage[2]; /* from memory, through caches: 0 old, 1 refused, 2 new */
-};
-
-struct test {
-	struct bench b;
-	struct subject s[NSUBJECTS];
-	unsigned int n;
-	struct drv_domain *parent[3], *by;
-	struct asked ask[8];
-	unsigned int nask;
-	struct asked irq;    /* a message of function 0, while its entry changes; addr 0: none */
-	struct drv_msi msg;
-	bool hot; /* ask through the caches too */
-	bool inside; /* a transition is under way */
-	enum lines lines;
-	char what[200];
-	uint64_t seed;
-	unsigned int failures;
-	uint64_t transitions, stores, refused, asked_total;
-};
+const char *const lines_name[] = {"at once", "at random", "when flushed"};
 
 static bool verbose;
 
-static void fail(struct test *t, const char *fmt, const char *who, uint64_t got, const struct asked *a)
+void fail(struct test *t, const char *fmt, const char *who, uint64_t got, const struct asked *a)
 {
 	if (t->failures++ < 10)
 		fprintf(stderr, "FAILED: %s/%s: %s: device %u PASID %d %s: got %#" PRIx64 ", old %#" PRIx64 ", new %#" PRIx64 " (%s)\n",
 			t->b.vendor->name, t->b.conf->name, t->what, a->dev, (int)a->pasid, who, got, a->old, a->new, fmt);
 }
 
-static bool same(uint64_t got, uint64_t want)
+bool same(uint64_t got, uint64_t want)
 {
 	return got == want || (got & want & BENCH_FAULT); /* a fault's reason may be one or the other */
 }
@@ -104,8 +58,7 @@ static void judge(struct test *t, struct asked *a, unsigned int through, uint64_
 		t->refused++;
 }
 
-/* To whom does the message go? */
-static uint64_t interrupt(struct test *t)
+uint64_t interrupt(struct test *t)
 {
 	struct hw_iommu *hw = t->b.unit[0].hw;
 	struct hw_irq irq = {0};
@@ -132,14 +85,54 @@ static void look(struct test *t)
 	t->b.hold = false;
 }
 
+/*
+ * Hardware may have some words of the line as they were when it was last told of a change, and the others as they are now. That changes no
+ * judgement of what came when, but it is the old translation, the new one, or a fault where that may be.
+ */
+static void look_torn(struct test *t, size_t off, const void *was)
+{
+	uint64_t *line = (uint64_t *)(void *)(t->b.pool_cpu + off), now[8];
+	unsigned int i, k, n = 0, word[8], mix;
+
+	for (k = 0; k < t->nlines && t->line[k].off != off; k++)
+		;
+	if (k == ARRAY_SIZE(t->line))
+		return;
+	if (k == t->nlines) {
+		t->line[k].off = off;
+		memcpy(t->line[k].was, was, BENCH_LINE);
+		t->nlines++;
+	}
+	memcpy(now, line, BENCH_LINE);
+	for (i = 0; i < 8; i++)
+		if (now[i] != t->line[k].was[i])
+			word[n++] = i;
+	if (n > 4) /* a table that is filled; entries of configuration change fewer at a time */
+		return;
+	for (mix = 1; n > 1 && mix < (1u << n) - 1; mix++) {
+		for (i = 0; i < n; i++)
+			line[word[i]] = mix >> i & 1 ? now[word[i]] : t->line[k].was[word[i]];
+		for (i = 0; i < t->nask; i++) {
+			struct asked *a = &t->ask[i];
+			uint64_t got = bench_look(&t->b, a->dev, a->pasid, a->addr, HW_READ);
+
+			if (!same(got, a->old) && !same(got, a->new) && !((got & BENCH_FAULT) && a->may_fault))
+				fail(t, "some words as they were, others as they are", "by memory", got, a);
+		}
+	}
+	memcpy(line, now, BENCH_LINE);
+}
+
 /* ---- what calls us ---- */
 
-static void stored(void *opaque, size_t off)
+static void stored(void *opaque, size_t off, const void *was)
 {
 	struct test *t = opaque;
 	uint64_t r;
 
 	t->stores++;
+	if (t->hot && t->b.vendor->torn && t->b.pool_hw == t->b.pool_cpu)
+		look_torn(t, off, was);
 	if (t->b.pool_hw != t->b.pool_cpu) {
 		t->seed ^= t->seed << 13;
 		t->seed ^= t->seed >> 7;
@@ -162,6 +155,7 @@ static void enter_driver(void *opaque)
 {
 	struct test *t = opaque;
 
+	t->nlines = 0;
 	if (t->inside)
 		look(t); /* the unit did what it was told, in part or whole */
 	stores_resume();
@@ -201,30 +195,35 @@ void *__wrap_mem_page_alloc(struct mem_pool *p, unsigned int order, hpa_t *pa)
 
 /* ---- one transition ---- */
 
-static void asked(struct test *t, unsigned int dev, uint32_t pasid, uint64_t addr, uint64_t old, uint64_t new, bool may_fault)
+void asked(struct test *t, unsigned int dev, uint32_t pasid, uint64_t addr, uint64_t old, uint64_t new, bool may_fault)
 {
 	t->ask[t->nask++] = (struct asked){.dev = dev, .pasid = pasid, .addr = addr, .old = old, .new = new, .may_fault = may_fault};
 }
 
-static void begin(struct test *t)
+void begin(struct test *t)
 {
 	t->transitions++;
+	t->nlines = 0;
 	look(t); /* hot: what is in force now is cached */
 	t->inside = true;
 	running = t;
 	stores_on();
 }
 
-/* y: the same requester's, cached before and not asked for since; through caches, then by memory. */
-static void end(struct test *t, unsigned int dev, uint32_t pasid, uint64_t y, uint64_t y_new)
+void finish(struct test *t)
 {
-	unsigned int i;
-	uint64_t got;
-
 	stores_off();
 	t->inside = false;
 	running = NULL;
 	bench_interrupts(&t->b);
+}
+
+void end(struct test *t, unsigned int dev, uint32_t pasid, uint64_t y, uint64_t y_new)
+{
+	unsigned int i;
+	uint64_t got;
+
+	finish(t);
 	for (i = 0; i < t->nask; i++) {
 		struct asked *a = &t->ask[i];
 
@@ -249,7 +248,7 @@ static void end(struct test *t, unsigned int dev, uint32_t pasid, uint64_t y, ui
 	t->nask = 0;
 }
 
-static bool can_attach(struct test *t, unsigned int dev, uint32_t pasid, const struct subject *s)
+bool can_attach(struct test *t, unsigned int dev, uint32_t pasid, const struct subject *s)
 {
 	return bench_attach(&t->b, dev, pasid, s->d) == 0;
 }
@@ -432,111 +431,6 @@ static void first_pasid(struct test *t, const struct subject *s, const struct su
 		end(t, 0, NB_NO_PASID, Y, s->y);
 	}
 	bench_attach(&t->b, 0, NB_NO_PASID, NULL);
-}
-
-/* ---- a function goes ---- */
-
-/* It leaves in the state `s`; behind every store it gets where it got, or nowhere; and at the end as one that never was. */
-static void release(struct test *t, const struct subject *s)
-{
-	const struct drv_dev was = t->b.dev[0];
-	uint64_t stranger, got;
-
-	if (!can_attach(t, 0, NB_NO_PASID, s))
-		return;
-	t->b.dev[0].rid ^= 8; /* beside it, never plugged in */
-	stranger = bench_look(&t->b, 0, NB_NO_PASID, X, HW_READ);
-	t->b.dev[0] = was;
-	snprintf(t->what, sizeof(t->what), "%s: the function is released, %s, lines seen %s", s->name,
-		 t->hot ? "asking all the time" : "cold", lines_name[t->lines]);
-	asked(t, 0, NB_NO_PASID, X, s->x, BENCH_FAULT, true);
-	begin(t);
-	t->b.vendor->drv->release_device(&t->b.dev[0]);
-	end(t, 0, NB_NO_PASID, Y, BENCH_FAULT);
-	got = bench_look(&t->b, 0, NB_NO_PASID, X, HW_READ);
-	if (got != stranger)
-		fail(t, "released, but not as if it had never been there", "by memory", got, &(struct asked){.new = stranger});
-	got = bench_go(&t->b, 0, NB_NO_PASID, X, HW_READ);
-	if (got != stranger)
-		fail(t, "released, but not as if it had never been there", "through caches", got, &(struct asked){.new = stranger});
-	asked(t, 0, NB_NO_PASID, X, BENCH_FAULT, BENCH_FAULT, true);
-	snprintf(t->what, sizeof(t->what), "%s: the function is plugged in, lines seen %s", s->name, lines_name[t->lines]);
-	begin(t);
-	if (t->b.vendor->drv->probe_device(&t->b.dev[0], &t->b.diag)) {
-		printf("%s: %s\n", t->what, t->b.diag.msg);
-		exit(1);
-	}
-	end(t, 0, NB_NO_PASID, Y, BENCH_FAULT);
-}
-
-/* ---- a function that does not answer ---- */
-
-/* It loses its translation cache at most: what hardware reads of its entries is what the driver wrote, and blocking it works. */
-static void silent(struct test *t, const struct subject *s)
-{
-	uint64_t at;
-
-	if (!t->b.dev[1].ats || !can_attach(t, 1, NB_NO_PASID, s))
-		return;
-	snprintf(t->what, sizeof(t->what), "%s: detached, and the function does not answer", s->name);
-	asked(t, 1, NB_NO_PASID, X, s->x, BENCH_FAULT, true);
-	begin(t);
-	t->b.silent = true;
-	bench_attach(&t->b, 1, NB_NO_PASID, NULL);
-	t->b.silent = false;
-	end(t, 1, NB_NO_PASID, Y, BENCH_FAULT);
-	if (!can_attach(t, 1, NB_NO_PASID, s) || !same(bench_go(&t->b, 1, NB_NO_PASID, X, HW_READ), s->x) ||
-	    !bench_agrees(&t->b, 1, NB_NO_PASID, X, &at))
-		fail(t, "attached again", "it does not get there", 0, &(struct asked){.dev = 1, .pasid = NB_NO_PASID, .new = s->x});
-	bench_attach(&t->b, 1, NB_NO_PASID, NULL);
-	t->b.vendor->drv->release_device(&t->b.dev[1]);
-	if (t->b.vendor->drv->probe_device(&t->b.dev[1], &t->b.diag))
-		exit(1);
-}
-
-/* ---- interrupts ---- */
-
-static void interrupt_changes(struct test *t, const char *what, uint64_t old, uint64_t new, const struct drv_irq_target *to,
-			      uint32_t *handle)
-{
-	uint64_t got;
-	int err = 0;
-
-	snprintf(t->what, sizeof(t->what), "an interrupt %s, lines seen %s", what, lines_name[t->lines]);
-	t->irq = (struct asked){.pasid = NB_NO_PASID, .addr = t->msg.addr, .old = old, .new = new};
-	begin(t);
-	if (to)
-		err = t->b.vendor->drv->irq_map(&t->b.dev[0], 1, to, handle, &t->msg, &t->b.diag);
-	else
-		t->b.vendor->drv->irq_unmap(&t->b.dev[0], *handle, 1);
-	stores_off();
-	t->inside = false;
-	running = NULL;
-	bench_interrupts(&t->b);
-	got = interrupt(t);
-	if (err || !same(got, new))
-		fail(t, "after it", "the message", got, &t->irq);
-	t->irq.addr = 0;
-}
-
-/* Entries come and go one by one; the message of an entry is known once it has been there. */
-static void interrupts(struct test *t)
-{
-	const struct drv_irq_target a = {.dest = 3, .vector = 0x41}, b = {.dest = 7, .vector = 0x52};
-	const struct drv_ops *drv = t->b.vendor->drv;
-	uint32_t handle;
-	struct drv_msi msg;
-
-	if (!drv->irq_map || drv->irq_map(&t->b.dev[0], 1, &a, &handle, &t->msg, &t->b.diag))
-		return;
-	interrupt_changes(t, "goes", 3 << 8 | 0x41, BENCH_FAULT, NULL, &handle);
-	msg = t->msg;
-	interrupt_changes(t, "appears", BENCH_FAULT, 7 << 8 | 0x52, &b, &handle);
-	if (msg.addr != t->msg.addr || msg.data != t->msg.data) {
-		printf("%s: another entry was taken, so nothing was watched\n", t->what);
-		t->failures++;
-	}
-	interrupt_changes(t, "goes", 7 << 8 | 0x52, BENCH_FAULT, NULL, &handle);
 }
 
 /* ---- subjects ---- */
