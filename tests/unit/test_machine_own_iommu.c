@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "machine/api.h"
 
 #define SCENE_CHECK(c) assert_true(c)
@@ -562,12 +563,37 @@ static void descriptions(void **state)
 	}
 }
 
+/* Each allocation fails once: no host, nothing left behind (the address sanitizer sees to that). */
+static void out_of_memory(void **state)
+{
+	struct world w;
+	int err;
+
+	(void)state;
+	for (unsigned long n = 1;; n++) {
+		char why[256] = "";
+		bool fired;
+
+		nb_fail_nth_arm(n);
+		err = make(&w, SMMU, ENGINE(BRINGS) SECOND(BEHIND), why);
+		fired = nb_fail_nth_fired();
+		if (!err)
+			nb_host_destroy(w.h);
+		else
+			assert_true(why[0]);
+		if (!fired)
+			break;
+	}
+	assert_int_equal(err, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(from_reset_to_translation), cmocka_unit_test(invalidation), cmocka_unit_test(two_streams),
 		cmocka_unit_test(interrupts), cmocka_unit_test(the_host_has_the_last_word), cmocka_unit_test(memory_goes_away),
 		cmocka_unit_test(reset), cmocka_unit_test(a_page_that_is_taken_away_is_quiet), cmocka_unit_test(odd_accesses), cmocka_unit_test(descriptions),
+		cmocka_unit_test(out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
