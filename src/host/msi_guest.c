@@ -10,6 +10,10 @@
 #include "host/vfio.h"
 #include "uapi/nestbox.h"
 
+/* On the wire the same everywhere: no holes. */
+_Static_assert(sizeof(struct nestbox_guest_msi_bind) == 40 && offsetof(struct nestbox_guest_msi_bind, giova) == 16, "");
+_Static_assert(sizeof(struct nestbox_guest_msi_unbind) == 16, "");
+
 uint64_t msi_guest_addr(const struct host_function *f)
 {
 	return f->msi.binding.giova | f->doorbell->addr % HOST_PAGE_SIZE;
