@@ -126,7 +126,7 @@ def arm_hotplug():
     """The guest is reset under load. Then a disk comes and goes, alone behind its SMMU, while the other is under load."""
     times = 2
     devices = [*iommufd(), *smmus(2, TOLD), *disks_behind(NVME0), *port(2, "pcie.2")]
-    with poked("hotplug,disk=0000:09:00.0,times=%d" % times, devices, iommu="iommu.strict=1 " + HOTPLUG_BY_POLLING,
+    with poked("hotplug,disk=0000:09:00.0,secs=120,times=%d" % times, devices, iommu="iommu.strict=1 " + HOTPLUG_BY_POLLING,
                reboot=True, timeout=180) as guest:
         guest.wait_line("load", "running")
         guest.qmp.command("system_reset")
