@@ -170,6 +170,15 @@ static void walks_that_do_not_snoop(void **state)
 			GO(&r, 0, 0x5bd, G1, FAULT | SMMU_EVT_BAD_SUBSTREAMID);
 		GO(&r, 0, NB_NO_PASID, G1 + K4, FAULT | SMMU_EVT_TRANSLATION);
 		GO(&r, 0, NB_NO_PASID, 3 * G1, FAULT | SMMU_EVT_TRANSLATION);
+		GO(&r, 0, NB_NO_PASID, BIT(46), FAULT | SMMU_EVT_TRANSLATION);
+		{ /* StreamIDs that nobody asked for: they abort, in silence */
+			struct hw_request req = {.addr = G1, .pasid = NB_NO_PASID, .rid = 0x10f, .access = HW_READ};
+			struct hw_result res;
+
+			hw_translate(r.unit[0].hw, &req, &res);
+			assert_int_equal(res.kind, HW_FAULT);
+			assert_int_equal(res.fault.reason, 0);
+		}
 		r.busy_addr = G1;
 		r.busy_pasid = NB_NO_PASID;
 		r.busy_ok[0] = 0x70000000;

@@ -428,6 +428,42 @@ static void entries(void **state)
 	rig_free(&r);
 }
 
+/* LOG2SIZE 0, 1, and beyond PRIQS; the base is aligned to the size, to 32 bytes at least. */
+static void sizes(void **state)
+{
+	static const struct {
+		uint8_t log2size, entries;
+	} t[] = {{0, 1}, {1, 2}, {2, 4}, {3, 4}, {31, 4}};
+	struct smmu_caps c;
+	unsigned int i, k;
+	uint64_t q;
+	struct rig r;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		smmu_caps_all(&c);
+		c.priq_lg2 = 2;
+		rig_new_caps(&r, &c);
+		rig_start(&r);
+		q = rig_page(&r);
+		reg32(&r, 0x20, 0xd);
+		reg64(&r, 0xc0, q | (t[i].entries > 2 ? 0x20 : 0) | t[i].log2size);
+		reg32(&r, 0x20, 0xf);
+		for (k = 0; k < t[i].entries; k++) {
+			page(&r, NB_NO_PASID, 0, k + 1, HW_READ, false, false);
+			assert_int_equal(get32(&r, 0x100c8), k + 1);
+			assert_int_equal(r64(&r, q + 16 * k + 8), k + 1);
+		}
+		page(&r, NB_NO_PASID, 0, 9, HW_READ, false, false);
+		assert_int_equal(get32(&r, 0x100c8), 0x80000000 | t[i].entries);
+		reg32(&r, 0x100cc, 0x80000000 | t[i].entries);
+		page(&r, NB_NO_PASID, 0, 7, HW_READ, false, false); /* round */
+		assert_int_equal(r64(&r, q + 8), 7);
+		assert_int_equal(r64(&r, q + 16 * t[i].entries + 8), 0);
+		rig_free(&r);
+	}
+}
+
 /* LO: a Last that is discarded as there is no room interrupts too (6.3.36). One that is discarded for another reason does not. */
 static void last_is_lost(void **state)
 {
@@ -600,7 +636,7 @@ int main(void)
 		cmocka_unit_test(nested_full),	     cmocka_unit_test(skipping_stage1), cmocka_unit_test(split_stage),
 		cmocka_unit_test(translated_transactions), cmocka_unit_test(translated_with_pasid), cmocka_unit_test(entries),
 		cmocka_unit_test(overflow),	     cmocka_unit_test(pri_disabled), cmocka_unit_test(last_is_lost),
-		cmocka_unit_test(overflow_events),
+		cmocka_unit_test(overflow_events),   cmocka_unit_test(sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -226,6 +226,12 @@ static void linear_cds(void **state)
 	cfgi_ste(&r, RIG_SID);
 	ok_at(go(&r, RIG_VA, HW_READ), RIG_VA);
 	ok_at(go_ssid(&r, 5, RIG_VA, HW_READ, 0), page5);
+	/* S1CDMax 1: two. */
+	w64(&r, r.strtab + RIG_SID * 64, STE_S1 | r.cd | UINT64_C(1) << 59);
+	cfgi_ste(&r, RIG_SID);
+	ok_at(go_ssid(&r, 0, RIG_VA, HW_READ, 0), page0);
+	faults(go_ssid(&r, 1, RIG_VA, HW_READ, 0), 0x0a);
+	faults(go_ssid(&r, 2, RIG_VA, HW_READ, 0), 0x08);
 	/* The table is aligned to its size. */
 	w64(&r, r.strtab + RIG_SID * 64, STE_S1 | (r.cd + 0x100) | UINT64_C(3) << 59);
 	cfgi_ste(&r, RIG_SID);
@@ -581,6 +587,55 @@ static void observed(void **state)
 	rig_free(&r);
 }
 
+/*
+ * Entries of which some words are written and the others not yet, all 256 mixtures of an STE and of a CD: word 0 has V, without word 2
+ * of the STE there is no AA64, and tables at 0 are none. What was illegal is cached until it is invalidated.
+ */
+static void half_written(void **state)
+{
+	uint64_t page, want[8], at;
+	unsigned int m, i, k;
+	struct rig r;
+
+	(void)state;
+	rig_new(&r);
+	reg32(&r, 0x50, 0); /* events send no messages */
+	page = rig_nested(&r);
+	for (k = 0; k < 2; k++) {
+		at = k ? r.cd : r.strtab + RIG_SID * 64;
+		for (i = 0; i < 8; i++)
+			want[i] = r64(&r, at + 8 * i);
+		for (m = 0; m < 256; m++) {
+			unsigned int reason = k ? (!(m & 1) ? 0x0a : !(m & 2) ? 0x10 : 0) :
+						  !(m & 1) || !(m & 4) ? 0x04 : !(m & 8) ? 0x0b : 0;
+
+			for (i = 0; i < 8; i++)
+				w64(&r, at + 8 * i, m & 1u << i ? want[i] : 0);
+			cfgi_ste(&r, RIG_SID);
+			assert_true(cmd(&r, 0x30, 0));
+			if (reason) {
+				uint64_t rec[4];
+
+				faults(go(&r, RIG_VA, HW_READ), reason);
+				event_get(&r, rec);
+				assert_int_equal(rec[0], reason | (uint64_t)RIG_SID << 32);
+			} else {
+				ok_at(go(&r, RIG_VA, HW_READ), page);
+			}
+			for (i = 0; i < 8; i++)
+				w64(&r, at + 8 * i, want[i]);
+			if (reason == 0x04 || reason == 0x0a)
+				faults(go(&r, RIG_VA, HW_READ), reason);
+			reg32(&r, 0x100ac, get32(&r, 0x100a8));
+			r.econs = get32(&r, 0x100a8);
+		}
+		cfgi_ste(&r, RIG_SID);
+		assert_true(cmd(&r, 0x30, 0));
+		ok_at(go(&r, RIG_VA, HW_READ), page);
+	}
+	rig_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -589,7 +644,7 @@ int main(void)
 		cmocka_unit_test(linear_cds),	   cmocka_unit_test(two_level_cds), cmocka_unit_test(nested_cd),
 		cmocka_unit_test(nested_bypass),   cmocka_unit_test(ste_cached),    cmocka_unit_test(cd_cached),
 		cmocka_unit_test(l1std_cached),	   cmocka_unit_test(overrides),	    cmocka_unit_test(worlds),
-		cmocka_unit_test(observed),
+		cmocka_unit_test(observed), cmocka_unit_test(half_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
