@@ -8,11 +8,13 @@
  * damages at most one word on the path in one place, and asks model and naive walker for four accesses of random kind and
  * privilege: same verdict, same event, stage, class and intermediate address, same output, size and rights, and word for
  * word the same memory (access flags and dirty states). After a fault the flags may differ, since hardware may set some before
- * it finds out.
+ * it finds out. Then words on the path change while the model has them cached: until the command that is meant for such a change the
+ * access may go as before, and after it as the walker says.
  *
  * Left out: stalls, attributes of memory.
  *
- * --survey goes on after a difference and lists each kind once. A case is its seed: `--seed N --cases 1` repeats it.
+ * A failing case is shown with as many of its random numbers made 0 as can be. --survey goes on after a difference and lists each
+ * kind once. A case is its seed: `--seed N --cases 1` repeats it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,11 +24,11 @@
 
 #include "prop_walk_smmuv3.h"
 
-static const char *const cls_name[NCLS] = {"free", "STE", "CD", "stage 1", "stage 2", "L1STD", "L1CD"};
+const char *const cls_name[NCLS] = {"free", "STE", "CD", "stage 1", "stage 2", "L1STD", "L1CD"};
 
 /* ---- damage ---- */
 
-static void access_of(struct world *w, unsigned int kind)
+void access_of(struct world *w, unsigned int kind)
 {
 	w->req.read = kind == 0 || kind == 3;
 	w->req.write = kind == 1 || kind == 3;
@@ -34,7 +36,7 @@ static void access_of(struct world *w, unsigned int kind)
 }
 
 /* May this bit of a word of this class be flipped? Not what the naive walker does not know. */
-static bool may_flip(enum cls cls, uint64_t pa, unsigned int bit)
+bool may_flip(enum cls cls, uint64_t pa, unsigned int bit)
 {
 	unsigned int q = (unsigned int)(pa >> 3) & 7;
 
@@ -102,9 +104,6 @@ static void damage(struct world *w)
 
 /* ---- model against walker ---- */
 
-static int nkinds;
-static char kinds[200][256];
-
 /* The model's fault in the naive walker's words, from the record as software would read it: 7.3. */
 static struct naive_smmu_fault fault_of(const struct hw_result *got)
 {
@@ -145,32 +144,26 @@ static bool same_fault(const struct naive_smmu_fault *want, const struct naive_s
 	       (want->fetch & BITS(55, 3)) == got->fetch;
 }
 
-static void difference(const struct world *w, uint64_t seed, unsigned int step, const struct naive_smmu_res *want,
-		       const struct hw_result *got, const char *what, bool survey)
+void difference(struct world *w, unsigned int step, const struct naive_smmu_res *want, const struct hw_result *got, const char *what)
 {
 	struct naive_smmu_fault g = fault_of(got);
-	char kind[256];
-	int i;
 
-	snprintf(kind, sizeof(kind), "%s%s: %s: want event %#x s%d class %d%s, got %#x s%d class %d%s; damaged: %s",
+	if (w->differs)
+		return;
+	w->differs = true;
+	snprintf(w->kind, sizeof(w->kind), "%s%s: %s: want event %#x s%d class %d%s, got %#x s%d class %d%s; damaged: %s%s",
 		 w->s1 ? "stage 1" : "", w->s2 ? " stage 2" : "", what, (unsigned int)want->fault.event, want->fault.stage,
 		 want->fault.cls, want->fault.ttwrite ? " write" : "", (unsigned int)g.event, g.stage, g.cls,
-		 g.ttwrite ? " write" : "", *w->damage ? w->damage : "nothing");
-	for (i = 0; i < nkinds; i++)
-		if (strcmp(kinds[i], kind) == 0)
-			return;
-	if (nkinds < 200)
-		strcpy(kinds[nkinds++], kind);
-	printf("%s\n  access %u: sid %x ssid %s%x addr %#" PRIx64 " %s%s%s%s; want pa %#" PRIx64 " lg2 %u %c%c%c ipa %#" PRIx64
-	       " fetch %#" PRIx64 ", got pa %#" PRIx64 " lg2 %u perm %x ipa %#" PRIx64 " fetch %#" PRIx64
-	       "\n  granules %u %u, TxSZ %u %u, start %d %d, oas %u\n  prop_walk_smmuv3 --seed %" PRIu64 " --cases 1\n",
-	       kind, step, w->req.sid, w->req.with_ssid ? "" : "none ", w->req.ssid, w->req.addr, w->req.read ? "r" : "",
-	       w->req.write ? "w" : "", w->req.exec ? "x" : "", w->req.priv ? " privileged" : "", want->pa, want->lg2,
-	       want->r ? 'r' : '-', want->w ? 'w' : '-', want->x ? 'x' : '-', want->fault.ipa, want->fault.fetch, got->pa.v,
-	       got->lg2, got->perm, g.ipa, g.fetch, w->one.page, w->two.page, w->one.tsz, w->two.tsz, w->one.start,
-	       w->two.start, w->caps.oas, seed);
-	if (!survey)
-		exit(1);
+		 g.ttwrite ? " write" : "", *w->damage ? w->damage : "nothing", w->change);
+	snprintf(w->text, sizeof(w->text),
+		 "%s\n  access %u: sid %x ssid %s%x addr %#" PRIx64 " %s%s%s%s; want pa %#" PRIx64 " lg2 %u %c%c%c ipa %#" PRIx64
+		 " fetch %#" PRIx64 ", got pa %#" PRIx64 " lg2 %u perm %x ipa %#" PRIx64 " fetch %#" PRIx64
+		 "\n  granules %u %u%s%s, TxSZ %u %u, start %d %d, oas %u, stream table split %u",
+		 w->kind, step, w->req.sid, w->req.with_ssid ? "" : "none ", w->req.ssid, w->req.addr, w->req.read ? "r" : "",
+		 w->req.write ? "w" : "", w->req.exec ? "x" : "", w->req.priv ? " privileged" : "", want->pa, want->lg2,
+		 want->r ? 'r' : '-', want->w ? 'w' : '-', want->x ? 'x' : '-', want->fault.ipa, want->fault.fetch, got->pa.v,
+		 got->lg2, got->perm, g.ipa, g.fetch, w->one.page, w->two.page, w->one.big ? " big-endian 1" : "",
+		 w->two.big ? " big-endian 2" : "", w->one.tsz, w->two.tsz, w->one.start, w->two.start, w->caps.oas, w->naive.split);
 }
 
 /*
@@ -198,6 +191,13 @@ static bool same_memory(struct world *w, bool exact, bool *stray)
 	return same;
 }
 
+void copy_back(struct world *w)
+{
+	bool stray = false;
+
+	same_memory(w, false, &stray);
+}
+
 /* Now and then: nothing was written where nothing was put. */
 static bool same_everything(const struct world *w)
 {
@@ -213,57 +213,136 @@ static void setup_unit(struct world *w)
 	ops->mmio_write(w->hw, 0x80, 8, w->naive.strtab);		 /* STRTAB_BASE */
 	ops->mmio_write(w->hw, 0x88, 4,				 /* STRTAB_BASE_CFG */
 			w->naive.log2size | w->naive.split << 6 | (w->naive.split ? 1u << 16 : 0));
-	ops->mmio_write(w->hw, 0x20, 4, 1);			 /* CR0.SMMUEN */
+	ops->mmio_write(w->hw, 0x90, 8, (w->base + QUEUE) | 5);		 /* CMDQ_BASE: 32 commands */
+	w->prod = 0;
+	ops->mmio_write(w->hw, 0x20, 4, 9);			 /* CR0.SMMUEN, CMDQEN */
 	smmu_drop_caches(w->hw);
 }
 
-static void run_case(struct world *w, uint64_t seed, bool survey, uint64_t counts[2])
+void translate_hw(struct world *w, struct hw_result *got)
 {
+	const struct hw_request hq = {
+		.addr = w->req.addr, .pasid = w->req.with_ssid ? w->req.ssid : NB_NO_PASID, .rid = (uint16_t)w->req.sid,
+		.flags = w->req.priv ? HW_PRIV : 0,
+		.access = (uint8_t)((w->req.read ? HW_READ : 0) | (w->req.write ? HW_WRITE : 0) | (w->req.exec ? HW_EXEC : 0))};
+
+	memset(got, 0, sizeof(*got));
+	hw_translate(w->hw, &hq, got);
+}
+
+bool same_access(struct world *w, unsigned int step, struct naive_smmu_res *want, struct hw_result *got, bool *stray)
+{
+	struct naive_smmu n = w->naive;
+	struct naive_smmu_fault f;
+	const char *what = NULL;
+
+	naive_smmu_translate(&n, &w->req, want);
+	translate_hw(w, got);
+	f = fault_of(got);
+	if (want->fault.event) {
+		if (got->kind != HW_FAULT || (!same_fault(&want->fault, &f) && !same_fault(&want->maybe, &f)))
+			what = "verdict";
+		else if (!same_memory(w, false, stray))
+			what = "memory";
+	} else if (got->kind != HW_OK) {
+		what = "verdict";
+	} else if (got->pa.v != want->pa) {
+		what = "address";
+	} else if (want->lg2 && got->lg2 != want->lg2) {
+		what = "size";
+	} else if (got->perm != ((want->r ? HW_READ : 0) | (want->w ? HW_WRITE : 0) | (want->x ? HW_EXEC : 0))) {
+		what = "rights";
+	} else if (!same_memory(w, true, stray)) {
+		what = "memory";
+	}
+	if (what)
+		difference(w, step, want, got, what);
+	same_memory(w, false, stray);
+	return !what;
+}
+
+/* ---- cases ---- */
+
+/* False: no luck with these numbers. */
+static bool run_case(struct world *w, uint64_t seed, uint64_t counts[2])
+{
+	struct naive_smmu_res want;
+	struct hw_result got;
 	unsigned int step;
 	bool stray = false;
 
+	w->differs = false;
+	w->change[0] = '\0';
+	w->calls = 0;
+	w->rng = seed * UINT64_C(0xd1342543de82ef95) + 1;
+	rnd(w, 2);
+	if (!build(w))
+		return false;
+	damage(w);
 	setup_unit(w);
-	for (step = 0; step < 4 && !stray; step++) {
-		struct naive_smmu n = w->naive;
-		struct naive_smmu_res want;
-		struct naive_smmu_fault f;
-		struct hw_result got = {0};
-		struct hw_request hq;
-
+	for (step = 0; step < 4 && !stray && !w->differs; step++) {
 		access_of(w, (unsigned int)(chance(w, 3) ? rnd(w, 4) : rnd(w, 2)));
 		w->req.priv = chance(w, 3);
-		hq = (struct hw_request){.addr = w->req.addr, .pasid = w->req.with_ssid ? w->req.ssid : NB_NO_PASID,
-					 .rid = (uint16_t)w->req.sid, .flags = w->req.priv ? HW_PRIV : 0,
-					 .access = (uint8_t)((w->req.read ? HW_READ : 0) | (w->req.write ? HW_WRITE : 0) |
-							     (w->req.exec ? HW_EXEC : 0))};
-		naive_smmu_translate(&n, &w->req, &want);
-		hw_translate(w->hw, &hq, &got);
-		f = fault_of(&got);
+		same_access(w, step, &want, &got, &stray);
 		counts[want.fault.event != 0]++;
-		if (want.fault.event) {
-			if (got.kind != HW_FAULT || (!same_fault(&want.fault, &f) && !same_fault(&want.maybe, &f)))
-				difference(w, seed, step, &want, &got, "verdict", survey);
-			else if (!same_memory(w, false, &stray))
-				difference(w, seed, step, &want, &got, "memory", survey);
-			same_memory(w, false, &stray);
-			continue;
+	}
+	if (!stray && !w->differs)
+		change_and_invalidate(w);
+	if (seed % 256 == 0 && !w->differs && !same_everything(w)) {
+		w->differs = true;
+		snprintf(w->text, sizeof(w->text), "a word that nobody put has changed");
+	}
+	return true;
+}
+
+/* As many numbers 0 as can be, with the case still failing. */
+static void shrink(struct world *w, uint64_t seed)
+{
+	unsigned int n = w->calls < NTAPE ? w->calls : NTAPE, size, at;
+	uint64_t counts[2];
+
+	for (size = n / 2; size > 0; size /= 2) {
+		for (at = 1; at < n; at += size) {
+			bool saved[NTAPE];
+
+			memcpy(saved, w->zero, sizeof(saved));
+			memset(w->zero + at, 1, (at + size > n ? n - at : size) * sizeof(*w->zero));
+			if (!run_case(w, seed, counts) || !w->differs)
+				memcpy(w->zero, saved, sizeof(saved));
 		}
-		if (got.kind != HW_OK)
-			difference(w, seed, step, &want, &got, "verdict", survey);
-		else if (got.pa.v != want.pa)
-			difference(w, seed, step, &want, &got, "address", survey);
-		else if (want.lg2 && got.lg2 != want.lg2)
-			difference(w, seed, step, &want, &got, "size", survey);
-		else if (got.perm != ((want.r ? HW_READ : 0) | (want.w ? HW_WRITE : 0) | (want.x ? HW_EXEC : 0)))
-			difference(w, seed, step, &want, &got, "rights", survey);
-		else if (!same_memory(w, true, &stray))
-			difference(w, seed, step, &want, &got, "memory", survey);
-		same_memory(w, false, &stray);
 	}
-	if (seed % 256 == 0 && !same_everything(w)) {
-		printf("a word that nobody put has changed; seed %" PRIu64 "\n", seed);
-		exit(1);
-	}
+	run_case(w, seed, counts);
+}
+
+static void show_step(void *opaque, const struct hw_step *s)
+{
+	(void)opaque;
+	printf("  %-34s %#14" PRIx64 " %#18" PRIx64 "  %s\n", s->name, s->pa.v, s->word[0], s->fetched ? s->fields : "not there");
+}
+
+/* What the model reads now, without its caches. */
+static void show_walk(struct world *w)
+{
+	const struct hw_request hq = {.addr = w->req.addr, .pasid = w->req.with_ssid ? w->req.ssid : NB_NO_PASID,
+				      .rid = (uint16_t)w->req.sid, .access = w->req.write ? HW_WRITE : HW_READ};
+	struct hw_result res;
+
+	w->hw->ops->walk(w->hw, &hq, show_step, NULL, &res);
+}
+
+static int nkinds;
+static char kinds[200][500];
+
+static void note_kind(const struct world *w, uint64_t seed)
+{
+	int i;
+
+	for (i = 0; i < nkinds; i++)
+		if (strcmp(kinds[i], w->kind) == 0)
+			return;
+	if (nkinds < 200)
+		strcpy(kinds[nkinds++], w->kind);
+	printf("%s\n  prop_walk_smmuv3 --seed %" PRIu64 " --cases 1\n", w->text, seed);
 }
 
 static void random_caps(struct world *w)
@@ -317,6 +396,7 @@ static void new_unit(struct world *w, uint64_t seed)
 	struct nb_diag why = {""};
 
 	w->rng = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
+	w->calls = NTAPE; /* these stay as they are */
 	rnd(w, 2);
 	random_caps(w);
 	w->base = w->caps.oas == 52 && !w->caps.gran4k && !w->caps.gran16k && chance(w, 2) ? (UINT64_C(1) << 52) - LEN :
@@ -364,13 +444,16 @@ int main(int argc, char **argv)
 			}
 			new_unit(&w, i / PER_UNIT + 1);
 		}
-		w.rng = i * UINT64_C(0xd1342543de82ef95) + 1;
-		rnd(&w, 2);
-		if (!build(&w))
+		built += run_case(&w, i, counts);
+		if (!w.differs)
 			continue;
-		built++;
-		damage(&w);
-		run_case(&w, i, survey, counts);
+		if (!survey)
+			shrink(&w, i);
+		note_kind(&w, i);
+		if (!survey) {
+			show_walk(&w);
+			return 1;
+		}
 	}
 	w.hw->ops->destroy(w.hw);
 	mem_fini(&w.mem);

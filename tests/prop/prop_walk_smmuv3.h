@@ -15,6 +15,8 @@
 #define LEN   (UINT64_C(32) << 20)
 #define PAGES (LEN / 4096)
 #define NLOG  8192u
+#define QUEUE (LEN - 4096) /* the command queue: one page that no case has */
+#define NTAPE 3000u
 
 enum cls { FREE, STE, CD, S1, S2, L1STD, L1CD, NCLS };
 
@@ -41,7 +43,15 @@ struct world {
 	struct shape one, two;
 	bool high;
 	struct naive_smmu_req req;
-	char damage[120];
+	char damage[120], change[120];
+	uint64_t ste_at, cd_at; /* cd_at: 0, or where it was put */
+	uint32_t prod;		/* of the command queue */
+	/* A case is its random numbers; what a failing one does not need is made 0. */
+	unsigned int calls;
+	bool zero[NTAPE];
+	/* The first difference of a case, and what is left to do about it. */
+	char kind[500], text[1400];
+	bool differs;
 };
 
 uint64_t rnd(struct world *w, uint64_t n);
@@ -65,5 +75,19 @@ static inline uint64_t turned(const struct shape *s, uint64_t v)
 
 /* A case out of caps and random numbers. False: no luck, try another seed. prop_walk_smmuv3_build.c */
 bool build(struct world *w);
+
+/* prop_walk_smmuv3.c */
+extern const char *const cls_name[NCLS];
+void access_of(struct world *w, unsigned int kind);
+bool may_flip(enum cls cls, uint64_t pa, unsigned int bit);
+void translate_hw(struct world *w, struct hw_result *got);
+/* Model against walker for w->req; false: they differ, and w says how. After a fault memory is made the same; *stray as there. */
+bool same_access(struct world *w, unsigned int step, struct naive_smmu_res *want, struct hw_result *got, bool *stray);
+/* What the model has written, the walker's image has too. */
+void copy_back(struct world *w);
+void difference(struct world *w, unsigned int step, const struct naive_smmu_res *want, const struct hw_result *got, const char *what);
+
+/* prop_walk_smmuv3_inval.c: descriptors that change under what is cached. */
+void change_and_invalidate(struct world *w);
 
 #endif

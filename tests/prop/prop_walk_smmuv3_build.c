@@ -7,6 +7,8 @@ uint64_t rnd(struct world *w, uint64_t n)
 	w->rng ^= w->rng >> 12;
 	w->rng ^= w->rng << 25;
 	w->rng ^= w->rng >> 27;
+	if (w->calls++ < NTAPE && w->zero[w->calls - 1])
+		return 0;
 	return (w->rng * UINT64_C(0x2545f4914f6cdd1d) >> 16) % n;
 }
 
@@ -43,7 +45,7 @@ static uint64_t room(struct world *w, unsigned int lg2, enum cls cls)
 	if (lg2 < 12)
 		lg2 = 12;
 	at = (w->next + low(lg2)) & ~low(lg2);
-	if (at + (UINT64_C(1) << lg2) > LEN)
+	if (at + (UINT64_C(1) << lg2) > QUEUE)
 		return 0;
 	w->next = at + (UINT64_C(1) << lg2);
 	for (p = at / 4096; p < w->next / 4096; p++)
@@ -411,6 +413,8 @@ bool build(struct world *w)
 	w->req = (struct naive_smmu_req){.sid = (uint32_t)rnd(w, 64)};
 	if (!place_ste(w, &ste))
 		return false;
+	w->ste_at = ste;
+	w->cd_at = 0;
 	base_bits = w->base >> 32 ? 52 : 32;
 	w->ha1 = w->caps.httu && chance(w, 2);
 	w->ha2 = w->caps.httu && chance(w, 2);
@@ -486,6 +490,7 @@ bool build(struct world *w)
 		cd[2] |= (chance(w, 4) ? BIT(1) : 0) | (w->caps.e0pd && chance(w, 10) ? BIT(2) : 0) | (ds ? BIT(58) : 0);
 		if ((cd[0] & (w->high ? BIT(39) : BIT(38))) && chance(w, 2))
 			addr = (addr & low(56)) | rnd64(w) << 56; /* TBI */
+		w->cd_at = cd_at;
 		for (i = 0; i < 8; i++)
 			if (!put(w, cd_at + 8 * i, cd[i]))
 				return false;
