@@ -350,7 +350,8 @@ def unit(names):
 DRV = unit(("drv_smmu_inval", "drv_smmu_attach", "drv_smmu_viommu", "drv_smmu_event", "drv_smmu_unit", "drv_smmu_entries",
             "host_viommu_smmu"))
 HW = unit(("hw_smmu_tlb", "hw_smmu_cmdq", "hw_smmu_cfg", "hw_smmu_cfg_illegal", "hw_smmu_walk", "hw_smmu_evtq", "hw_smmu_ats",
-           "hw_smmu_regs", "machine_smmu"))
+           "hw_smmu_regs", "hw_smmu_lag", "machine_smmu"))
+UPDATE = [("update " + c, "tests/update/update", ["--conf", c]) for c in ("grace", "linear", "smmu-non-coherent", "smmu-mixed")]
 # Who is asked first about a file.
 FIRST = {
     "viommu.c": "drv_smmu_viommu", "nested.c": "drv_smmu_viommu", "attach.c": "drv_smmu_attach", "entries.c": "drv_smmu_entries",
@@ -365,14 +366,15 @@ REST = [
     ("prop_smmuv3 (smmu-basic)", "tests/prop/prop_smmuv3", ["--host", "smmu-basic", "--runs", "40"]),
     ("prop_smmuv3", "tests/prop/prop_smmuv3", []),
     ("prop_smmuv3 (no-ril)", "tests/prop/prop_smmuv3", ["--host", "no-ril", "--runs", "20"]),
-    ("prop_walk_smmuv3", "tests/prop/prop_walk_smmuv3", []),
+    ("prop_walk_smmuv3", "tests/prop/prop_walk_smmuv3", ["--cases", "40000"]),
 ]
+LAST = [("conform_dma grace", "tests/conform/conform_dma", ["--ms", "1000", "--conf", "grace"])]
 
 
 def tests_for(path):
     base = path.rsplit("/", 1)[-1]
     if path.startswith(S):
-        all_, first = DRV + HW, FIRST.get(base)
-    else:
-        all_, first = HW + DRV, FIRST_HW.get(base)
-    return sorted(all_, key=lambda t: t[0] != first) + REST
+        all_, first = DRV, FIRST.get(base)
+        return sorted(all_, key=lambda t: t[0] != first) + REST[:3] + UPDATE + LAST
+    all_, first = HW, FIRST_HW.get(base)
+    return sorted(all_, key=lambda t: t[0] != first) + REST + DRV + UPDATE + LAST
