@@ -653,7 +653,7 @@ static void record_text(const struct world *w, const struct naive_smmu_req *q, c
 	if (q->with_ssid) /* C_BAD_SUBSTREAMID has no SSV */
 		rec[0] |= (u64)q->ssid << 12 | (f->event == 8 ? 0 : 1 << 11);
 	if (f->event >= 0x0b) {
-		rec[1] = (u64)priv << 33 | (u64)(inst && !q->write) << 34 | (u64)!q->write << 35 | (u64)(f->stage == 2) << 39 |
+		rec[1] = (u64)priv << 33 | (u64)(inst && !q->write) << 34 | (u64)(!q->write || f->reads) << 35 | (u64)(f->stage == 2) << 39 |
 			 (u64)f->cls << 40;
 		if (f->event == 0x13 && f->cls == 1)
 			rec[1] |= (u64)!f->ttwrite << 44;

@@ -235,6 +235,7 @@ static int stage2(struct walk *w, u64 ipa, char need, int cls, bool update, stru
 	if ((need == 'x' && !out->x) || ((need == 'r' || need == 'a') && !out->r) || (want_w && !out->w) ||
 	    (cls != IN && w->ptw && device)) {
 		*f = make(F_PERMISSION, 2, cls, ipa, 0, ttwrite);
+		f->reads = need == 'a' && !out->r && out->w;
 		return -1;
 	}
 	if (update && s->ha) {

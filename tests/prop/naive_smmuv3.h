@@ -38,6 +38,7 @@ struct naive_smmu_fault {
 	int stage;	/* 1, 2; 0: configuration */
 	int cls;	/* 0 CD, 1 TT, 2 IN */
 	bool ttwrite;	/* F_PERMISSION with class TT: it was a write to the descriptor */
+	bool reads;	/* F_PERMISSION of an atomic access that may write and not read: 13.1.1 */
 	uint64_t ipa;	/* stage 2 only */
 	uint64_t fetch;	/* F_WALK_EABT, F_CD_FETCH: address of what could not be read */
 };

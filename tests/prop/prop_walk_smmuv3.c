@@ -120,6 +120,7 @@ static struct naive_smmu_fault fault_of(const struct hw_result *got)
 		f.stage = g->record[1] >> 39 & 1 ? 2 : 1;
 		f.cls = (int)(g->record[1] >> 40 & 3);
 		f.ttwrite = f.event == 0x13 && f.cls == 1 && !(g->record[1] >> 44 & 1);
+		f.reads = g->record[1] >> 35 & 1; /* RnW: of requests that write only, or else it says nothing new */
 		if (f.stage == 2 && f.event != 0x0b)
 			f.ipa = g->record[3] & BITS(55, 12);
 	}
@@ -136,6 +137,8 @@ static bool same_fault(const struct naive_smmu_fault *want, const struct naive_s
 		if (want->stage != got->stage || want->cls != got->cls)
 			return false;
 		if (want->event == 0x13 && want->cls == 1 && want->ttwrite != got->ttwrite)
+			return false;
+		if (want->reads && !got->reads)
 			return false;
 		if (want->stage == 2 && want->event != 0x0b && (want->ipa & BITS(55, 12)) != got->ipa)
 			return false;
