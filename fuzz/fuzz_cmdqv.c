@@ -225,16 +225,19 @@ static void guest(struct guests *g, struct input *in)
 	}
 }
 
+/* With the thread held back: what two reads say belongs together. */
 static void states(struct guests *g)
 {
 	unsigned int first[NVINTFS] = {0}, q, v;
 
+	g->hw->ops->threads(g->hw, HW_THREADS_HOLD);
 	for (q = 0; q < NQUEUES; q++) {
 		uint64_t page = CMDQV_VCMDQ_PAGE0 + CMDQV_VCMDQ_STEP * q;
 		uint32_t alloc = get(g, CMDQV_REG_CMDQ_ALLOC + 4 * q);
 
 		check(get(g, page + CMDQV_VCMDQ_STATUS) <= 1 && get(g, page + CMDQV_VCMDQ_GERROR) <= 1);
-		check((get(g, page + CMDQV_VCMDQ_CONS) >> 24 & 0x7f) <= 3 || !(alloc & 1) || !get(g, page + CMDQV_VCMDQ_STATUS));
+		check((get(g, page + CMDQV_VCMDQ_CONS) >> 24 & 0x7f) <= 3 || !get(g, page + CMDQV_VCMDQ_STATUS));
+		check(!(get(g, page + CMDQV_VCMDQ_PROD) >> 20) && get(g, page + CMDQV_VCMDQ_CONFIG) <= 1 && get(g, page + CMDQV_VCMDQ_GERRORN) <= 1);
 		if (!(alloc & 1)) {
 			check(get(g, page + CMDQV_VCMDQ_STATUS) == 0);
 			continue;
@@ -246,6 +249,7 @@ static void states(struct guests *g)
 	for (v = 0; v < NVINTFS; v++) /* no gaps */
 		check((first[v] & (first[v] + 1)) == 0);
 	check(get(g, CMDQV_REG_VINTF_ERR_MAP) < 1u << NVINTFS);
+	g->hw->ops->threads(g->hw, HW_THREADS_GO);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -282,11 +286,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			kernel(&g, &in);
 		else if (what == 255)
 			sched_yield();
-		else if (what == 254) {
-			g.hw->ops->threads(g.hw, HW_THREADS_HOLD);
-			states(&g);
-			g.hw->ops->threads(g.hw, HW_THREADS_GO);
-		} else
+		else
 			guest(&g, &in);
 		if (what % 16 == 7)
 			states(&g);

@@ -57,12 +57,15 @@ static uint32_t queue_read(const struct place *p)
 		       p->reg < CMDQV_VCMDQ_CONS_INDX_BASE + 8 ? half(q->cons_indx_base, p->reg) :
 								 0;
 	switch (p->reg) {
+	/* A page may hold more than a register has bits for. */
 	case CMDQV_VCMDQ_CONS:
-		return q->on ? q->cq.q.cons : cmdqv_word_get(q, CMDQV_VCMDQ_CONS);
+		return q->on ? q->cq.q.cons : cmdqv_word_get(q, CMDQV_VCMDQ_CONS) & (uint32_t)(SMMU_CMDQ_CONS_ERR | SMMU_Q_IDX);
 	case CMDQV_VCMDQ_PROD:
+		return cmdqv_word_get(q, CMDQV_VCMDQ_PROD) & (uint32_t)SMMU_Q_IDX;
 	case CMDQV_VCMDQ_CONFIG:
+		return cmdqv_word_get(q, CMDQV_VCMDQ_CONFIG) & (uint32_t)CMDQV_VCMDQ_CONFIG_EN;
 	case CMDQV_VCMDQ_GERRORN:
-		return cmdqv_word_get(q, p->reg);
+		return cmdqv_word_get(q, CMDQV_VCMDQ_GERRORN) & (uint32_t)CMDQV_VCMDQ_GERROR_CMDQ_ERR;
 	case CMDQV_VCMDQ_STATUS:
 		return q->on ? (uint32_t)CMDQV_VCMDQ_STATUS_EN_OK : 0;
 	case CMDQV_VCMDQ_GERROR:
