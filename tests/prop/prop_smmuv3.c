@@ -86,6 +86,16 @@ static int through(const struct ioas *s, const struct entry *e, unsigned int acc
 	return o < 0 ? FAULT_HOST : o;
 }
 
+/* 5.4.2: the stall model that the unit has not, or the STE forbids; an ASID that is too wide. */
+static bool bad_cd(struct world *w, unsigned int dev, unsigned int value)
+{
+	const struct nb_desc_smmuv3 *cap = unit_cap(w, unit_of(w, dev));
+
+	if (value & CD_STALL ? cap->stall_model == SMMU_STALL_NEVER || nest_of(w, dev)->stalld : cap->stall_model == SMMU_STALL_ALWAYS)
+		return true;
+	return !cap->asid16 && own(w)->asid[value & 3] > 0xff;
+}
+
 static unsigned int through_cd(struct world *w, const struct ioas *s, unsigned int dev, unsigned int value, uint64_t va,
 			       unsigned int access, int *out, unsigned int n)
 {
@@ -97,7 +107,7 @@ static unsigned int through_cd(struct world *w, const struct ioas *s, unsigned i
 
 	if (!area_at(s, TABLE_GPA))
 		n = add(out, n, FAULT_HOST);
-	if (space == CD_INVALID || ((value & CD_STALL) && nest_of(w, dev)->stalld))
+	if (space == CD_INVALID || bad_cd(w, dev, value))
 		return add(out, n, FAULT); /* C_BAD_CD, which may be cached */
 	if (!find_window(w, va, &win, &page))
 		return add(out, n, through(s, &none, access, fault));
@@ -251,7 +261,7 @@ static bool enough(const struct world *w, uint64_t steps)
 	       " pages through device-TLBs, %" PRIu64 " stalls\n",
 	       t->events, t->lost, t->batches, t->refused, t->through_atc, t->stalls);
 	return w->nested >= steps / 60 && w->stale > 0 && t->events >= steps / 200 && t->lost && t->refused &&
-	       (!t->cap->ats || t->through_atc) && (t->cap->stall_model || t->stalls);
+	       (!t->cap->ats || t->through_atc) && (t->cap->stall_model == SMMU_STALL_NEVER || t->stalls);
 }
 
 int main(int argc, char **argv)

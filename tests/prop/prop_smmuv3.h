@@ -21,6 +21,7 @@
 #include "spec/smmuv3/cmds.h"
 #include "spec/smmuv3/events.h"
 #include "spec/smmuv3/pte.h"
+#include "spec/smmuv3/regs.h"
 #include "spec/smmuv3/ste.h"
 
 #define NUNITS	  3
@@ -83,7 +84,7 @@ struct smmu_cdtab {
 };
 
 struct smmu_state {
-	const struct nb_desc_smmuv3 *cap;
+	const struct nb_desc_smmuv3 *cap; /* of the first unit; with others only these differ: RIL, stalls, the width of ids */
 	struct smmu_ctx ctx[NUNITS][NHWPTS];
 	struct smmu_viommu viommu[NVIOMMUS];
 	struct smmu_vdev vdev[RIG_DEVS];
@@ -104,6 +105,10 @@ static inline struct smmu_state *own(const struct world *w)
 static inline unsigned int unit_of(const struct world *w, unsigned int dev)
 {
 	return w->desc->function[dev].iommu;
+}
+static inline const struct nb_desc_smmuv3 *unit_cap(const struct world *w, unsigned int unit)
+{
+	return &w->desc->iommu[unit].smmuv3;
 }
 static inline uint32_t ssid_of(unsigned int slot)
 {

@@ -148,7 +148,7 @@ static void push_pages(struct world *w, struct batch *b, bool any_asid)
 	e.first = (unsigned int)rnd(w, rnd(w, 2) ? 24 : WPAGES) / gran * gran;
 	hi = w->vendor->va_window[win] + e.first * PAGE;
 	hi |= leaf ? SMMU_CMD_TLBI_1_LEAF : 0;
-	if (!own(w)->cap->ril || rnd(w, 3) == 0) {
+	if (!unit_cap(w, v->unit)->ril || rnd(w, 3) == 0) {
 		e.n = 1; /* a page of 4 KiB, and with it all of the leaf that it is in */
 		push(b, lo, hi, &e);
 		return;

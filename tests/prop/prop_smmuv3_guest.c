@@ -121,7 +121,12 @@ static unsigned int random_cd(struct world *w)
 {
 	unsigned int v = rnd(w, 8) ? (unsigned int)rnd(w, NSPACES) : CD_INVALID;
 
-	return v != CD_INVALID && own(w)->cap->stall_model == 0 && rnd(w, 6) == 0 ? v | CD_STALL : v;
+	unsigned int model = own(w)->cap->stall_model, odds = model == SMMU_STALL_BOTH ? 6 : 12;
+
+	if (v == CD_INVALID || model == SMMU_STALL_NEVER)
+		return v;
+	/* mostly what the unit takes */
+	return (rnd(w, odds) == 0) != (model == SMMU_STALL_ALWAYS) ? v | CD_STALL : v;
 }
 
 /* A guest that changes a CD: who stands on its table may go on with the old one. */
@@ -217,14 +222,20 @@ static bool is_ats_function(struct world *w, unsigned int dev)
 static bool has_ats(struct world *w, unsigned int dev)
 {
 	const struct smmu_nest *n = nest_of(w, dev);
+	const struct hwpt *h = hwpt_at(w, dev, 0);
 	unsigned int p;
 
 	if (!is_ats_function(w, dev))
 		return false;
-	for (p = 0; p < NPASIDS; p++)
+	for (p = 1; p < NPASIDS; p++)
 		if (w->att[dev][p] >= 0)
-			return !n || n->nest != NEST_S1 || n->eats;
-	return false;
+			return true;
+	if (w->att[dev][0] < 0)
+		return false;
+	/* a stage 2 that stalls does not go with it */
+	if (h && h->kind != FS_PAGING && unit_cap(w, unit_of(w, dev))->stall_model == SMMU_STALL_ALWAYS)
+		return false;
+	return !n || n->nest != NEST_S1 || n->eats;
 }
 
 int smmu_dma(struct world *w, unsigned int dev, unsigned int p, uint64_t va, uint64_t *buf, size_t len, bool write)
@@ -233,7 +244,11 @@ int smmu_dma(struct world *w, unsigned int dev, unsigned int p, uint64_t va, uin
 	size_t done = 0;
 	int err;
 
-	t->ats_lent = has_ats(w, dev) ? rnd(w, 2) ? ATS_ON : ATS_NONE : is_ats_function(w, dev) && rnd(w, 8) == 0 ? ATS_OFF : ATS_NONE;
+	t->ats_lent = ATS_NONE;
+	if (has_ats(w, dev))
+		t->ats_lent = rnd(w, 2) ? ATS_ON : ATS_NONE;
+	else if (is_ats_function(w, dev) && nest_of(w, dev))
+		t->ats_lent = rnd(w, 8) ? ATS_NONE : ATS_OFF;
 	if (t->ats_lent == ATS_NONE)
 		return write ? rig_write(&w->rig, dev, pasids[p], va, buf, len) : rig_read(&w->rig, dev, pasids[p], va, buf, len);
 	SAY(w, "through the device-TLB:\n");

@@ -89,7 +89,7 @@ static void alloc_nested(struct world *w)
 	n = &t->nest[h - w->hwpt];
 	*n = (struct smmu_nest){.nest = rnd(w, 4) ? NEST_S1 : (enum nest)rnd(w, 3), .viommu = v, .cdtab = (unsigned int)rnd(w, NCDTABS),
 				.dss = rnd(w, 3) ? SMMU_S1DSS_SSID0 : (uint8_t)rnd(w, 3), .eats = t->cap->ats && rnd(w, 3),
-				.stalld = t->cap->stall_model == 0 && rnd(w, 5) == 0};
+				.stalld = unit_cap(w, t->viommu[v].unit)->stall_model == SMMU_STALL_BOTH && rnd(w, 5) == 0};
 	h->parent = t->viommu[v].parent;
 	make_vste(w, n, ste);
 	if (hostile)
