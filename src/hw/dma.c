@@ -46,11 +46,16 @@ static __attribute__((cold, noinline)) int message(struct hw_iommu *hw, const st
 	return hw_interrupt(hw, req->rid, req->addr, cpu32(data));
 }
 
+static inline bool is_doorbell(const struct hw_doorbell *d, hpa_t pa)
+{
+	return d && pa.v >= d->base.v && pa.v - d->base.v < d->size;
+}
+
 __attribute__((cold, noinline)) int hw_no_memory(struct hw_iommu *hw, uint16_t rid, uint64_t addr, hpa_t pa, const void *buf,
 						  size_t n, bool write)
 {
-	const struct hw_doorbell *d = write ? hw->doorbell : NULL;
-	bool message, there = d && pa.v >= d->base.v && pa.v - d->base.v < d->size;
+	const struct hw_doorbell *d = hw->doorbell;
+	bool message, there = write && is_doorbell(d, pa);
 	uint64_t token = 0;
 
 	message = there && d->accept(d->opaque, hw->doorbell_device | rid, pa.v - d->base.v, buf, n, &token);
@@ -86,9 +91,12 @@ static __attribute__((cold, noinline)) int not_moved(struct hw_iommu *hw, const 
 	return -EFAULT;
 }
 
-/* `write` is constant where this is called from. */
+/*
+ * `write` and `msi` are constant where this is called from. msi: it is expected at the doorbell, so that is looked for first; any other
+ * DMA finds out there by a fault in the process, which is slow and keeps the comparison from all that goes to memory.
+ */
 static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr,
-						     char *buf, size_t len, const bool write)
+						     char *buf, size_t len, const bool write, const bool msi)
 {
 	struct hw_request req = {.pasid = pasid, .rid = rid, .access = write ? HW_WRITE : HW_READ};
 	struct hw_result res;
@@ -101,7 +109,7 @@ static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16
 		err = -EFAULT;
 		nb_rcu_read_lock();
 		hw->ops->translate(hw, &req, &res);
-		if (likely(res.kind == HW_OK))
+		if (likely(res.kind == HW_OK) && !(msi && is_doorbell(hw->doorbell, res.pa)))
 			err = write ? mem_copy_to(hw->mem, res.pa, buf + done, n) :
 				      mem_copy_from(hw->mem, buf + done, res.pa, n);
 		if (likely(!err)) {
@@ -117,7 +125,7 @@ static inline __attribute__((always_inline)) int dma(struct hw_iommu *hw, uint16
 
 int hw_dma_read(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr, void *buf, size_t len)
 {
-	int err = dma(hw, rid, pasid, addr, buf, len, false);
+	int err = dma(hw, rid, pasid, addr, buf, len, false, false);
 
 	if (!err)
 		NB_TRACE_N(hw->tr, hw_dma_read, len, (uint64_t)rid, (uint64_t)pasid, addr, (uint64_t)len);
@@ -127,10 +135,23 @@ int hw_dma_read(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr
 int hw_dma_write(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t addr, const void *buf, size_t len)
 {
 	/* The buffer is only read. */
-	int err = dma(hw, rid, pasid, addr, (char *)(uintptr_t)buf, len, true);
+	int err = dma(hw, rid, pasid, addr, (char *)(uintptr_t)buf, len, true, false);
 
 	if (!err)
 		NB_TRACE_N(hw->tr, hw_dma_write, len, (uint64_t)rid, (uint64_t)pasid, addr, (uint64_t)len);
+	return err;
+}
+
+int hw_message(struct hw_iommu *hw, uint16_t rid, uint64_t addr, uint32_t data)
+{
+	le32_t word = {NB_SWAP32(data)};
+	int err;
+
+	if (!hw->doorbell)
+		return hw_interrupt(hw, rid, addr, data);
+	err = dma(hw, rid, NB_NO_PASID, addr, (char *)&word, sizeof(word), true, true);
+	if (!err)
+		NB_TRACE_N(hw->tr, hw_dma_write, sizeof(word), (uint64_t)rid, (uint64_t)NB_NO_PASID, addr, (uint64_t)sizeof(word));
 	return err;
 }
 

@@ -158,8 +158,8 @@ struct hw_irq {
 };
 
 /*
- * Where messages of functions end that are writes like any other (Arm): physical addresses with no memory behind. Asked only about a
- * write that met none, so that other DMA does not pay for it. Such a write is posted: the requester does not learn what became of it.
+ * Where messages of functions end that are writes like any other (Arm): physical addresses with no memory behind. Asked about messages, and of
+ * other writes only about one that met no memory, so that other DMA does not pay for it. Such a write is posted: the requester does not learn what became of it.
  */
 struct hw_doorbell {
 	hpa_t base;
@@ -276,6 +276,11 @@ int hw_dma_write(struct hw_iommu *hw, uint16_t rid, uint32_t pasid, uint64_t add
  * blocked, logged by the hardware.
  */
 int hw_interrupt(struct hw_iommu *hw, uint16_t rid, uint64_t addr, uint32_t data);
+/*
+ * A function sends an interrupt message as the machine has it: where there is a doorbell it is a write like any other, with the results of
+ * hw_dma_write(); else it is hw_interrupt().
+ */
+int hw_message(struct hw_iommu *hw, uint16_t rid, uint64_t addr, uint32_t data);
 /* For the models: every hw_interrupt() that has begun by now has delivered. One at a time; blocks; not inside a read section. */
 void hw_interrupt_drain(struct hw_iommu *hw);
 

@@ -292,13 +292,8 @@ static void fn_ats_switched(void *opaque)
 static void fn_msi(void *opaque, uint64_t addr, uint32_t data)
 {
 	struct function *f = opaque;
-	const le32_t word = {NB_SWAP32(data)};
 
-	if (f->unit->hw->doorbell) {
-		(void)hw_dma_write(f->unit->hw, f->desc->rid, NB_NO_PASID, addr, &word, sizeof(word));
-		return;
-	}
-	(void)hw_interrupt(f->unit->hw, f->desc->rid, addr, data); /* blocked: the unit has logged it */
+	(void)hw_message(f->unit->hw, f->desc->rid, addr, data); /* what does not get through, the unit has logged */
 }
 
 struct dev_bus wires_bus(struct function *f)

@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "hw/gic_its.h"
@@ -143,6 +145,39 @@ static void wrong_writes(void **state)
 	down(&b);
 }
 
+/*
+ * What a function sends as a message costs no fault in the process: a thread that has SIGSEGV blocked, which would be its end, can send them. To
+ * memory it is a write, and elsewhere nothing.
+ */
+static void sent_without_a_fault(void **state)
+{
+	uint32_t event = 3, word;
+	sigset_t segv, old;
+	struct bench b;
+
+	(void)state;
+	up(&b);
+	assert_int_equal(gic_its_map(b.its, SEG | RID, event, 9000), 0);
+	sigemptyset(&segv);
+	sigaddset(&segv, SIGSEGV);
+	assert_int_equal(pthread_sigmask(SIG_BLOCK, &segv, &old), 0);
+	assert_int_equal(hw_message(&b.hw, RID, (uintptr_t)b.frame + 0x40, event), 0);
+	assert_int_equal(hw_message(&b.hw, RID, (uintptr_t)b.frame + 0x40, event + 1), 0);
+	assert_int_equal(hw_message(&b.hw, RID, (uintptr_t)b.frame + ITS_FRAME_SIZE - 4, event), 0);
+	assert_int_equal(pthread_sigmask(SIG_SETMASK, &old, NULL), 0);
+	assert_true(came(&b) == 1 && b.last == 9000);
+	assert_int_equal(nb_trace_count(b.hw.tr, NB_EV_hw_its_no_event), 1);
+	assert_int_equal(nb_trace_count(b.hw.tr, NB_EV_hw_its_bad_write), 1);
+	assert_int_equal(hw_message(&b.hw, RID, (uintptr_t)b.ram + 8, 0x11223344), 0);
+	memcpy(&word, b.ram + 8, sizeof(word));
+	assert_int_equal(word, 0x11223344);
+	assert_int_equal(nb_trace_count(b.hw.tr, NB_EV_hw_dma_write), 4 * sizeof(word));
+	assert_int_equal(mprotect(b.ram, 8192, PROT_NONE), 0);
+	assert_int_equal(hw_message(&b.hw, RID, (uintptr_t)b.ram + 8, 1), -EFAULT);
+	assert_int_equal(came(&b), 0);
+	down(&b);
+}
+
 /* ---- threads: a delivery that has begun is over when unmap returns ---- */
 
 static struct {
@@ -201,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events),
 		cmocka_unit_test(wrong_writes),
+		cmocka_unit_test(sent_without_a_fault),
 		cmocka_unit_test(unmap_waits),
 	};
 
