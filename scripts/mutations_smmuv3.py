@@ -348,10 +348,10 @@ EQUIVALENT = {
         "the unit only writes there, and our copy of the zeros is never written over it",
     "smmu drv/smmuv3/device.c dsmmu_release_device(): dsmmu_evt_drain(sdev->unit); deleted":
         "the blocks before it have read the queue if the function stalls; other records of it are nobody's by then",
-    "smmu drv/smmuv3/probe.c start_queue(): dsmmu_queue_push(u, dsmmu_cmd_cfgi_all()); deleted":
-        "the model has dropped its caches at reset; what silicon has from before is unknown",
     "smmu drv/smmuv3/probe.c start_queue(): dsmmu_queue_sync(u); deleted":
-        "as the command before it",
+        "the end of the submission waits for both; nothing is translated in between",
+    "smmu drv/smmuv3/probe.c start_queue(): dsmmu_queue_sync(u); (2) deleted":
+        "the end of the submission waits for both; nothing is translated in between",
 }
 
 

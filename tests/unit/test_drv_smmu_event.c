@@ -288,31 +288,35 @@ static void page_requests(void **state)
 static void bad_command(void **state)
 {
 	struct drv_domain *d;
+	struct smmu_caps c;
 	struct rig r;
 	struct rig_unit *u = &r.unit[0];
-	unsigned int which;
+	unsigned int hyp, which, at;
 
 	(void)state;
-	rig_up(&r);
-	d = paging(&r, 0, 0);
-	OK(&r, attach(&r, 0, NB_NO_PASID, d));
-	for (which = 1; which <= 2; which++) { /* the invalidation, the sync */
-		unsigned int at;
-
-		OK(&r, map(&r, d, 0x1000, PA, K4, RW));
-		GO(&r, 0, NB_NO_PASID, 0x1000, PA);
-		at = u->ncmds;
-		u->corrupt = which;
-		unmap(&r, d, 0x1000, K4);
-		assert_int_equal(u->corrupt, 0);
-		GO(&r, 0, NB_NO_PASID, 0x1000, FAULT | SMMU_EVT_TRANSLATION);
-		assert_int_equal(sent(u, at, SMMU_CMD_CFGI_STE_RANGE, NULL, NULL), 1);
-		assert_int_equal(sent(u, at, SMMU_CMD_TLBI_NSNH_ALL, NULL, NULL), 1);
-		assert_false(u->drv->dead);
+	for (hyp = 0; hyp < 2; hyp++) {
+		rig_caps(&c);
+		c.hyp = hyp;
+		rig_up2(&r, &c, &c, 0);
+		d = paging(&r, 0, 0);
+		OK(&r, attach(&r, 0, NB_NO_PASID, d));
+		for (which = 1; which <= 2; which++) { /* the invalidation, the sync */
+			OK(&r, map(&r, d, 0x1000, PA, K4, RW));
+			GO(&r, 0, NB_NO_PASID, 0x1000, PA);
+			at = u->ncmds;
+			u->corrupt = which;
+			unmap(&r, d, 0x1000, K4);
+			assert_int_equal(u->corrupt, 0);
+			GO(&r, 0, NB_NO_PASID, 0x1000, FAULT | SMMU_EVT_TRANSLATION);
+			assert_int_equal(sent(u, at, SMMU_CMD_CFGI_STE_RANGE, NULL, NULL), 1);
+			assert_int_equal(sent(u, at, SMMU_CMD_TLBI_NSNH_ALL, NULL, NULL), 1);
+			assert_int_equal(sent(u, at, SMMU_CMD_TLBI_EL2_ALL, NULL, NULL), hyp);
+			assert_false(u->drv->dead);
+		}
+		block(&r, 0, NB_NO_PASID);
+		d->ops->free(d);
+		rig_down(&r);
 	}
-	block(&r, 0, NB_NO_PASID);
-	d->ops->free(d);
-	rig_down(&r);
 }
 
 /* A device that does not answer ATC invalidations loses ATS; nobody waits for it again, and others go on. */
