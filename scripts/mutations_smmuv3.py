@@ -348,6 +348,8 @@ EQUIVALENT = {
         "the unit only writes there, and our copy of the zeros is never written over it",
     "smmu drv/smmuv3/device.c dsmmu_release_device(): dsmmu_evt_drain(sdev->unit); deleted":
         "the blocks before it have read the queue if the function stalls; other records of it are nobody's by then",
+    "smmu drv/smmuv3/queue.c dsmmu_queue_init(): dsmmu_flush(u, q->ring, 4096u << ring_order(lg2)); deleted":
+        "a slot is written back when it is filled, and not read before",
     "smmu drv/smmuv3/probe.c start_queue(): dsmmu_queue_sync(u); deleted":
         "the end of the submission waits for both; nothing is translated in between",
     "smmu drv/smmuv3/probe.c start_queue(): dsmmu_queue_sync(u); (2) deleted":

@@ -64,6 +64,7 @@ static void e2h(void **state)
 	rig_up2(&r, &c, &c, 0);
 	assert_int_equal(reg(&r, 0, 0x2c) & ~4u, 3);
 	assert_true(sent(&r.unit[0], 0, SMMU_CMD_TLBI_EL2_ALL, NULL, NULL) == 1);
+	assert_true(sent(&r.unit[0], 0, SMMU_CMD_TLBI_NSNH_ALL, NULL, NULL) == 1);
 	rig_down(&r);
 }
 
