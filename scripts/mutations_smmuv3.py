@@ -331,7 +331,13 @@ HARDWARE = [
     ("ATS: split-stage translations skip stage 2", "ats.c", "\t} else if (d->eats == SMMU_EATS_FULL) {\n\t\tpass(", "\t} else if (d->eats != SMMU_EATS_ABORT) {\n\t\tpass("),
 ]
 
-MUTATIONS = [("smmu drv " + n, S + f, o, w) for n, f, o, w in DRIVER] + [("smmu hw " + n, G + f, o, w) for n, f, o, w in HARDWARE]
+# What all units share and only tests of this one show.
+SHARED = [
+    ("doorbell: a message that a fault is recorded of goes as memory", "src/hw/dma.c",
+     "!(msi && is_doorbell(hw->doorbell, res.pa))", "true"),
+]
+
+MUTATIONS = [("smmu hw " + n, f, o, w) for n, f, o, w in SHARED] + [("smmu drv " + n, S + f, o, w) for n, f, o, w in DRIVER] + [("smmu hw " + n, G + f, o, w) for n, f, o, w in HARDWARE]
 
 # Deleted one at a time wherever they stand, as in scripts/mutate.
 SENDS = [(S + "*.c", r"(?:dsmmu_(?:queue_push|queue_sync|queue_put|push_atc|flush|evt_drain|ste_write|cd_write|ats_cut_off)|push_range|push_all|"
@@ -364,7 +370,7 @@ def unit(names):
 DRV = unit(("drv_smmu_inval", "drv_smmu_attach", "drv_smmu_viommu", "drv_smmu_event", "drv_smmu_unit", "drv_smmu_entries",
             "host_viommu_smmu"))
 HW = unit(("hw_smmu_tlb", "hw_smmu_cmdq", "hw_smmu_cfg", "hw_smmu_cfg_illegal", "hw_smmu_walk", "hw_smmu_evtq", "hw_smmu_ats",
-           "hw_smmu_regs", "hw_smmu_lag", "machine_smmu"))
+           "hw_smmu_regs", "hw_smmu_lag", "hw_its", "machine_smmu"))
 UPDATE = [("update " + c, "tests/update/update", ["--conf", c]) for c in ("grace", "linear", "smmu-non-coherent", "smmu-mixed")]
 # Who is asked first about a file.
 FIRST = {
@@ -374,7 +380,7 @@ FIRST = {
 }
 FIRST_HW = {
     "queue.c": "hw_smmu_cmdq", "config.c": "hw_smmu_cfg", "ste.c": "hw_smmu_cfg_illegal", "walk.c": "hw_smmu_walk", "walk.h": "hw_smmu_walk",
-    "event.c": "hw_smmu_evtq", "stall.c": "hw_smmu_evtq", "prq.c": "hw_smmu_ats", "ats.c": "hw_smmu_ats", "inval.c": "hw_smmu_cfg",
+    "dma.c": "hw_its", "event.c": "hw_smmu_evtq", "stall.c": "hw_smmu_evtq", "prq.c": "hw_smmu_ats", "ats.c": "hw_smmu_ats", "inval.c": "hw_smmu_cfg",
 }
 REST = [
     ("prop_smmuv3 (smmu-basic)", "tests/prop/prop_smmuv3", ["--host", "smmu-basic", "--runs", "40"]),
@@ -383,6 +389,10 @@ REST = [
     ("prop_walk_smmuv3", "tests/prop/prop_walk_smmuv3", ["--cases", "40000"]),
 ]
 LAST = [("conform_dma grace", "tests/conform/conform_dma", ["--ms", "1000", "--conf", "grace"])]
+
+
+def ours(path):
+    return "/smmuv3/" in path or path in {m[1] for m in SHARED}
 
 
 def tests_for(path):
