@@ -65,9 +65,9 @@ struct dev_bus {
 	void (*irq)(void *opaque, enum dev_irq kind, unsigned int vector, bool level);
 	/*
 	 * MSI and MSI-X as what they are: a 32-bit write of data to addr, through the IOMMU. Without any lock of the function. If this is
-	 * null, messages go to irq() above.
+	 * null, messages go to irq() above. What becomes of one is nobody's to know, but for -EAGAIN: as of dma_write.
 	 */
-	void (*msi)(void *opaque, uint64_t addr, uint32_t data);
+	int (*msi)(void *opaque, uint64_t addr, uint32_t data);
 
 	/* ---- ATS and PRI; null: the bus has none. Same rules as dma_read. ---- */
 

@@ -98,6 +98,9 @@ struct dev_fn {
 	struct pci_msix_entry msix_table[PCI_MAX_MSIX]; /* under lock */
 	uint64_t msix_masked;		  /* under lock: control bit 0 of each entry */
 	struct nb_drain sending;	  /* entered under lock: messages on their way to the bus */
+	uint64_t stalled;		  /* under lock: vectors whose message waits in the IOMMU, */
+	uint64_t stalled_at[PCI_MAX_MSIX]; /* and where it was written to */
+	uint32_t stalls_retried;	  /* under lock: ends of stalls that could have been a message's */
 	uint64_t pending;		  /* under lock: vectors that wait for an enable or an unmask */
 	bool intx_level;		  /* under lock: what the model wants */
 	bool board_level;		  /* under lock: and what shares its board */
@@ -204,6 +207,8 @@ static inline enum pci_irq_mode pci_irq_mode(struct dev_fn *fn)
  * mode. With fewer MSI vectors than the number, its low bits count.
  */
 void pci_message(struct dev_fn *fn, uint64_t vectors);
+/* dev_stall_done() of a request without PASID: messages that waited at addr, or all, are sent again or forgotten. */
+void pci_message_stall_done(struct dev_fn *fn, uint64_t addr, bool all, enum dev_stall_end end);
 /*
  * The level the model wants on its INTx line, set under the model's own lock so that levels are in order. It reaches the bus with
  * the next pci_irq_update(), which is called without locks, and only in INTx mode.

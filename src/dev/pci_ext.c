@@ -171,6 +171,8 @@ void dev_page_response(struct dev_fn *fn, uint32_t pasid, unsigned int prgi, uns
 
 void dev_stall_done(struct dev_fn *fn, uint32_t pasid, uint64_t addr, bool all, enum dev_stall_end end)
 {
+	if (all || pasid == NB_NO_PASID)
+		pci_message_stall_done(fn, addr, all, end);
 	if (fn->ops->stall_done)
 		fn->ops->stall_done(fn, pasid, addr, all, end);
 }

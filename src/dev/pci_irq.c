@@ -6,6 +6,7 @@
  * and told to the bus after it has been dropped. So a mask, an unmask and a message may race: the message
  * leaves exactly once. Messages are memory writes: without bus master they stay pending. What is written, and where, is read
  * together with the decision to send, under the same lock, so that a message never mixes two programmings of its vector.
+ * A message that stalls in the IOMMU is sent again when the stall ends in a retry, as its vector is programmed then.
  *
  * INTx is a level. Threads that change it may reach the bus out of order, so one thread at a time tells the bus
  * (intx_busy) and goes on until what it told is what is wanted.
@@ -33,6 +34,7 @@ void pci_irq_reset_locked(struct dev_fn *fn)
 		fn->msix_table[i].control = MSIX_ENTRY_MASK;
 	fn->msix_masked = nb_low_mask(fn->nmsix);
 	fn->pending = 0;
+	fn->stalled = 0;
 	fn->intx_level = false;
 }
 
@@ -105,12 +107,37 @@ static struct message message_locked(const struct dev_fn *fn, enum pci_irq_mode 
 				.data = (pci_get16(c + MSI_DATA) & ~(msi_allowed(fn) - 1)) | vector};
 }
 
-static void update(struct dev_fn *fn, uint64_t send)
+/*
+ * They wait in the IOMMU; msg is of the vectors in `set`. A retry that was asked for since `retried` was read may have been theirs, and nobody would
+ * tell us again: returns them then, to be sent once more. If it was not, they stall once more. (An abort that came as early is not noticed: the
+ * message waits for nothing until a later end at the same place.)
+ */
+static __attribute__((cold, noinline)) uint64_t keep_stalled(struct dev_fn *fn, uint64_t waits, uint64_t set, const struct message *msg,
+							      uint32_t retried)
+{
+	uint64_t again = 0;
+
+	pthread_mutex_lock(&fn->lock);
+	if (fn->stalls_retried != retried) {
+		again = waits;
+	} else {
+		fn->stalled |= waits;
+		for (; set; set &= set - 1, msg++)
+			if (waits & FIELD_LSB(set))
+				fn->stalled_at[__builtin_ctzll(set)] = msg->addr;
+	}
+	pthread_mutex_unlock(&fn->lock);
+	return again;
+}
+
+/* Returns what has to be sent again at once. */
+static uint64_t update_once(struct dev_fn *fn, uint64_t send)
 {
 	struct message msg[PCI_MAX_MSIX]; /* of the vectors in `set`, in their order */
 	unsigned int n = 0, passage = 0;
+	uint64_t set, left, waits = 0;
 	enum pci_irq_mode mode;
-	uint64_t set, left;
+	uint32_t retried;
 
 	pthread_mutex_lock(&fn->lock);
 	mode = pci_irq_mode(fn);
@@ -128,19 +155,44 @@ static void update(struct dev_fn *fn, uint64_t send)
 			msg[n++] = message_locked(fn, mode, (unsigned int)__builtin_ctzll(left));
 	if (n)
 		passage = nb_drain_enter(&fn->sending);
+	retried = fn->stalls_retried;
 	tell_intx_locked(fn, mode);
 	pthread_mutex_unlock(&fn->lock);
 
 	if (fn->bus.msi) {
-		for (unsigned int i = 0; i < n; i++)
-			fn->bus.msi(fn->bus.opaque, msg[i].addr, msg[i].data);
+		for (n = 0, left = set; left; left &= left - 1, n++)
+			if (unlikely(fn->bus.msi(fn->bus.opaque, msg[n].addr, msg[n].data) == -EAGAIN))
+				waits |= FIELD_LSB(left);
 		if (n)
 			nb_drain_leave(&fn->sending, passage);
-		return;
+		return unlikely(waits) ? keep_stalled(fn, waits, set, msg, retried) : 0;
 	}
 	for (; set; set &= set - 1)
 		fn->bus.irq(fn->bus.opaque, mode == PCI_MODE_MSIX ? DEV_IRQ_MSIX : DEV_IRQ_MSI,
 			    (unsigned int)__builtin_ctzll(set), true);
+	return 0;
+}
+
+static void update(struct dev_fn *fn, uint64_t send)
+{
+	do {
+		send = update_once(fn, send);
+	} while (unlikely(send));
+}
+
+void pci_message_stall_done(struct dev_fn *fn, uint64_t addr, bool all, enum dev_stall_end end)
+{
+	uint64_t mine = 0, left;
+
+	pthread_mutex_lock(&fn->lock);
+	fn->stalls_retried += end == DEV_STALL_RETRY;
+	for (left = fn->stalled; left; left &= left - 1)
+		if (all || fn->stalled_at[__builtin_ctzll(left)] == addr)
+			mine |= FIELD_LSB(left);
+	fn->stalled &= ~mine;
+	pthread_mutex_unlock(&fn->lock);
+	if (mine && end == DEV_STALL_RETRY)
+		update(fn, mine);
 }
 
 void pci_message(struct dev_fn *fn, uint64_t vectors)
@@ -182,6 +234,7 @@ int dev_irq_enable(struct dev_fn *fn, enum dev_irq kind, unsigned int n)
 	if (n > max || max == 0)
 		return -EINVAL;
 	pthread_mutex_lock(&fn->lock);
+	fn->stalled = 0; /* messages of a mode or an owner that is gone */
 	switch (kind) {
 	case DEV_IRQ_MSIX:
 		ctl = fn->config + fn->msix + MSIX_CTL;

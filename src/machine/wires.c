@@ -285,15 +285,12 @@ static void fn_ats_switched(void *opaque)
 	pthread_mutex_unlock(&f->ats_lock);
 }
 
-/*
- * To a unit without a range for messages it is a write like any other; one that does not get through was the unit's to log. A write that
- * stalls is not sent again: a PCI function's message has nowhere to wait (Linux lets no PCI function stall).
- */
-static void fn_msi(void *opaque, uint64_t addr, uint32_t data)
+/* What does not get through, the unit has logged. */
+static int fn_msi(void *opaque, uint64_t addr, uint32_t data)
 {
 	struct function *f = opaque;
 
-	(void)hw_message(f->unit->hw, f->desc->rid, addr, data); /* what does not get through, the unit has logged */
+	return hw_message(f->unit->hw, f->desc->rid, addr, data);
 }
 
 struct dev_bus wires_bus(struct function *f)

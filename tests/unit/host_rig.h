@@ -91,7 +91,7 @@ static inline void rig_irq(void *opaque, enum dev_irq kind, unsigned int vector,
 }
 
 /* What a unit that remaps (or does not) would do with the message: look its handle up, or take the vector out of it. */
-static inline void rig_msi(void *opaque, uint64_t addr, uint32_t data)
+static inline int rig_msi(void *opaque, uint64_t addr, uint32_t data)
 {
 	struct rig_slot *s = opaque;
 	struct fake_unit *u = &s->r->unit;
@@ -102,7 +102,7 @@ static inline void rig_msi(void *opaque, uint64_t addr, uint32_t data)
 	if (rig_in_msi)
 		rig_in_msi();
 	if (rig_doorbell)
-		return;
+		return 0;
 	assert_int_equal(addr >> 20, 0xfee);
 	if (addr & 0x10) {
 		struct fake_irq *q = &u->irq[addr >> 5 & 0x7fff];
@@ -112,6 +112,7 @@ static inline void rig_msi(void *opaque, uint64_t addr, uint32_t data)
 	} else {
 		host_deliver(s->r->host, addr >> 12 & 0xff, (uint8_t)data);
 	}
+	return 0;
 }
 
 static inline bool rig_is_node(void *opaque, int fd)

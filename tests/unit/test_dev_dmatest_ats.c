@@ -24,6 +24,8 @@ static struct {
 	unsigned int nmsg;
 	uint64_t msg_addr[64];
 	uint32_t msg_data[64];
+	unsigned int stalls; /* so many messages more do */
+	bool early;	     /* and that ends before the function hears of it */
 } w;
 
 static int w_dma_ats(void *opaque, uint32_t pasid, uint64_t addr, void *buf, size_t len, bool write, size_t *done)
@@ -81,12 +83,18 @@ static void w_switched(void *opaque)
 	w.switches++;
 }
 
-static void w_msi(void *opaque, uint64_t addr, uint32_t data)
+static int w_msi(void *opaque, uint64_t addr, uint32_t data)
 {
 	(void)dev_intx_pending(((struct bus *)opaque)->fn); /* no lock of the function is held */
 	assert_true(w.nmsg < 64);
 	w.msg_addr[w.nmsg] = addr;
 	w.msg_data[w.nmsg++] = data;
+	if (!w.stalls)
+		return 0;
+	w.stalls--;
+	if (w.early)
+		dev_stall_done(((struct bus *)opaque)->fn, NB_NO_PASID, addr, false, DEV_STALL_RETRY);
+	return -EAGAIN;
 }
 
 static const struct dev_bus more = {
@@ -446,6 +454,59 @@ static void test_messages(void **state)
 	assert_int_equal(b->msix[2] + b->msi[2], 0);
 }
 
+/* A message that stalls is sent again when it may be, as its vector is programmed then; and not when it may not. */
+static void test_stalled_message(void **state)
+{
+	struct bus *b = *state;
+
+	for (unsigned int v = 0; v < 4; v++)
+		assert_int_equal(dev_irq_message(b->fn, DEV_IRQ_MSIX, v, 0x8000040 + 0x1000 * (v & 1), v), 0);
+	dev_irq_enable(b->fn, DEV_IRQ_MSIX, 4);
+	w.stalls = 3;
+	for (unsigned int v = 0; v < 3; v++) {
+		w32(b, DMATEST_CONTROL, DMATEST_CONTROL_INT_EN | v << 8);
+		w32(b, DMATEST_COMMAND, DMATEST_CMD_NOP);
+	}
+	assert_int_equal(w.nmsg, 3);
+	/* Others' stalls. */
+	dev_stall_done(b->fn, NB_NO_PASID, 0x8002040, false, DEV_STALL_RETRY);
+	dev_stall_done(b->fn, 5, 0x8000040, false, DEV_STALL_RETRY);
+	assert_int_equal(w.nmsg, 3);
+	dev_stall_done(b->fn, NB_NO_PASID, 0x8000040, false, DEV_STALL_RETRY);
+	assert_int_equal(w.nmsg, 5);
+	assert_true(w.msg_data[3] == 0 && w.msg_data[4] == 2 && w.msg_addr[4] == 0x8000040);
+	dev_stall_done(b->fn, NB_NO_PASID, 0x8000040, false, DEV_STALL_RETRY); /* once */
+	assert_int_equal(w.nmsg, 5);
+	/* Programmed anew meanwhile. */
+	assert_int_equal(dev_irq_message(b->fn, DEV_IRQ_MSIX, 1, 0x9000040, 7), 0);
+	w.stalls = 1;
+	dev_stall_done(b->fn, NB_NO_PASID, 0x8001040, false, DEV_STALL_RETRY);
+	assert_true(w.nmsg == 6 && w.msg_addr[5] == 0x9000040 && w.msg_data[5] == 7);
+	/* It stalled there too, and is aborted. */
+	dev_stall_done(b->fn, NB_NO_PASID, 0x9000040, false, DEV_STALL_ABORT);
+	dev_stall_done(b->fn, NB_NO_PASID, 0, true, DEV_STALL_RETRY);
+	assert_int_equal(w.nmsg, 6);
+	/* Told to try again before it knew that it waits. */
+	w.stalls = 2;
+	w.early = true;
+	w32(b, DMATEST_COMMAND, DMATEST_CMD_NOP);
+	assert_int_equal(w.nmsg, 9);
+	w.early = false;
+	/* Nothing outlives a reset or another owner. */
+	w.stalls = 1;
+	w32(b, DMATEST_COMMAND, DMATEST_CMD_NOP);
+	dev_irq_enable(b->fn, DEV_IRQ_MSIX, 0);
+	dev_irq_enable(b->fn, DEV_IRQ_MSIX, 4);
+	w.stalls = 1;
+	w32(b, DMATEST_COMMAND, DMATEST_CMD_NOP);
+	dev_reset(b->fn);
+	bus_turn_on(b);
+	assert_int_equal(dev_irq_message(b->fn, DEV_IRQ_MSIX, 2, 0x8000040, 2), 0);
+	dev_irq_enable(b->fn, DEV_IRQ_MSIX, 4);
+	dev_stall_done(b->fn, NB_NO_PASID, 0, true, DEV_STALL_RETRY);
+	assert_int_equal(w.nmsg, 11);
+}
+
 /* Answers, aborts and resets against commands, on four threads: no deadlock, no answer to somebody else's job. */
 struct race {
 	struct bus *b;
@@ -529,6 +590,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_raw_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_translate, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stalled_message, setup, teardown),
 		cmocka_unit_test(test_race),
 	};
 

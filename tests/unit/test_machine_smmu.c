@@ -409,6 +409,42 @@ static void stalls_end(void **state)
 	}
 }
 
+/* A message that nothing maps waits like any other write. Here it was set up while nothing translated, so the doorbell's own address is in it. */
+static void stalled_message(void **state)
+{
+	int32_t irq[9] = {sizeof(irq), VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, 0, 4, -1, -1, -1, -1};
+	struct iommu_hwpt_pgfault f;
+	struct world w;
+
+	(void)state;
+	up_stalling(&w, "optional", "on");
+	assert_int_equal(scene_ioctl(&w.s, w.s.dev, VFIO_DEVICE_SET_IRQS, irq), 0);
+	scene_attach(&w.s, fault_hwpt(&w));
+	scene_put32(&w.s, DMATEST_CONTROL, DMATEST_CONTROL_INT_EN | 3 << 8);
+	scene_put32(&w.s, DMATEST_COMMAND, DMATEST_CMD_NOP);
+	assert_true(scene_fault(&w.s, &f));
+	assert_int_equal(f.perm, IOMMU_PGFAULT_PERM_WRITE);
+	scene_answer(&w.s, f.cookie, IOMMUFD_PAGE_RESP_SUCCESS); /* a lie: once more */
+	assert_true(scene_fault(&w.s, &f));
+	map_at(&w, f.addr & ~UINT64_C(0xfff), 30, 1);
+	scene_answer(&w.s, f.cookie, IOMMUFD_PAGE_RESP_SUCCESS);
+	assert_false(scene_fault(&w.s, &f));
+	assert_int_equal(*(volatile uint32_t *)(w.s.guest + 30 * 4096 + 0x40), 3);
+	/* One that may not go on is lost. */
+	unmap_at(&w, f.addr & ~UINT64_C(0xfff), 1);
+	scene_put32(&w.s, DMATEST_CONTROL, DMATEST_CONTROL_INT_EN | 2 << 8);
+	scene_put32(&w.s, DMATEST_COMMAND, DMATEST_CMD_NOP);
+	assert_true(scene_fault(&w.s, &f));
+	map_at(&w, f.addr & ~UINT64_C(0xfff), 30, 1);
+	scene_answer(&w.s, f.cookie, IOMMUFD_PAGE_RESP_INVALID);
+	assert_int_equal(*(volatile uint32_t *)(w.s.guest + 30 * 4096 + 0x40), 3);
+	/* With one that waits, everything can go. */
+	unmap_at(&w, f.addr & ~UINT64_C(0xfff), 1);
+	scene_put32(&w.s, DMATEST_COMMAND, DMATEST_CMD_NOP);
+	assert_true(scene_fault(&w.s, &f));
+	down(&w);
+}
+
 /* Who cannot wait is aborted, and so is who could, if nobody listens. */
 static void no_stall(void **state)
 {
@@ -462,6 +498,7 @@ int main(void)
 		cmocka_unit_test(guest_events),
 		cmocka_unit_test(stalled_until_mapped),
 		cmocka_unit_test(stalls_end),
+		cmocka_unit_test(stalled_message),
 		cmocka_unit_test(no_stall),
 		cmocka_unit_test(messages),
 	};
