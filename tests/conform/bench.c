@@ -216,6 +216,8 @@ int bench_up_watched(struct bench *b, const struct vendor *v, const struct vendo
 	for (i = 0; i < BENCH_DEVS; i++) {
 		b->dev[i] = (struct drv_dev){.iommu = b->unit[i == 2].drv, .rid = (uint16_t)(0x100 + 0x88 * i),
 					     .max_pasids = 1u << 16, .ats = i == 1, .always_snoops = true};
+		if (!wrote) /* a unit may remember that there was nothing before the function was plugged in */
+			bench_go(b, i, NB_NO_PASID, K4, HW_READ);
 		err = v->drv->probe_device(&b->dev[i], &b->diag);
 		if (err)
 			return err;

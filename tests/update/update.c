@@ -406,8 +406,12 @@ static void enforce(struct test *t, const struct subject *s)
 static void first_pasid(struct test *t, const struct subject *s, const struct subject *to)
 {
 	const struct drv_ops *drv = t->b.vendor->drv;
+	static const struct {
+		uint32_t pasid;
+		bool goes;
+	} step[] = {{PASID_A, false}, {PASID_B, false}, {PASID_A, true}, {PASID_B, true}};
 	bool exists = can_attach(t, 0, NB_NO_PASID, s) && can_attach(t, 0, PASID_A, to);
-	unsigned int going;
+	unsigned int i;
 
 	drv->release_device(&t->b.dev[0]);
 	if (drv->probe_device(&t->b.dev[0], &t->b.diag))
@@ -415,16 +419,20 @@ static void first_pasid(struct test *t, const struct subject *s, const struct su
 	if (!exists)
 		return;
 	can_attach(t, 0, NB_NO_PASID, s);
-	for (going = 0; going < 2; going++) {
-		snprintf(t->what, sizeof(t->what), "%s: the %s PASID %s %s, %s, lines seen %s", s->name, going ? "only" : "first",
-			 going ? "leaves" : "is attached to", to->name, t->hot ? "asking all the time" : "cold", lines_name[t->lines]);
+	for (i = 0; i < ARRAY_SIZE(step); i++) {
+		const bool going = step[i].goes;
+		const uint32_t pasid = step[i].pasid;
+
+		snprintf(t->what, sizeof(t->what), "%s: %s PASID %u %s %s, %s, lines seen %s", s->name, i % 3 ? "another" : "the only",
+			 pasid, going ? "leaves" : "is attached to", to->name, t->hot ? "asking all the time" : "cold",
+			 lines_name[t->lines]);
 		if (verbose)
 			printf("%s\n", t->what);
 		same_for(t, X, s->x);
-		asked(t, 0, PASID_A, X, going ? to->x : BENCH_FAULT, going ? BENCH_FAULT : to->x, false);
+		asked(t, 0, pasid, X, going ? to->x : BENCH_FAULT, going ? BENCH_FAULT : to->x, false);
 		bench_go(&t->b, 0, NB_NO_PASID, Y, HW_READ);
 		begin(t);
-		if (bench_attach(&t->b, 0, PASID_A, going ? NULL : to->d)) {
+		if (bench_attach(&t->b, 0, pasid, going ? NULL : to->d)) {
 			printf("%s: refused: %s\n", t->what, t->b.diag.msg);
 			t->failures++;
 		}

@@ -12,7 +12,7 @@
 
 #define NSUBJECTS 20
 #define PASID_A	  5u
-#define PASID_B	  70u /* in another table than PASID_A */
+#define PASID_B	  5000u /* in another table than PASID_A */
 #define PASID_BY  9u
 
 struct subject {
