@@ -6,6 +6,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "uapi/nestbox.h"
 
 long do_io(struct scene *s, int fd, unsigned long cmd, void *arg)
 {
@@ -480,6 +483,20 @@ static long c_invalidate(struct scene *s)
 					   .entry_num = blob.n};
 	return do_io(s, s->iommufd, IOMMU_HWPT_INVALIDATE, &a);
 }
+/* Where the guest has its doorbell: beyond the places of the kernel's window. */
+#define GDB UINT64_C(0x8090000)
+static long do_bind_msi(struct scene *s, uint64_t gdb)
+{
+	struct nestbox_guest_msi_bind a = {.size = sizeof(a), .dev_id = s->devid[0], .giova = VA, .gdb = gdb, .granule = PAGE};
+
+	return do_io(s, s->iommufd, NESTBOX_GUEST_MSI_BIND, &a);
+}
+long do_unbind_msi(struct scene *s)
+{
+	struct nestbox_guest_msi_unbind a = {.size = sizeof(a), .dev_id = s->devid[0]};
+
+	return do_io(s, s->iommufd, NESTBOX_GUEST_MSI_UNBIND, &a);
+}
 static long c_bind(struct scene *s)
 {
 	return do_bind(s, 2);
@@ -532,6 +549,47 @@ static long c_intx(struct scene *s)
 static long u_intx(struct scene *s)
 {
 	return irqs(s, VFIO_PCI_INTX_IRQ_INDEX, 0);
+}
+static long c_first_message(struct scene *s)
+{
+	long err;
+
+	prepare_eventfd(s);
+	err = c_msix(s);
+	close(s->fd); /* the host has its own */
+	return err;
+}
+static long c_message_bound(struct scene *s)
+{
+	return s->binds_msi ? c_first_message(s) : 1;
+}
+static long u_message_bound(struct scene *s) /* as if none had been needed yet */
+{
+	return u_msix(s) || do_unbind_msi(s) ? -EIO : do_bind_msi(s, GDB);
+}
+static long s_bound(struct scene *s)
+{
+	long err = s->binds_msi ? do_attach(s, 0, NB_NO_PASID, s->nested) : 0;
+
+	return !err && s->binds_msi ? do_bind_msi(s, GDB) : err;
+}
+static long s_message_bound(struct scene *s)
+{
+	long err = s_bound(s);
+
+	return !err && s->binds_msi ? c_first_message(s) : err;
+}
+static long c_bind_anew(struct scene *s)
+{
+	return s->binds_msi ? do_bind_msi(s, GDB + M2) : 1;
+}
+static long u_bind_anew(struct scene *s)
+{
+	return do_bind_msi(s, GDB);
+}
+static long c_replace_nested_window(struct scene *s)
+{
+	return s->binds_msi ? 1 : c_replace_nested(s); /* it would be another way for messages */
 }
 static long c_reset(struct scene *s)
 {
@@ -602,6 +660,10 @@ const struct call calls[] = {
 	{"MSI-X", prepare_eventfd, c_msix, u_msix},
 	{"MSI", prepare_eventfd, c_msi, u_msi},
 	{"INTx", prepare_eventfd, c_intx, u_intx},
+	{"replace under live messages", c_first_message, c_replace_parent, u_attach},
+	{"replace by nested under live messages", c_first_message, c_replace_nested_window, u_attach},
+	{"MSI-X, bound by the guest", s_bound, c_message_bound, u_message_bound},
+	{"bind live messages anew", s_message_bound, c_bind_anew, u_bind_anew},
 	{"reset", nothing, c_reset, u_reset},
 	{"hot reset", nothing, c_hot_reset, u_reset},
 };

@@ -113,6 +113,7 @@ static void scene_up(struct scene *s, const struct vendor *v, const struct vendo
 	}
 	s->can_nest = capable(s, DRV_CAP_NESTING);
 	s->can_dirty = capable(s, DRV_CAP_DIRTY_TRACKING);
+	s->binds_msi = s->can_nest && do_unbind_msi(s) == -ENOENT; /* else there is no such call */
 	if (s->can_nest) {
 		must(s, do_hwpt_flags(s, s->ioas, IOMMU_HWPT_ALLOC_NEST_PARENT, 0, &s->parent), "parent");
 		must(s, do_hwpt_flags(s, s->ioas, IOMMU_HWPT_ALLOC_NEST_PARENT, 0, &s->parent_b), "parent");
@@ -138,10 +139,11 @@ static void scene_up(struct scene *s, const struct vendor *v, const struct vendo
 /* ---- where do the devices get to? ---- */
 
 #define NSEEN 96
+#define MSI_WINDOW UINT64_C(0x8000000) /* where the kernel shows an Arm doorbell */
 
 static unsigned int see(struct scene *s, uint64_t seen[NSEEN])
 {
-	static const uint64_t at[] = {IOVA, IOVA + 17 * PAGE, VA + PAGE, VA + 300 * PAGE, IOVA + M2, IOVA + 3 * M2};
+	static const uint64_t at[] = {IOVA, IOVA + 17 * PAGE, VA + PAGE, VA + 300 * PAGE, IOVA + M2, IOVA + 3 * M2, MSI_WINDOW};
 	static const uint32_t pasid[] = {NB_NO_PASID, 5, PASID};
 	struct machine *m = nb_host_machine(s->host);
 	unsigned int d, p, a, n = 0, through;

@@ -35,6 +35,7 @@ struct scene {
 	int fd;
 	uint32_t pasid_flag; /* IOMMU_HWPT_ALLOC_PASID, where there are PASIDs */
 	bool can_nest, can_dirty, can_pasid;
+	bool binds_msi;	     /* guests may bind messages: uapi/nestbox.h */
 	bool nests_by_pasid; /* PASIDs can be attached to nested domains; else they are the guest's, and there are none beside it */
 };
 
@@ -67,5 +68,6 @@ long do_attach(struct scene *s, unsigned int dev, uint32_t pasid, uint32_t pt);
 long do_detach(struct scene *s, unsigned int dev, uint32_t pasid);
 long do_destroy(struct scene *s, uint32_t id);
 long do_bind(struct scene *s, unsigned int i);
+long do_unbind_msi(struct scene *s);
 
 #endif

@@ -79,6 +79,7 @@ static void linear(struct nb_desc *d)
 	board(d);
 	EACH_UNIT(d, st_2level, false);
 	EACH_UNIT(d, cd_2level, false);
+	EACH_UNIT(d, guest_msi, true);
 }
 static void ids8(struct nb_desc *d)
 {
