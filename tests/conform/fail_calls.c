@@ -587,9 +587,35 @@ static long u_bind_anew(struct scene *s)
 {
 	return do_bind_msi(s, GDB);
 }
-static long c_replace_nested_window(struct scene *s)
+/* Where the kernel shows an Arm doorbell. */
+static bool window_leads_on(struct scene *s)
 {
-	return s->binds_msi ? 1 : c_replace_nested(s); /* it would be another way for messages */
+	struct hw_request req = {.addr = 0x8000000, .pasid = NB_NO_PASID, .rid = rid_of(s, 0), .access = HW_WRITE};
+	struct hw_result res;
+
+	hw_translate(unit_of(s, 0), &req, &res);
+	return res.kind == HW_OK;
+}
+static long s_live(struct scene *s)
+{
+	long err = c_first_message(s);
+
+	s->window = window_leads_on(s);
+	return err;
+}
+/* Whether it worked or not, messages get to where they got before. */
+static long c_replace_live(struct scene *s)
+{
+	long err = c_replace_parent(s);
+
+	return window_leads_on(s) == s->window ? err : -EIO;
+}
+/* Here it is the guest's to show the window. After an attach that failed, it is the host's. */
+static long c_replace_nested_live(struct scene *s)
+{
+	long err = s->binds_msi ? 1 : c_replace_nested(s); /* where it binds, that would be another way for messages */
+
+	return !err || window_leads_on(s) == s->window ? err : -EIO;
 }
 static long c_reset(struct scene *s)
 {
@@ -660,8 +686,8 @@ const struct call calls[] = {
 	{"MSI-X", prepare_eventfd, c_msix, u_msix},
 	{"MSI", prepare_eventfd, c_msi, u_msi},
 	{"INTx", prepare_eventfd, c_intx, u_intx},
-	{"replace under live messages", c_first_message, c_replace_parent, u_attach},
-	{"replace by nested under live messages", c_first_message, c_replace_nested_window, u_attach},
+	{"replace under live messages", s_live, c_replace_live, u_attach},
+	{"replace by nested under live messages", s_live, c_replace_nested_live, u_attach},
 	{"MSI-X, bound by the guest", s_bound, c_message_bound, u_message_bound},
 	{"bind live messages anew", s_message_bound, c_bind_anew, u_bind_anew},
 	{"reset", nothing, c_reset, u_reset},

@@ -139,11 +139,10 @@ static void scene_up(struct scene *s, const struct vendor *v, const struct vendo
 /* ---- where do the devices get to? ---- */
 
 #define NSEEN 96
-#define MSI_WINDOW UINT64_C(0x8000000) /* where the kernel shows an Arm doorbell */
 
 static unsigned int see(struct scene *s, uint64_t seen[NSEEN])
 {
-	static const uint64_t at[] = {IOVA, IOVA + 17 * PAGE, VA + PAGE, VA + 300 * PAGE, IOVA + M2, IOVA + 3 * M2, MSI_WINDOW};
+	static const uint64_t at[] = {IOVA, IOVA + 17 * PAGE, VA + PAGE, VA + 300 * PAGE, IOVA + M2, IOVA + 3 * M2};
 	static const uint32_t pasid[] = {NB_NO_PASID, 5, PASID};
 	struct machine *m = nb_host_machine(s->host);
 	unsigned int d, p, a, n = 0, through;

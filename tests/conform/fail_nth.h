@@ -36,6 +36,7 @@ struct scene {
 	uint32_t pasid_flag; /* IOMMU_HWPT_ALLOC_PASID, where there are PASIDs */
 	bool can_nest, can_dirty, can_pasid;
 	bool binds_msi;	     /* guests may bind messages: uapi/nestbox.h */
+	bool window;	     /* there is one for messages */
 	bool nests_by_pasid; /* PASIDs can be attached to nested domains; else they are the guest's, and there are none beside it */
 };
 
