@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "host/hwpt.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 
@@ -172,6 +173,7 @@ void hwpt_free(struct hwpt *h)
 		ioas_remove_hwpt(h->ioas, h);
 		pthread_mutex_unlock(&h->ioas->mutex);
 	}
+	assert(h->msi_users == 0 && h->msi_present == 0 && nb_list_empty(&h->msi_guest)); /* nothing is attached */
 	h->dom->ops->free(h->dom);
 	if (h->fault)
 		object_put(&h->fault->q.obj);

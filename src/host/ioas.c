@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "host/ioas.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 
@@ -64,6 +65,7 @@ void ioas_free(struct ioas *s)
 {
 	struct area_node *n;
 
+	assert(s->nshown == 0 && nb_list_empty(&s->hwpts));
 	host_remove_ioas(s->obj.ctx->host, s);
 	while ((n = s->areas.root) != NULL) {
 		ioas_area_unlink_locked(s, area_of(n));
