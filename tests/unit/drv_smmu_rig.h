@@ -152,7 +152,7 @@ static inline void rig_msi(void *opaque, uint64_t addr, uint32_t data)
 	if (addr == 0) {
 		if (data == SMMU_WIRE_SYNC)
 			return;
-		data = data == SMMU_WIRE_GERROR ? base : base + DRV_MSI_PAGE_REQUEST;
+		data = data == SMMU_WIRE_GERROR ? base : base + (data == SMMU_WIRE_CMDQV ? DRV_MSI_COMPANION : DRV_MSI_PAGE_REQUEST);
 	} else {
 		assert_int_equal(addr, MSI_ADDR);
 	}
@@ -253,6 +253,7 @@ static inline int rig_try_unit(struct rig *r, unsigned int i, const struct smmu_
 		.msi_addr = MSI_ADDR,
 		.msi_data = 0x40 + i,
 		.mmio = {u, rig_mmio_read, rig_mmio_write},
+		.companion = caps->cmdqv ? SMMU_CMDQV_BASE : 0,
 	};
 
 	u->caps = *caps;
