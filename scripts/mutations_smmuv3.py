@@ -368,9 +368,9 @@ def unit(names):
 
 
 DRV = unit(("drv_smmu_inval", "drv_smmu_attach", "drv_smmu_viommu", "drv_smmu_event", "drv_smmu_unit", "drv_smmu_entries",
-            "host_viommu_smmu"))
+            "host_viommu_smmu", "machine_cmdqv"))
 HW = unit(("hw_smmu_tlb", "hw_smmu_cmdq", "hw_smmu_cfg", "hw_smmu_cfg_illegal", "hw_smmu_walk", "hw_smmu_evtq", "hw_smmu_ats",
-           "hw_smmu_regs", "hw_smmu_lag", "hw_its", "machine_smmu"))
+           "hw_smmu_regs", "hw_smmu_lag", "hw_its", "hw_smmu_cmdqv", "machine_smmu"))
 UPDATE = [("update " + c, "tests/update/update", ["--conf", c]) for c in ("grace", "linear", "smmu-non-coherent", "smmu-mixed")]
 # Who is asked first about a file.
 FIRST = {

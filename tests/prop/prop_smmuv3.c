@@ -258,8 +258,8 @@ static bool enough(const struct world *w, uint64_t steps)
 	const struct smmu_state *t = own(w);
 
 	printf("%" PRIu64 " events and %" PRIu64 " times some lost, %" PRIu64 " batches of commands and %" PRIu64 " that were refused, %" PRIu64
-	       " pages through device-TLBs, %" PRIu64 " stalls\n",
-	       t->events, t->lost, t->batches, t->refused, t->through_atc, t->stalls);
+	       " pages through device-TLBs, %" PRIu64 " times refused, %" PRIu64 " stalls\n",
+	       t->events, t->lost, t->batches, t->refused, t->through_atc, t->ats_off, t->stalls);
 	return w->nested >= steps / 60 && w->stale > 0 && t->events >= steps / 200 && t->lost && t->refused &&
 	       (!t->cap->ats || t->through_atc) && (t->cap->stall_model == SMMU_STALL_NEVER || t->stalls);
 }

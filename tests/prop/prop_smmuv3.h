@@ -95,7 +95,7 @@ struct smmu_state {
 	bool ha[NSPACES]; /* hardware sets access flags and dirty states */
 	/* The DMA that runs goes through the device-TLB: as it may, or in spite of a driver that did not switch ATS on. */
 	enum { ATS_NONE, ATS_ON, ATS_OFF } ats_lent;
-	uint64_t events, lost, batches, refused, through_atc, stalls;
+	uint64_t events, lost, batches, refused, through_atc, stalls, ats_off;
 };
 
 static inline struct smmu_state *own(const struct world *w)

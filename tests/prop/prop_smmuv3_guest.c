@@ -251,7 +251,12 @@ int smmu_dma(struct world *w, unsigned int dev, unsigned int p, uint64_t va, uin
 		t->ats_lent = rnd(w, 8) ? ATS_NONE : ATS_OFF;
 	if (t->ats_lent == ATS_NONE)
 		return write ? rig_write(&w->rig, dev, pasids[p], va, buf, len) : rig_read(&w->rig, dev, pasids[p], va, buf, len);
-	SAY(w, "through the device-TLB:\n");
+	SAY(w, "through the device-TLB%s:\n", t->ats_lent == ATS_OFF ? ", which is off" : "");
+	if (t->ats_lent == ATS_OFF && rnd(w, 2)) { /* or it makes an address up */
+		t->ats_off++;
+		return hw_atc_dma_translated(t->dev[dev].atc, NB_NO_PASID, (uintptr_t)w->data, buf, 8, write);
+	}
+	t->ats_off += t->ats_lent == ATS_OFF && t->dev[dev].route >= 0 && t->viommu[t->dev[dev].route].queue_id;
 	err = hw_atc_dma(t->dev[dev].atc, pasids[p], va, buf, len, write, 0, &done);
 	t->through_atc += done / PAGE + (done > 0);
 	return err;
