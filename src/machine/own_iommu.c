@@ -340,8 +340,10 @@ static void level_update(struct own_iommu *own)
 	pthread_mutex_lock(&own->irq_lock);
 	dev_board_intx(own->f->fn, wants_interrupt(own));
 	pthread_mutex_unlock(&own->irq_lock);
-	if (!atomic_exchange(&own->unsettled, true))
-		atomic_fetch_add_explicit(&m->waiting, 1, memory_order_relaxed);
+	/* Counted before it can be found, as in wires.c: never below what waits, or another's answer would be left lying. */
+	atomic_fetch_add_explicit(&m->waiting, 1, memory_order_relaxed);
+	if (atomic_exchange(&own->unsettled, true))
+		atomic_fetch_sub_explicit(&m->waiting, 1, memory_order_relaxed);
 }
 
 /* The line is the host's to hear of, without locks: functions whose DMA moved the level hold theirs. */
