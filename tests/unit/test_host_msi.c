@@ -196,6 +196,63 @@ static void no_window(void **state)
 	OK(irqs(r, 0, false));
 }
 
+/* With live messages from one address space to another, both functions of a group. The window is reserved where something is attached. */
+static void other_address_space(void **state)
+{
+	struct rig *r = rig_of(state);
+	uint32_t s = rig_ioas(r), t = rig_ioas(r), a, b;
+	uint8_t *buf = mmap(NULL, 2 * PG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct fake_domain *f, *g;
+	uint64_t n;
+
+	rig_bind(r, 1);
+	rig_bind(r, 2);
+	a = rig_hwpt(r, 1, s, 0);
+	b = rig_hwpt(r, 1, t, 0);
+	OK(rig_attach(r, 1, a));
+	OK(rig_attach(r, 2, a));
+	f = table(1);
+	OK(irqs(r, 1, true));
+	OK(irqs(r, 2, true));
+	OK(rig_map_at(r, t, buf, PG, WIN + 0xff000));
+	assert_int_equal(rig_attach(r, 1, b), -EADDRINUSE);
+	assert_ptr_equal(table(2), f);
+	shows(f, WIN, DOORBELL, PT_READ | PT_WRITE | PT_DEVICE);
+	assert_int_equal(message(r, 2, 1), WIN + 0x40);
+	OK(rig_unmap(r, t, WIN + 0xff000, PG, NULL));
+	OK(rig_attach(r, 1, b));
+	g = table(2);
+	assert_ptr_not_equal(f, g);
+	assert_null(at(f, WIN));
+	shows(g, WIN, DOORBELL, PT_READ | PT_WRITE | PT_DEVICE);
+	/* One stays: so does all of it. */
+	OK(rig_detach(r, 1));
+	shows(g, WIN, DOORBELL, PT_READ | PT_WRITE | PT_DEVICE);
+	assert_int_equal(rig_map_at(r, t, buf, PG, WIN), -EINVAL);
+	OK(rig_map_at(r, s, buf, PG, WIN));
+	/* Areas on both sides: what is unmapped and counted is theirs. */
+	OK(rig_map_at(r, t, buf, PG, WIN - PG));
+	OK(rig_map_at(r, t, buf, 2 * PG, WIN + 0x100000));
+	OK(rig_unmap(r, t, 0, UINT64_MAX, &n));
+	assert_int_equal(n, 3 * PG);
+	assert_int_equal(g->n, 1);
+	shows(g, WIN, DOORBELL, PT_READ | PT_WRITE | PT_DEVICE);
+	OK(rig_map_at(r, t, buf, PG, WIN - PG));
+	OK(rig_map_at(r, t, buf, PG, WIN + 0x100000));
+	OK(rig_unmap(r, t, WIN - PG, 0x102000, &n));
+	assert_int_equal(n, 2 * PG);
+	assert_int_equal(g->n, 1);
+	assert_int_equal(rig_unmap(r, t, WIN, PG, NULL), -ENOENT);
+	/* The descriptors may go in any order. */
+	iommufd_close(r->fd);
+	r->fd = NULL;
+	assert_int_equal(message(r, 2, 1), WIN + 0x40);
+	vfio_close(r->vf[2]);
+	r->vf[2] = NULL;
+	assert_null(rig_attached[RID(2)]);
+	munmap(buf, 2 * PG);
+}
+
 /* 64 a context, at 4 KiB each; one that has its place keeps it. */
 static void too_many_doorbells(void **state)
 {
@@ -577,6 +634,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(window, setup),
 		T(no_window, setup),
+		T(other_address_space, setup),
 		T(too_many_doorbells, setup),
 		T(small_window, setup),
 		T(groups_and_parents, setup),

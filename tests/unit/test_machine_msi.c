@@ -608,6 +608,85 @@ static void unbound_in_flight(void **state)
 	down(&w);
 }
 
+/* Everything at once, and whatever each of it says to that. In the end nothing is left, and from there it works. */
+static void *attach_about(void *arg)
+{
+	struct storm *s = arg;
+	struct scene *sc = &s->w->s;
+
+	for (unsigned int i = 0; i < s->n; i++) {
+		struct vfio_device_attach_iommufd_pt a = {.argsz = sizeof(a), .pt_id = i % 3 ? s->w->nested : sc->parent};
+		struct vfio_device_detach_iommufd_pt d = {.argsz = sizeof(d)};
+
+		(void)scene_ioctl(sc, sc->dev, i % 4 < 3 ? VFIO_DEVICE_ATTACH_IOMMUFD_PT : VFIO_DEVICE_DETACH_IOMMUFD_PT,
+				  i % 4 < 3 ? (void *)&a : (void *)&d);
+	}
+	return NULL;
+}
+
+static void *bind_about(void *arg)
+{
+	struct storm *s = arg;
+
+	for (unsigned int i = 0; i < s->n; i++)
+		(void)(i % 3 < 2 ? bind_msi(s->w, 9 + i % 2, GDB + i % 2 * 4096) : unbind_msi(s->w));
+	return NULL;
+}
+
+static void *irqs_about(void *arg)
+{
+	struct storm *s = arg;
+
+	for (unsigned int i = 0; i < s->n; i++) {
+		(void)set_irqs(s->w, s->w->s.dev, s->w->fd, VECTORS);
+		if (i % 8 == 0)
+			(void)scene_ioctl(&s->w->s, s->w->s.dev, VFIO_DEVICE_RESET, NULL);
+		scene_put32(&s->w->s, DMATEST_CONTROL, DMATEST_CONTROL_INT_EN);
+		(void)set_irqs(s->w, s->w->s.dev, NULL, 0);
+	}
+	return NULL;
+}
+
+static void all_at_once(void **state)
+{
+	void *(*const what[])(void *) = {attach_about, bind_about, irqs_about};
+	struct storm s = {.n = 200}, sending = {0};
+	uint16_t command = 6;
+	pthread_t t[4];
+	struct world w;
+
+	(void)state;
+	up_binding(&w);
+	s.w = sending.w = &w;
+	make_guest(&w);
+	guest_window(&w, true);
+	guest_page(&w, 9, GDB);
+	guest_page(&w, 10, GDB + 4096);
+	scene_put32(&w.s, DMATEST_CONTROL, DMATEST_CONTROL_INT_EN);
+	OK(pthread_create(&t[3], NULL, send, &sending));
+	for (unsigned int i = 0; i < 3; i++)
+		OK(pthread_create(&t[i], NULL, what[i], &s));
+	for (unsigned int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	atomic_store(&sending.done, true);
+	pthread_join(t[3], NULL);
+	assert_int_equal(w.s.k->pwrite(w.s.k->opaque, w.s.dev, &command, 2, SCENE_CONFIG + 4), 2);
+	scene_put32(&w.s, DMATEST_CONTROL, 0);
+	for (unsigned int v = 0; v < VECTORS; v++)
+		(void)came(w.fd[v]);
+	scene_detach(&w.s);
+	assert_int_equal(count(&w, "host.msi-map"), count(&w, "host.msi-unmap"));
+	scene_attach(&w.s, w.nested);
+	OK(bind_msi(&w, 9, GDB));
+	OK(set_irqs(&w, w.s.dev, w.fd, VECTORS));
+	assert_true(all_arrive(&w));
+	OK(set_irqs(&w, w.s.dev, NULL, 0));
+	scene_attach(&w.s, w.s.parent);
+	OK(set_irqs(&w, w.s.dev, w.fd, VECTORS));
+	assert_true(all_arrive(&w));
+	down(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -620,6 +699,7 @@ int main(void)
 		cmocka_unit_test(not_offered),
 		cmocka_unit_test(in_flight),
 		cmocka_unit_test(unbound_in_flight),
+		cmocka_unit_test(all_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
