@@ -274,42 +274,40 @@ static size_t piece(uint64_t addr, size_t left)
 	return n < left ? n : left;
 }
 
-static int own_copy_from(void *opaque, void *dst, hpa_t pa, size_t len)
+/* Inside a read section, within a page. */
+static int copy_piece(struct own_iommu *own, const struct function *from, uint64_t addr, char *buf, size_t n, uint8_t access)
 {
-	struct own_iommu *own = opaque;
+	struct mem *mem = from->unit->hw->mem;
+	hpa_t at;
+	int err = through_host(own, from, addr, access, &at);
+
+	if (unlikely(err))
+		return err;
+	return access == HW_WRITE ? mem_copy_to(mem, at, buf, n) : mem_copy_from(mem, buf, at, n);
+}
+
+static int own_copy(struct own_iommu *own, uint64_t addr, char *buf, size_t len, uint8_t access)
+{
 	size_t done, n;
 	int err = 0;
 
 	for (done = 0; done < len && !err; done += n) {
-		hpa_t at;
-
-		n = piece(pa.v + done, len - done);
+		n = piece(addr + done, len - done);
 		nb_rcu_read_lock();
-		err = through_host(own, own->f, pa.v + done, HW_READ, &at);
-		if (!err)
-			err = mem_copy_from(own->f->unit->hw->mem, (char *)dst + done, at, n);
+		err = copy_piece(own, own->f, addr + done, buf + done, n, access);
 		nb_rcu_read_unlock();
 	}
 	return err;
 }
 
+static int own_copy_from(void *opaque, void *dst, hpa_t pa, size_t len)
+{
+	return own_copy(opaque, pa.v, dst, len, HW_READ);
+}
+
 static int own_copy_to(void *opaque, hpa_t pa, const void *src, size_t len)
 {
-	struct own_iommu *own = opaque;
-	size_t done, n;
-	int err = 0;
-
-	for (done = 0; done < len && !err; done += n) {
-		hpa_t at;
-
-		n = piece(pa.v + done, len - done);
-		nb_rcu_read_lock();
-		err = through_host(own, own->f, pa.v + done, HW_WRITE, &at);
-		if (!err)
-			err = mem_copy_to(own->f->unit->hw->mem, at, (const char *)src + done, n);
-		nb_rcu_read_unlock();
-	}
-	return err;
+	return own_copy(opaque, pa.v, (char *)(uintptr_t)src, len, HW_WRITE); /* which only reads it */
 }
 
 static const struct mem_bus_ops mem_ops = {
@@ -399,23 +397,19 @@ static void board_reset(void *opaque)
 static int move_page(struct function *f, const struct hw_request *req, char *buf, size_t n)
 {
 	struct own_iommu *own = f->behind;
-	bool write = req->access == HW_WRITE;
 	struct hw_result res;
 	int err = -EFAULT;
-	hpa_t at;
 
 	nb_rcu_read_lock();
 	own->hw->ops->translate(own->hw, req, &res);
 	if (likely(res.kind == HW_OK))
-		err = through_host(own, f, res.pa.v, req->access, &at);
-	if (likely(!err))
-		err = write ? mem_copy_to(f->unit->hw->mem, at, buf, n) : mem_copy_from(f->unit->hw->mem, buf, at, n);
+		err = copy_piece(own, f, res.pa.v, buf, n, req->access);
 	nb_rcu_read_unlock();
 	if (unlikely(res.kind == HW_FAULT)) {
 		own->hw->ops->report(own->hw, req, &res);
 		if (!res.fault.raz_wi)
 			return -EFAULT;
-		if (!write)
+		if (req->access == HW_READ)
 			memset(buf, 0, n);
 		return 0;
 	}
