@@ -67,6 +67,8 @@ static int map(void *opaque, unsigned int event, unsigned int n, const struct dr
 	for (i = 0; i < n && !err; i++)
 		err = gic_its_map(f->unit->m->its, device_of(f), event + i,
 				  ITS_LPI_FIRST + (uint32_t)(FIELD(LPI_DEST, to[i].dest) | FIELD(LPI_VECTOR, to[i].vector)));
+	if (err)
+		gic_its_unmap(f->unit->m->its, device_of(f), event, i);
 	return err;
 }
 
