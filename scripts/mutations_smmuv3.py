@@ -235,6 +235,7 @@ HARDWARE = [
     ("config: S1DSS bypass translates", "config.c", "if (d->s1dss == SMMU_S1DSS_BYPASS)", "if (!d)"),
     ("config: V of a level 1 CD descriptor", "config.c", "if (!(w & SMMU_L1CD_0_V) ||", "if ("),
     ("config: L2Ptr of 64 KiB tables is not aligned", "config.c", "(split == 10 ? ~nb_low_mask(16) : UINT64_MAX)", "UINT64_MAX"),
+    ("config: CD by StreamID alone", "config.c", "while (c && (c->sid != sid || c->ssid != ssid))", "while (c && c->sid != sid)"),
     ("config: CD by SubstreamID alone", "config.c", "while (c && (c->sid != sid || c->ssid != ssid))", "while (c && c->ssid != ssid)"),
     ("STE: V", "ste.c", "\tif (!(q[0] & SMMU_STE_0_V))\n", "\tif (!v)\n"),
     ("STE: 8-bit VMIDs", "ste.c", "if (!c->vmid16 && d->vmid > 0xff)", "if (!c)"),

@@ -4,6 +4,7 @@
  * test_hw_smmu_cfg_illegal.c.
  */
 #include "hw_smmu_rig.h"
+#include "hw/smmuv3/model.h"
 
 /* ---- stream table ---- */
 
@@ -427,6 +428,37 @@ static void cd_cached(void **state)
 	rig_free(&r);
 }
 
+/* CDs that fall into one chain of the cache: of two streams, of two SubstreamIDs of one. */
+static void cds_of_one_chain(void **state)
+{
+	const uint16_t sid[2] = {RIG_SID, RIG_SID + SMMU_CD_HASH};
+	const uint32_t ssid[2] = {5, 5 + SMMU_CD_HASH};
+	unsigned int i, round;
+	uint64_t cds, page[4];
+	struct rig r;
+
+	(void)state;
+	rig_new(&r);
+	r.strtab = rig_alloc(&r, 17);
+	restart(&r, r.strtab, 11);
+	for (i = 0; i < 2; i++) {
+		cds = rig_alloc(&r, 6 + 11);
+		page[i] = put_cd(&r, cds, 1 + i);
+		ste(&r, sid[i], STE_S1 | cds | UINT64_C(11) << 59, 2, RIG_VMID, 0);
+		if (i == 0) {
+			page[2] = put_cd(&r, cds + 64 * ssid[0], 3);
+			page[3] = put_cd(&r, cds + 64 * ssid[1], 4);
+		}
+	}
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < 2; i++) {
+			ok_at(go_sid(&r, sid[i], RIG_VA), page[i]);
+			ok_at(go_ssid(&r, ssid[i], RIG_VA, HW_READ, 0), page[2 + i]);
+		}
+	}
+	rig_free(&r);
+}
+
 /* Level 1 stream table descriptors: only commands without Leaf, or ranges. */
 static void l1std_cached(void **state)
 {
@@ -642,7 +674,7 @@ int main(void)
 		cmocka_unit_test(linear_table),	   cmocka_unit_test(sid_size),	    cmocka_unit_test(ste_fetch),
 		cmocka_unit_test(two_level_table), cmocka_unit_test(abort_and_bypass), cmocka_unit_test(one_cd),
 		cmocka_unit_test(linear_cds),	   cmocka_unit_test(two_level_cds), cmocka_unit_test(nested_cd),
-		cmocka_unit_test(nested_bypass),   cmocka_unit_test(ste_cached),    cmocka_unit_test(cd_cached),
+		cmocka_unit_test(nested_bypass),   cmocka_unit_test(ste_cached),    cmocka_unit_test(cd_cached), cmocka_unit_test(cds_of_one_chain),
 		cmocka_unit_test(l1std_cached),	   cmocka_unit_test(overrides),	    cmocka_unit_test(worlds),
 		cmocka_unit_test(observed), cmocka_unit_test(half_written),
 	};
