@@ -119,6 +119,12 @@ void summary_print(const struct summary *s, FILE *f)
 	row(f, "nested domains", "%" PRIu64 " made, %" PRIu64 " destroyed", s->count[NB_EV_host_hwpt_nested],
 	    s->count[NB_EV_host_hwpt_nested_destroy]);
 	row(f, "stage-1 invalidations", "%" PRIu64, s->count[NB_EV_drv_inv_user]);
+	if (s->count[NB_EV_host_viommu]) {
+		row(f, "vIOMMUs", "%" PRIu64 " made, %" PRIu64 " devices named, %" PRIu64 " hardware queues",
+		    s->count[NB_EV_host_viommu], s->count[NB_EV_host_vdevice], s->count[NB_EV_host_hw_queue]);
+		row(f, "events to the guest", "%" PRIu64 ", %" PRIu64 " lost", s->count[NB_EV_host_vevent],
+		    s->count[NB_EV_host_vevent_lost]);
+	}
 	if (hits + misses)
 		row(f, "translations", "%" PRIu64 " (%" PRIu64 " hits, %" PRIu64 " misses: %.1f %% hit)", translations(s),
 		    hits, misses, 100.0 * (double)hits / (double)translations(s));
@@ -174,6 +180,11 @@ void summary_json(const struct summary *s, FILE *f)
 		{"nested_hwpt_allocs", n[NB_EV_host_hwpt_nested]},
 		{"nested_hwpt_destroys", n[NB_EV_host_hwpt_nested_destroy]},
 		{"s1_invalidations", n[NB_EV_drv_inv_user]},
+		{"viommus", n[NB_EV_host_viommu]},
+		{"vdevices", n[NB_EV_host_vdevice]},
+		{"hw_queues", n[NB_EV_host_hw_queue]},
+		{"guest_events", n[NB_EV_host_vevent]},
+		{"guest_events_lost", n[NB_EV_host_vevent_lost]},
 		{"translations", translations(s)},
 		{"tlb_hits", n[NB_EV_hw_tlb_hit]},
 		{"tlb_misses", n[NB_EV_hw_tlb_miss]},

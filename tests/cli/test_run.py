@@ -36,6 +36,8 @@ def elf(bits=64, interp=False):
 # What an IOMMU that a function brings has done.
 OWN = ["own_register_reads", "own_register_writes", "own_config_commands", "own_tlb_commands", "own_syncs", "own_other_commands",
        "own_fetches", "own_refused", "own_interrupts"]
+# What a VMM has made for its guest's SMMUs.
+VIOMMU = ["viommus", "vdevices", "hw_queues", "guest_events", "guest_events_lost"]
 
 
 class Run(CliTest):
@@ -281,7 +283,7 @@ class Run(CliTest):
                              "checksum_ok": None, "nested_hwpt_allocs": 0, "nested_hwpt_destroys": 0, "s1_invalidations": 0,
                              "translations": 0, "tlb_hits": 0, "tlb_misses": 0, "dma_faults": 0, "dma_read_bytes": 0,
                              "dma_write_bytes": 0, "interrupts": 0, "ats_requests": 0, "page_requests": 0,
-                             **dict.fromkeys(OWN, 0),
+                             **dict.fromkeys(VIOMMU + OWN, 0),
                              "nesting_dropped": False, "exit_status": 3})
 
     def test_summary_counts(self):
@@ -292,12 +294,14 @@ class Run(CliTest):
         got, s = self.summary(command=("sh", "-c", fill))
         each = 2 * 64 * 0x0101010101010101 % 2**64
         for key in ("nested_hwpt_allocs", "s1_invalidations", "tlb_hits", "dma_faults", "dma_read_bytes",
-                    "page_requests", *OWN):
+                    "page_requests", *VIOMMU, *OWN):
             self.assertEqual(s[key], each, key)
         self.assertEqual(s["interrupts"], 2 * each % 2**64, "remapped, and through an ITS")
         self.assertEqual(s["translations"], (s["tlb_hits"] + s["tlb_misses"]) % 2**64)
         self.assertFalse(s["nesting_dropped"], "nobody asked for nesting")
         self.assertIn("nested domains", got.stderr)
+        self.assertRegex(got.stderr, "vIOMMUs +%d made, %d devices named, %d hardware queues\n" % (each, each, each))
+        self.assertRegex(got.stderr, "events to the guest +%d, %d lost\n" % (each, each))
         qemu = self.file("qemu-system-x86_64", (FAKE_QEMU % ("11.1.3", "11.1.3")) + fill, 0o755)
         got, s = self.summary(command=(qemu, "-device", "vfio-pci,host=0", "-device", "intel-iommu,fsts=on"))
         self.assertTrue(s["nesting_dropped"])
