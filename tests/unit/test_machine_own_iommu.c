@@ -83,6 +83,28 @@ static void invalidation(void **state)
 	down(&w);
 }
 
+/* CD.A clear: what faults reads as zero and is not written, and nobody but the event queue hears of it. */
+static void read_as_zero(void **state)
+{
+	struct world w;
+
+	(void)state;
+	up(&w);
+	bring_up(&w);
+	stream(&w, SID, ROOT, DATA, RW);
+	scene_table(&w.s, CDS)[8] &= ~(UINT64_C(1) << 46);
+	command(&w, (uint64_t)SID << 32 | 5, 1); /* CFGI_CD */
+	sync_(&w);
+	memset(w.s.guest + 4096 * DATA, 0xff, 4096);
+	assert_int_equal(scene_run(&w.s, DMATEST_CMD_COPY, VA + 4096, VA, 4096), DMATEST_STATUS_DONE);
+	assert_true(holds(&w, DATA, 0));
+	assert_int_equal(fill(&w.s, VA + 4096), DMATEST_STATUS_DONE);
+	expect_event(&w, 0x10, SID, VA + 4096);
+	expect_event(&w, 0x10, SID, VA + 4096);
+	assert_int_equal(count(&w, "own.refused"), 0);
+	down(&w);
+}
+
 /* The second function has a stream and a table of its own, and no registers; its faults are the unit's to tell, on the first one's line. */
 static void two_streams(void **state)
 {
@@ -217,15 +239,19 @@ static void reset(void **state)
 	(void)state;
 	up(&w);
 	bring_up(&w);
+	intx_on(&w);
 	stream(&w, SID, ROOT, DATA, RW);
 	assert_int_equal(fill(&w.s, VA + 4096), DMATEST_STATUS_ERROR);
 	assert_int_equal(get(&w, EVENTQ_PROD), 1);
+	assert_true(rose(&w));
 	assert_int_equal(scene_ioctl(&w.other, w.other.dev, VFIO_DEVICE_RESET, NULL), 0); /* not its */
 	assert_int_equal(get(&w, CR0ACK), 0xd);
 	assert_int_equal(scene_ioctl(&w.s, w.s.dev, VFIO_DEVICE_RESET, NULL), 0);
 	assert_int_equal(get(&w, CR0ACK), 0);
 	assert_int_equal(get(&w, EVENTQ_PROD), 0);
 	assert_int_equal(get(&w, IRQ_CTRL), 0);
+	unmask(&w);
+	assert_false(rose(&w)); /* the line fell with the queue that it was up for */
 	down(&w);
 }
 
@@ -351,7 +377,7 @@ static void out_of_memory(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(from_reset_to_translation), cmocka_unit_test(invalidation), cmocka_unit_test(two_streams),
+		cmocka_unit_test(from_reset_to_translation), cmocka_unit_test(invalidation), cmocka_unit_test(read_as_zero), cmocka_unit_test(two_streams),
 		cmocka_unit_test(interrupts), cmocka_unit_test(the_host_has_the_last_word), cmocka_unit_test(memory_goes_away),
 		cmocka_unit_test(reset), cmocka_unit_test(a_page_that_is_taken_away_is_quiet), cmocka_unit_test(odd_accesses), cmocka_unit_test(descriptions),
 		cmocka_unit_test(out_of_memory),
