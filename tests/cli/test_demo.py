@@ -58,6 +58,21 @@ class Demo(CliTest):
             self.assertRegex(stages, "^%s2+c2+12+12+12+12+$" % ("cc" if host == "grace" else "c"))
             self.assertEqual([level for s, level in rows if s == "stage-1"], ["0", "1", "2", "3"])
 
+    def test_guest_msi(self):
+        path = self.file("h.yaml", "name: h\niommus:\n  - {name: a, vendor: smmuv3, capabilities: {guest-msi: true}}\nfunctions:\n"
+                         "  - {address: '02:00.0', iommu: a, model: dmatest}\n  - {address: '01:00.0', iommu: a, model: nvme}\n")
+        got = self.nestbox("demo", "--host", path)
+        self.assertEqual((got.returncode, got.stderr), (0, ""), got.stdout)
+        self.assertEqual(len(re.findall(r"(?m)^  ok ", got.stdout)), 14)
+        self.assertIn("a write to 0x660000000040, by the guest's table to its doorbell at 0x30000000", got.stdout)
+        self.assertIn("16 messages by DMA: 4 are its own events", got.stdout)
+
+    def test_own_iommu(self):
+        got = self.nestbox("demo", "--host", os.path.join(clitest.SOURCE, "examples/own-iommu.yaml"))
+        self.assertEqual((got.returncode, got.stderr), (0, ""), got.stdout)
+        self.assertEqual(len(re.findall(r"(?m)^  ok ", got.stdout)), 11)
+        self.assertIn("left out: what the device writes by DMA goes to the IOMMU on its own board", got.stdout)
+
     def test_narrow_host(self):
         path = self.file("h.yaml", "name: h\niommus:\n  - {name: a, capabilities: {haw: 47, mgaw: 48, levels: 4, ss-1g: false, "
                          "ss-2m: false}}\nfunctions:\n  - {address: '03:00.1', iommu: a, model: dmatest}\n")
