@@ -114,8 +114,8 @@ def arm_dmatest():
         for step in "vcmdq", "pasid", "device_tlb_at_end":
             check(guest.last(step) == "ok", "this host has all of it")
         check(guest.last("ranges") == "1", "this host has ranges")
-        guest.expect_summary("nested_hwpt_allocs", lambda n: n == 4, "to abort, to bypass, without ATS, with ATS")
-        guest.expect_summary("dma_faults", lambda n: n == 11, "eleven requests are meant to fault")
+        guest.expect_summary("nested_hwpt_allocs", lambda n: n == 5, "to abort, to bypass, without ATS, with ATS, at the end")
+        guest.expect_summary("dma_faults", lambda n: n == 13, "thirteen requests are meant to fault")
         # The guest makes 300 more through the queue that needs no call.
         guest.expect_summary("s1_invalidations", lambda n: 16 < n < 100, "what does not go through CMDQ-V")
         guest.expect_summary("ats_requests", lambda n: 32 <= n < 100, "once for each page and each time that it changed")

@@ -30,6 +30,7 @@ unsigned int param_uint(const char *key, unsigned int fallback);
 
 /* clock.c */
 double now(void); /* seconds since boot */
+#define PATIENCE 30 /* seconds for what takes a moment, on a busy machine. The watchdog is the last word. */
 void sleep_ms(unsigned int ms);
 
 /* files.c: small files of sysfs and procfs */

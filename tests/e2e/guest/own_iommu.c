@@ -85,7 +85,7 @@ static unsigned int events_at(uint64_t iova)
 
 static void expect_event(const char *what, uint64_t iova, unsigned int count)
 {
-	double limit = now() + 10;
+	double limit = now() + PATIENCE;
 
 	while (events_at(iova) < count) {
 		if (now() > limit)

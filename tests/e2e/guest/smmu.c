@@ -127,7 +127,7 @@ static void write64(unsigned int reg, uint64_t v)
 
 static void wait_bits(const char *what, unsigned int reg, uint32_t mask, uint32_t want)
 {
-	double limit = now() + 5;
+	double limit = now() + PATIENCE;
 
 	while ((read32(reg) & mask) != want) {
 		if (now() > limit)
@@ -191,7 +191,7 @@ static void put(struct queue *q, uint64_t low, uint64_t high)
 /* Hands over what is queued and waits until it took effect. */
 static void sync_queue(struct queue *q)
 {
-	double limit = now() + 5;
+	double limit = now() + PATIENCE;
 
 	put(q, CMD_SYNC, 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -386,7 +386,7 @@ enum {
 
 static void cmdqv_switch_on(volatile unsigned char *block, unsigned int config, unsigned int status)
 {
-	double limit = now() + 5;
+	double limit = now() + PATIENCE;
 
 	*(volatile uint32_t *)(block + config) = CMDQV_ON;
 	while (!(*(volatile uint32_t *)(block + status) & CMDQV_ON)) {
@@ -425,7 +425,7 @@ static bool event_waits(void)
 void smmu_wait_event(const char *what, struct smmu_event *e)
 {
 	const uint64_t *words;
-	double limit = now() + 10;
+	double limit = now() + PATIENCE;
 
 	while (!event_waits()) {
 		if (now() > limit)
@@ -445,16 +445,4 @@ void smmu_wait_event(const char *what, struct smmu_event *e)
 	};
 	event_cons = (event_cons + 1) % (2u << EVENTQ_LG2);
 	write32(SMMU_EVENTQ_CONS, event_cons);
-}
-
-void smmu_no_event(const char *what)
-{
-	struct smmu_event e;
-
-	/* Long enough for one on its way to come on most machines; were it later, the next check would meet it. */
-	sleep_ms(20);
-	if (!event_waits())
-		return;
-	smmu_wait_event(what, &e);
-	fail("%s: event %#x for stream %#x at %#llx", what, e.type, e.sid, (unsigned long long)e.address);
 }

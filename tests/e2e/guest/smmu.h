@@ -56,6 +56,5 @@ void smmu_invalidate_atc(uint32_t sid, uint64_t iova);
 bool smmu_use_vcmdq(void); /* invalidations above go through a queue of CMDQ-V from now on; false: there is none */
 
 void smmu_wait_event(const char *what, struct smmu_event *e); /* the oldest not yet seen */
-void smmu_no_event(const char *what);
 
 #endif

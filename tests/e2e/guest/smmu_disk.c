@@ -31,7 +31,7 @@ static int kernel_was_told(const char *address)
 
 void scenario_smmu_disk(void)
 {
-	double limit = now() + 10;
+	double limit = now() + PATIENCE;
 	struct engine e;
 	char pci[16], path[PATH_MAX], address[32];
 
