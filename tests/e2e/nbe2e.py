@@ -15,7 +15,6 @@ Environment:
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -131,7 +130,9 @@ class Guest:
                  launch=(), owner=None, reboot=False, timeout=120, environment=None):
         self.images = make_image(self.arch)
         self.deadline = time.monotonic() + timeout
-        self.dir = tempfile.mkdtemp(prefix="nb-e2e-")
+        # Removes itself if the guest is never started, because something that it needs could not be made.
+        self.folder = tempfile.TemporaryDirectory(prefix="nb-e2e-", ignore_cleanup_errors=True)
+        self.dir = self.folder.name
         if owner is not None:
             os.chown(self.dir, owner, owner)
         self.serial, self.log = self.path("serial"), self.path("output")
@@ -186,7 +187,6 @@ class Guest:
                 self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                 start_new_session=True, env=self.environment)
         except OSError as e:
-            shutil.rmtree(self.dir)
             raise Failure("%s: %s" % (command[0], e.strerror))
         return self
 
@@ -196,7 +196,7 @@ class Guest:
             self._qmp.sock.close()
         if kind and kind is not Skip:
             self._show()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        self.folder.cleanup()
 
     def _kill(self):
         """The whole session, kindly first: nestbox has a folder to remove."""
