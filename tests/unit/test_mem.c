@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mem: guarded access, regions and MMIO ranges, pools. */
+/* mem: guarded access, regions and MMIO ranges, buses, pools. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -168,6 +168,105 @@ static void reg_write(void *o, uint64_t off, unsigned int size, uint64_t v)
 static const struct mem_mmio_ops reg_ops = {reg_read, reg_write};
 
 /* Two words at once, wherever the buffer lies and whatever is behind the address. */
+/* A bus that refuses what is beyond its memory and is never asked for less than whole words by loads and exchanges. */
+struct bus {
+	uint64_t word[8];
+	unsigned int calls;
+};
+
+static uint64_t *bus_at(void *opaque, hpa_t pa, size_t len)
+{
+	struct bus *b = opaque;
+
+	b->calls++;
+	return pa.v >= 4096 && pa.v - 4096 <= sizeof(b->word) - len ? (uint64_t *)(void *)((char *)b->word + (pa.v - 4096)) : NULL;
+}
+
+static int bus_load64(void *opaque, hpa_t pa, uint64_t *v)
+{
+	const uint64_t *at = bus_at(opaque, pa, 8);
+
+	assert_int_equal(pa.v % 8, 0);
+	if (at)
+		*v = *at;
+	return at ? 0 : -EFAULT;
+}
+
+static int bus_cas64(void *opaque, hpa_t pa, uint64_t *expected, uint64_t desired)
+{
+	uint64_t *at = bus_at(opaque, pa, 8), was;
+
+	if (!at)
+		return -EFAULT;
+	was = *at;
+	if (was == *expected)
+		*at = desired;
+	*expected = was;
+	return *at != desired;
+}
+
+static int bus_copy_from(void *opaque, void *dst, hpa_t pa, size_t len)
+{
+	const uint64_t *at = bus_at(opaque, pa, len);
+
+	if (at)
+		memcpy(dst, at, len);
+	return at ? 0 : -EFAULT;
+}
+
+static int bus_copy_to(void *opaque, hpa_t pa, const void *src, size_t len)
+{
+	uint64_t *at = bus_at(opaque, pa, len);
+
+	if (at)
+		memcpy(at, src, len);
+	return at ? 0 : -EFAULT;
+}
+
+static void a_bus_is_asked_for_all(void **state)
+{
+	static const struct mem_bus_ops ops = {bus_load64, bus_cas64, bus_copy_from, bus_copy_to};
+	static const struct mem_mmio_ops mmio;
+	struct bus b = {.word = {1, 2, 3}};
+	uint64_t v = 7, two[2] = {0, 0}, four[4] = {9, 9, 9, 9};
+	uint32_t half = 0;
+	struct mem m;
+
+	(void)state;
+	arm();
+	assert_int_equal(mem_init_bus(&m, &ops, &b), 0);
+	assert_int_equal(mem_add_region(&m, hpa(0), &b, 4096), -EINVAL);
+	assert_int_equal(mem_add_mmio(&m, hpa(0), 4096, &mmio, NULL), -EINVAL);
+
+	assert_int_equal(mem_load64(&m, hpa(4096 + 8), &v), 0);
+	assert_int_equal(v, 2);
+	assert_int_equal(mem_load128(&m, hpa(4096), two), 0);
+	assert_true(two[0] == 1 && two[1] == 2);
+	assert_int_equal(mem_load32(&m, hpa(4096 + 16), &half), 0);
+	assert_int_equal(half, 3);
+	assert_int_equal(mem_store64(&m, hpa(4096), 5), 0);
+	assert_int_equal(mem_store32(&m, hpa(4096 + 8), 6), 0);
+	v = 4;
+	assert_int_equal(mem_cas64(&m, hpa(4096), &v, 8), 1);
+	assert_int_equal(v, 5);
+	assert_int_equal(mem_cas64(&m, hpa(4096), &v, 8), 0);
+	assert_int_equal(mem_copy_from(&m, four, hpa(4096), sizeof(four)), 0);
+	assert_true(four[0] == 8 && four[1] == 6 && four[2] == 3 && four[3] == 0);
+	assert_int_equal(mem_copy_to(&m, hpa(4096 + 32), four, sizeof(four)), 0);
+	assert_int_equal(b.word[4], 8);
+	assert_int_equal(b.calls, 10);
+
+	/* What it refuses is refused, and nothing comes of it. */
+	assert_int_equal(mem_load64(&m, hpa(8192), &v), -EFAULT);
+	assert_int_equal(v, 5);
+	assert_int_equal(mem_load128(&m, hpa(4096 + 64), two), -EFAULT);
+	assert_true(two[0] == 1 && two[1] == 2);
+	assert_int_equal(mem_cas64(&m, hpa(0), &v, 1), -EFAULT);
+	assert_int_equal(mem_store64(&m, hpa(UINT64_MAX - 7), 1), -EFAULT);
+	assert_int_equal(mem_copy_to(&m, hpa(4096 + 40), four, sizeof(four)), -EFAULT);
+	mem_fini(&m);
+}
+
 static void two_words(void **state)
 {
 	uint64_t a[67] __attribute__((aligned(16))), v[2] = {1, 2};
@@ -354,6 +453,7 @@ int main(void)
 		cmocka_unit_test(program_handler_still_works),
 		cmocka_unit_test(default_action_still_kills),
 		cmocka_unit_test(regions_and_mmio),
+		cmocka_unit_test(a_bus_is_asked_for_all),
 		cmocka_unit_test(two_words),
 		cmocka_unit_test(process_space),
 		cmocka_unit_test(pool_orders),
