@@ -402,4 +402,5 @@ def tests_for(path):
         all_, first = DRV, FIRST.get(base)
         return sorted(all_, key=lambda t: t[0] != first) + REST[:3] + UPDATE + LAST
     all_, first = HW, FIRST_HW.get(base)
-    return sorted(all_, key=lambda t: t[0] != first) + REST + DRV + UPDATE + LAST
+    all_ = sorted(all_, key=lambda t: t[0] != first)
+    return all_[:1] + REST[3:] + all_[1:] + REST[:3] + DRV + UPDATE + LAST

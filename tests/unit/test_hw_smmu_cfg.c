@@ -428,7 +428,7 @@ static void cd_cached(void **state)
 	rig_free(&r);
 }
 
-/* CDs that fall into one chain of the cache: of two streams, of two SubstreamIDs of one. */
+/* CDs that fall into one chain of the cache: of two streams, of two SubstreamIDs of one; and one ASID under two such VMIDs. */
 static void cds_of_one_chain(void **state)
 {
 	const uint16_t sid[2] = {RIG_SID, RIG_SID + SMMU_CD_HASH};
@@ -443,8 +443,8 @@ static void cds_of_one_chain(void **state)
 	restart(&r, r.strtab, 11);
 	for (i = 0; i < 2; i++) {
 		cds = rig_alloc(&r, 6 + 11);
-		page[i] = put_cd(&r, cds, 1 + i);
-		ste(&r, sid[i], STE_S1 | cds | UINT64_C(11) << 59, 2, RIG_VMID, 0);
+		page[i] = put_cd(&r, cds, 1);
+		ste(&r, sid[i], STE_S1 | cds | UINT64_C(11) << 59, 2, RIG_VMID + i * SMMU_TAG_HASH, 0);
 		if (i == 0) {
 			page[2] = put_cd(&r, cds + 64 * ssid[0], 3);
 			page[3] = put_cd(&r, cds + 64 * ssid[1], 4);
