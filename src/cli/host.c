@@ -19,13 +19,18 @@ static const char help[] =
 	"       nestbox host acpi NAME|FILE -o TABLE   its DMAR or IORT table, as firmware would give it\n\n"
 	"The format is described in nestbox-host(5).\n";
 
+static const char *plural(uint32_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static int host_list(void)
 {
 	const struct nb_desc *const *d;
 
 	for (d = nb_desc_builtin; *d; d++)
-		printf("%-10s  %s; %" PRIu32 " IOMMUs, %" PRIu32 " functions\n", (*d)->name, (*d)->title, (*d)->niommus,
-		       (*d)->nfunctions);
+		printf("%-10s  %s; %" PRIu32 " IOMMU%s, %" PRIu32 " function%s\n", (*d)->name, (*d)->title, (*d)->niommus,
+		       plural((*d)->niommus), (*d)->nfunctions, plural((*d)->nfunctions));
 	return CLI_OK;
 }
 
@@ -71,8 +76,8 @@ static int host_check(const char *path)
 	int err = d ? desc_yaml_read(path, d, &why) : -1;
 
 	if (!err)
-		printf("%s: host %s: %" PRIu32 " IOMMUs, %" PRIu32 " functions\n", path, d->name, d->niommus,
-		       d->nfunctions);
+		printf("%s: host %s: %" PRIu32 " IOMMU%s, %" PRIu32 " function%s\n", path, d->name, d->niommus, plural(d->niommus),
+		       d->nfunctions, plural(d->nfunctions));
 	nb_free(d);
 	return err ? cli_fail(CLI_FAILED, "%s", why.msg) : CLI_OK;
 }

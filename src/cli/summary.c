@@ -109,7 +109,8 @@ void summary_print(const struct summary *s, FILE *f)
 	const char *after = s->command->devices.viommu_after;
 	char buf[32];
 
-	fprintf(f, "\nnestbox: the run on host %s (%s)\n\n", s->host->name, s->host->title);
+	fprintf(f, "\nnestbox: the run on host %s%s%s%s\n\n", s->host->name, s->host->title[0] ? " (" : "", s->host->title,
+		s->host->title[0] ? ")" : "");
 	if (s->command->qemu_version[0])
 		row(f, "QEMU", "%s", s->command->qemu_version);
 	if (s->guest_kernel[0])

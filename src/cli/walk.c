@@ -26,8 +26,8 @@
 #define TIMEOUT_SECONDS 10
 
 static const char help[] =
-	"usage: nestbox walk [--pid N | --run DIR] RID[.PASID] ADDRESS [r|w|x]\n"
-	"       nestbox walk --demo [--host NAME|FILE] [RID[.PASID] ADDRESS [r|w|x]]\n\n"
+	"usage: nestbox walk [--pid N | --run DIR] RID[.PASID] ADDRESS [r|w|rw|x]\n"
+	"       nestbox walk --demo [--host NAME|FILE] [RID[.PASID] ADDRESS [r|w|rw|x]]\n\n"
 	"Prints every entry that the IOMMU reads for this DMA address, both stages, and the verdict. Changes nothing.\n"
 	"RID is the function's address on the virtual host, as 0000:01:00.0.\n\n"
 	"  --pid N     the program on the virtual host (QEMU) has this process id\n"

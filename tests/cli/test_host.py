@@ -117,7 +117,7 @@ class Host(CliTest):
     def test_good_file(self):
         path = self.file("mine.yaml", GOOD)
         got = self.nestbox("host", "check", path)
-        self.assertEqual((got.returncode, got.stdout), (0, path + ": host mine: 1 IOMMUs, 2 functions\n"))
+        self.assertEqual((got.returncode, got.stdout), (0, path + ": host mine: 1 IOMMU, 2 functions\n"))
         shown = self.nestbox("host", "show", path).stdout
         self.assertIn("address: 0000:02:00.0", shown)
         self.assertIn('size: "64MiB"', shown)
@@ -155,7 +155,7 @@ class Host(CliTest):
         path = self.file("t.yaml", shown)
         self.assertEqual(self.nestbox("host", "show", path).stdout, shown)
         got = self.nestbox("host", "check", path)
-        self.assertEqual((got.returncode, got.stdout), (0, path + ": host mine: 1 IOMMUs, 2 functions\n"))
+        self.assertEqual((got.returncode, got.stdout), (0, path + ": host mine: 1 IOMMU, 2 functions\n"))
 
     def test_errors_name_the_line(self):
         for old, new, line, words in BAD:

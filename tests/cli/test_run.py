@@ -300,6 +300,8 @@ class Run(CliTest):
         self.assertEqual(s["translations"], (s["tlb_hits"] + s["tlb_misses"]) % 2**64)
         self.assertFalse(s["nesting_dropped"], "nobody asked for nesting")
         self.assertIn("nested domains", got.stderr)
+        path = self.file("h.yaml", "name: untitled\niommus:\n  - name: a\n")
+        self.assertIn("run on host untitled\n", self.run_("--host", path, "sh", "-c", fill).stderr)
         self.assertRegex(got.stderr, "vIOMMUs +%d made, %d devices named, %d hardware queues\n" % (each, each, each))
         self.assertRegex(got.stderr, "events to the guest +%d, %d lost\n" % (each, each))
         qemu = self.file("qemu-system-x86_64", (FAKE_QEMU % ("11.1.3", "11.1.3")) + fill, 0o755)
