@@ -261,8 +261,7 @@ int msi_add(struct host_function *f, enum dev_irq kind, struct nb_diag *diag)
 void msi_remove(struct host_function *f)
 {
 	pthread_mutex_lock(&f->group->lock);
-	if (--f->msi.live == 0)
-		f->msi.guest = false;
+	f->msi.live--;
 	pthread_mutex_unlock(&f->group->lock);
 }
 

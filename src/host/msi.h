@@ -41,7 +41,7 @@ struct msi_binding {
 /* Of a function. Under group->lock. */
 struct fn_msi {
 	unsigned int live; /* messages that are set up; all are written to addr */
-	bool guest;	   /* the guest's way */
+	bool guest;	   /* the guest's way, that of all live ones */
 	enum dev_irq kind;
 	uint64_t addr;
 	bool bound;

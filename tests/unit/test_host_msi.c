@@ -287,7 +287,27 @@ static void too_many_doorbells(void **state)
 	assert_int_equal(r->nlog > 0 && strstr(r->log, "64 doorbells") != NULL, 1);
 }
 
-/* A small window is full before the table is. */
+/* What a group needs is said in its owner's terms, and goes with it. */
+static void next_owner(void **state)
+{
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = 11};
+	struct iommu_ioas_alloc ioas = {.size = sizeof(ioas)};
+	struct rig *r = rig_of(state);
+
+	rig_bind(r, 0);
+	OK(rig_attach(r, 0, rig_ioas(r)));
+	OK(irqs(r, 0, true));
+	vfio_close(r->vf[0]);
+	OK(vfio_open(r->host, 0, &r->vf[0]));
+	OK(vfio_ioctl(r->vf[0], VFIO_DEVICE_BIND_IOMMUFD, (uintptr_t)&bind));
+	OK(iommufd_ioctl(r->fd2, IOMMU_IOAS_ALLOC, (uintptr_t)&ioas));
+	OK(rig_attach(r, 0, ioas.out_ioas_id));
+	assert_int_equal(table(0)->n, 0);
+	OK(irqs(r, 0, true));
+	shows(table(0), WIN, DOORBELL, PT_READ | PT_WRITE | PT_DEVICE);
+}
+
+/* A small window is full before the table is; another one is empty. */
 static void small_window(void **state)
 {
 	struct rig *r = rig_of(state);
@@ -302,6 +322,13 @@ static void small_window(void **state)
 		if (k < 2)
 			OK(irqs(r, 0, false));
 	}
+	OK(rig_detach(r, 0));
+	r->unit.resv[0] = (struct drv_resv){2 * WIN, 2 * WIN + 0xfffff, DRV_RESV_SW_MSI};
+	OK(rig_attach(r, 0, s));
+	bells[0].addr = DOORBELL;
+	OK(irqs(r, 0, true));
+	assert_int_equal(message(r, 0, 0), 2 * WIN + 0x40);
+	shows(table(0), 2 * WIN, DOORBELL, PT_READ | PT_WRITE | PT_DEVICE);
 }
 
 /* Two functions of a group, and a nested one: the parent shows it, and the last one to go takes it away. */
@@ -393,7 +420,7 @@ static void binding_refused(void **state)
 	/* The guest's page must hold one of stage 2's, and both addresses be pages. */
 	assert_int_equal(bind(r, dev, GIOVA, GDB, 0), -EINVAL);
 	assert_int_equal(bind(r, dev, GIOVA, GDB, 2048), -EINVAL);
-	assert_int_equal(bind(r, dev, GIOVA, GDB, 3 * PG), -EINVAL);
+	assert_int_equal(bind(r, dev, 0, 0, 3 * PG), -EINVAL);
 	assert_int_equal(bind(r, dev, GIOVA + 0x40, GDB, PG), -EINVAL);
 	assert_int_equal(bind(r, dev, GIOVA, GDB + 0x40, PG), -EINVAL);
 	assert_int_equal(bind(r, dev, GIOVA, 0x50000, 16 * PG), -EINVAL);
@@ -502,6 +529,12 @@ static void place_is_taken(void **state)
 	assert_int_equal(irqs(r, 0, true), -EADDRINUSE);
 	assert_int_equal(mapped_events, 0);
 	OK(rig_unmap(r, s, GDB - PG, 4 * PG, NULL));
+	/* A table without memory for it: the place is free again. */
+	r->unit.map_err = -ENOMEM;
+	assert_int_equal(irqs(r, 0, true), -ENOMEM);
+	r->unit.map_err = 0;
+	OK(rig_map_at(r, s, buf, PG, GDB));
+	OK(rig_unmap(r, s, GDB, PG, NULL));
 	OK(irqs(r, 0, true));
 	assert_int_equal(rig_map_at(r, s, buf, 4 * PG, GDB - PG), -EINVAL);
 	OK(rig_map_at(r, s, buf, PG, GDB - PG));
@@ -636,6 +669,7 @@ int main(void)
 		T(no_window, setup),
 		T(other_address_space, setup),
 		T(too_many_doorbells, setup),
+		T(next_owner, setup),
 		T(small_window, setup),
 		T(groups_and_parents, setup),
 		T(not_offered, setup),

@@ -50,7 +50,7 @@ static void up(struct bench *b)
 	*b = (struct bench){.ops.translate = same_address};
 	assert_int_equal(guard_init(), 0);
 	assert_int_equal(mem_init_process(&b->mem), 0);
-	b->frame = mmap(NULL, ITS_FRAME_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	b->frame = mmap(NULL, ITS_FRAME_SIZE + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	b->ram = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(b->frame != MAP_FAILED && b->ram != MAP_FAILED);
 	b->hw.ops = &b->ops;
@@ -69,7 +69,7 @@ static void down(struct bench *b)
 	gic_its_free(b->its);
 	nb_trace_free(b->hw.tr);
 	mem_fini(&b->mem);
-	munmap(b->frame, ITS_FRAME_SIZE);
+	munmap(b->frame, ITS_FRAME_SIZE + 4096);
 	munmap(b->ram, 8192);
 }
 
@@ -137,11 +137,12 @@ static void wrong_writes(void **state)
 	assert_int_equal(nb_trace_count(b.hw.tr, NB_EV_hw_its_bad_write), sizeof(bad) / sizeof(*bad) + 1);
 	/* Nothing is read there, and outside nothing is a doorbell. */
 	assert_int_equal(hw_dma_read(&b.hw, RID, NB_NO_PASID, (uintptr_t)b.frame + 0x40, &v, 4), -EFAULT);
+	assert_int_equal(write_to(&b, RID, ITS_FRAME_SIZE, 0, 4), -EFAULT);
 	b.hw.doorbell = NULL;
 	assert_int_equal(write_to(&b, RID, 0x40, 0, 4), -EFAULT);
 	assert_int_equal(came(&b), 0);
 	assert_int_equal(hw_dma_write(&b.hw, RID, NB_NO_PASID, (uintptr_t)b.ram, page, sizeof(page)), 0);
-	assert_int_equal(nb_trace_count(b.hw.tr, NB_EV_hw_dma_bad_pa), 2);
+	assert_int_equal(nb_trace_count(b.hw.tr, NB_EV_hw_dma_bad_pa), 3);
 	down(&b);
 }
 

@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -62,23 +63,27 @@ static void up(struct world *w, const char *host)
 		w->fd[v] = eventfd(0, EFD_NONBLOCK);
 }
 
-/* A unit that lets guests bind, with two engines behind it. */
-static void up_binding(struct world *w)
+static void up_described(struct world *w, const char *yaml)
 {
-	static const char yaml[] = "name: binding\n"
-				   "iommus:\n"
-				   "  - {name: smmu0, vendor: smmuv3, capabilities: {guest-msi: true}}\n"
-				   "functions:\n"
-				   "  - {address: '01:00.0', iommu: smmu0, model: dmatest}\n"
-				   "  - {address: '02:00.0', iommu: smmu0, model: dmatest}\n";
 	char path[] = "/tmp/nbmsiXXXXXX.yaml";
 	int fd = mkstemps(path, 5);
 
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, yaml, sizeof(yaml) - 1), sizeof(yaml) - 1);
+	assert_int_equal(write(fd, yaml, strlen(yaml)), strlen(yaml));
 	close(fd);
 	up(w, path);
 	unlink(path);
+}
+
+/* A unit that lets guests bind, with two engines behind it. */
+static void up_binding(struct world *w)
+{
+	up_described(w, "name: binding\n"
+			"iommus:\n"
+			"  - {name: smmu0, vendor: smmuv3, capabilities: {guest-msi: true}}\n"
+			"functions:\n"
+			"  - {address: '01:00.0', iommu: smmu0, model: dmatest}\n"
+			"  - {address: '02:00.0', iommu: smmu0, model: dmatest}\n");
 }
 
 static void down(struct world *w)
@@ -138,6 +143,14 @@ static uint32_t forge(struct world *w, uint64_t addr, uint64_t data, unsigned in
 {
 	scene_put64(&w->s, DMATEST_PATTERN, data);
 	return scene_run(&w->s, DMATEST_CMD_FILL, 0, addr, len);
+}
+
+static long bind_msi(struct world *w, unsigned int page, uint64_t gdb)
+{
+	struct nestbox_guest_msi_bind b = {
+		.size = sizeof(b), .dev_id = w->s.dev_id, .giova = SCENE_IOVA + page * 4096, .gdb = gdb, .granule = 4096};
+
+	return scene_ioctl(&w->s, w->s.iommu, NESTBOX_GUEST_MSI_BIND, &b);
 }
 
 /* ---- the guest ---- */
@@ -400,6 +413,36 @@ static void forged(void **state)
 	down(&w);
 }
 
+/* Functions of one number in two segments are two devices to the doorbell. Only the other one's unit lets guests bind. */
+static void segments(void **state)
+{
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
+	int32_t other = eventfd(0, EFD_NONBLOCK);
+	struct world w;
+	int twin;
+
+	(void)state;
+	up_described(&w, "name: twins\n"
+			 "iommus:\n"
+			 "  - {name: smmu0, vendor: smmuv3, capabilities: {guest-msi: true}}\n"
+			 "  - {name: smmu1, vendor: smmuv3, segment: 1}\n"
+			 "functions:\n"
+			 "  - {address: '0000:02:00.0', iommu: smmu0, model: dmatest}\n"
+			 "  - {address: '0001:02:00.0', iommu: smmu1, model: dmatest}\n");
+	twin = w.s.k->open(w.s.k->opaque, "/dev/vfio/devices/vfio0", O_RDWR);
+	bind.iommufd = w.s.iommu;
+	OK(scene_ioctl(&w.s, twin, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+	OK(set_irqs(&w, twin, &other, 1));
+	scene_attach(&w.s, w.s.ioas);
+	OK(set_irqs(&w, w.s.dev, w.fd, VECTORS));
+	assert_true(all_arrive(&w));
+	assert_int_equal(came(other), 0);
+	assert_int_equal(bind_msi(&w, 9, GDB), -EOPNOTSUPP);
+	OK(w.s.k->close(w.s.k->opaque, twin));
+	close(other);
+	down(&w);
+}
+
 /* The device's own TLB leads there as well. */
 static void through_ats(void **state)
 {
@@ -419,14 +462,6 @@ static void through_ats(void **state)
 }
 
 /* ---- bindings ---- */
-
-static long bind_msi(struct world *w, unsigned int page, uint64_t gdb)
-{
-	struct nestbox_guest_msi_bind b = {
-		.size = sizeof(b), .dev_id = w->s.dev_id, .giova = SCENE_IOVA + page * 4096, .gdb = gdb, .granule = 4096};
-
-	return scene_ioctl(&w->s, w->s.iommu, NESTBOX_GUEST_MSI_BIND, &b);
-}
 
 static long unbind_msi(struct world *w)
 {
@@ -694,6 +729,7 @@ int main(void)
 		cmocka_unit_test(tables_change),
 		cmocka_unit_test(window_is_reserved),
 		cmocka_unit_test(forged),
+		cmocka_unit_test(segments),
 		cmocka_unit_test(through_ats),
 		cmocka_unit_test(bound),
 		cmocka_unit_test(not_offered),
