@@ -69,7 +69,9 @@ void demo_page_fault(struct story *s, unsigned int page)
 	printf("5. The device asks for the page that is not there.\n\n");
 	memset(guest_ptr(&vm->guest, vm->dst[page]), 0, GUEST_PAGE);
 	err = vm->kind->page_requests ? nest_with_queue(vm, &queue, &why) : -ENODEV;
-	if (err == -ENODEV)
+	if (!vm->kind->page_requests)
+		printf("         left out: the driver of these IOMMUs refuses page requests, as Linux's does\n");
+	else if (err == -ENODEV)
 		printf("         left out: nothing on this host requests pages\n");
 	else if (err)
 		claim(s, false, "%s", why.msg);

@@ -47,6 +47,7 @@ class Demo(CliTest):
             self.assertEqual((got.returncode, got.stderr), (0, ""), got.stdout)
             self.assertNotIn("WRONG", got.stdout)
             self.assertEqual(len(re.findall(r"(?m)^  ok ", got.stdout)), 14)
+            self.assertIn("left out: the driver of these IOMMUs refuses page requests", got.stdout)
             self.assertIn("16 messages by DMA: 4 are its own events", got.stdout)
             self.assertIn("12 are none of its events", got.stdout)
             self.assertIn("hw.its-no-event device 00200 event 4: dropped", got.stdout)
