@@ -100,6 +100,16 @@ bool cli_parse_rid(const char *s, uint16_t *segment, uint16_t *rid, uint32_t *pa
 	return true;
 }
 
+/* A description or a walk of which the disk took a part only is not done. */
+static int all_written(int status)
+{
+	bool lost = ferror(stdout) != 0;
+
+	if (fflush(stdout) == 0 && !lost)
+		return status;
+	return status == CLI_OK ? cli_fail(CLI_FAILED, "standard output: %s", lost ? "not all of it could be written" : strerror(errno)) : status;
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
@@ -118,6 +128,6 @@ int main(int argc, char **argv)
 	}
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+			return all_written(commands[i].run(argc - 1, argv + 1));
 	return cli_fail(CLI_USAGE, "there is no command \"%s\" (try nestbox --help)", argv[1]);
 }

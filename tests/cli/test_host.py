@@ -3,6 +3,7 @@
 """nestbox host: built-in descriptions, YAML, and errors that name file and line."""
 import os
 import re
+import subprocess
 
 import clitest
 from clitest import CliTest, SOURCE
@@ -95,6 +96,13 @@ class Host(CliTest):
         got = self.nestbox("host", "list")
         names = [line.split()[0] for line in got.stdout.splitlines()]
         self.assertEqual((got.returncode, names), (0, ["spr", "spr-fixed", "legacy", "incoherent", "grace", "smmu-basic"]))
+
+    def test_full_disk(self):
+        for args in (["host", "list"], ["host", "show", "grace"], ["demo"], ["walk", "--demo"]):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                got = subprocess.run([clitest.NESTBOX, *args], stdout=full, stderr=subprocess.PIPE, text=True, env=self.env, check=False)
+            self.assertEqual(got.returncode, 1, args)
+            self.assertRegex(got.stderr, "^nestbox: standard output: .*\n$")
 
     def test_models(self):
         got = self.nestbox("host", "models")
