@@ -4,9 +4,10 @@
  * and waits for those that were odd to change. A reader that enters later is not waited for, so no
  * reader can hold a writer up by being busy.
  *
- * Readers use no fence; the writer makes every thread of the process execute one with membarrier(2): after it, a
- * reader whose section began before has its counter visibly odd, and one that begins after sees what the
- * writer had published.
+ * Between a reader's store to its counter and its loads there has to be a fence, as between what the writer published and its look
+ * at the counter. A reader in state LIGHT has none, and the writer makes every thread of the process execute one with
+ * membarrier(2): after it, a reader whose section began before has its counter visibly odd, and one that begins after sees what the
+ * writer had published. A reader in state FENCED has its own.
  */
 #include "base/rcu.h"
 #include "base/cpu.h"
@@ -22,7 +23,9 @@
 
 __thread struct nb_rcu_reader nb_rcu_self;
 static _Atomic uint32_t asleep; /* 1: the writer sleeps, or is about to; futex */
-static _Atomic bool fenced; /* readers fence for themselves; written under registry_lock */
+static _Atomic bool no_membarrier; /* all readers are FENCED and stay so; written under registry_lock */
+
+#define FENCES_MAX 2048u /* sections with a fence that cost as much as a membarrier(2), between the cheapest and the dearest we have met */
 
 /* Registry lock: `readers` and their links. Grace-period lock: one writer at a time.
  * Order: gp_lock, then registry_lock. */
@@ -61,12 +64,18 @@ static void fork_parent(void)
 	pthread_mutex_unlock(&gp_lock);
 }
 
+/* Sections since the latest grace period, at most by one wrong. */
+static uint64_t sections(const struct nb_rcu_reader *r)
+{
+	return (atomic_load_explicit(&r->ctr, memory_order_relaxed) - atomic_load_explicit(&r->seen, memory_order_relaxed)) / 2;
+}
+
 /* No membarrier(2): from now on readers fence for themselves. Registry lock. */
 static void use_fences_locked(void)
 {
 	struct nb_rcu_reader *r;
 
-	atomic_store(&fenced, true);
+	atomic_store(&no_membarrier, true);
 	for (r = readers; r; r = r->next)
 		atomic_store_explicit(&r->state, NB_RCU_FENCED, memory_order_relaxed);
 }
@@ -76,7 +85,7 @@ static void fork_child(void)
 {
 	readers = atomic_load(&nb_rcu_self.state) != NB_RCU_NEW ? &nb_rcu_self : NULL;
 	nb_rcu_self.next = NULL;
-	if (!atomic_load(&fenced) && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
+	if (!atomic_load(&no_membarrier) && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
 		use_fences_locked();
 	fork_parent();
 }
@@ -95,7 +104,7 @@ static void rcu_init(void)
 	/* A sandbox may refuse the call itself, so it is tried now as well as registered. */
 	if (tsan || membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ||
 	    membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
-		atomic_store(&fenced, true);
+		atomic_store(&no_membarrier, true);
 	pthread_key_create(&exit_key, reader_exit);
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
@@ -104,10 +113,11 @@ static void reader_register(struct nb_rcu_reader *self)
 {
 	pthread_once(&once, rcu_init);
 	pthread_mutex_lock(&registry_lock);
-	self->seen = 0;
+	/* Even: a grace period that is under way does not wait for it. */
+	atomic_store_explicit(&self->seen, atomic_load_explicit(&self->ctr, memory_order_relaxed) - 1, memory_order_relaxed);
 	self->next = readers;
 	readers = self;
-	atomic_store_explicit(&self->state, atomic_load(&fenced) ? NB_RCU_FENCED : NB_RCU_LIGHT, memory_order_relaxed);
+	atomic_store_explicit(&self->state, NB_RCU_FENCED, memory_order_relaxed);
 	pthread_mutex_unlock(&registry_lock);
 	pthread_setspecific(exit_key, self);
 }
@@ -118,24 +128,38 @@ void nb_rcu_read_lock_slow(void)
 
 	if (atomic_load_explicit(&r->state, memory_order_relaxed) == NB_RCU_NEW)
 		reader_register(r);
-	atomic_store_explicit(&r->ctr, atomic_load_explicit(&r->ctr, memory_order_relaxed) + 1, memory_order_relaxed);
-	/* Pairs with the fence in fence_all_locked(). */
+	else if (sections(r) > FENCES_MAX && !atomic_load_explicit(&no_membarrier, memory_order_relaxed))
+		/*
+		 * Before the fence: a writer that does not see it has fenced before us, and what it had published is seen in all our sections
+		 * that have no fence.
+		 */
+		atomic_store_explicit(&r->state, NB_RCU_LIGHT, memory_order_relaxed);
+	/* Pairs with the first fence in fence_all_locked(). */
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
-/* Everyone executes a full fence now, or has executed one at each read_lock. Registry lock. */
+/* Every reader executes a full fence now, or has executed one at each read_lock. Registry lock. */
 static void fence_all_locked(void)
 {
-	if (!atomic_load_explicit(&fenced, memory_order_relaxed)) {
-		if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0)
-			return;
-		/*
-		 * A sandbox closed the call after we registered. Sections under way had no fence: they get the time in which
-		 * any processor's stores have long reached the others.
-		 */
-		use_fences_locked();
-		usleep(10000);
+	struct nb_rcu_reader *r;
+	bool light = false;
+
+	atomic_thread_fence(memory_order_seq_cst);
+	for (r = readers; r; r = r->next) {
+		if (r == &nb_rcu_self || atomic_load_explicit(&r->state, memory_order_relaxed) != NB_RCU_LIGHT)
+			continue;
+		light = true;
+		if (sections(r) <= FENCES_MAX)
+			atomic_store_explicit(&r->state, NB_RCU_FENCED, memory_order_relaxed);
 	}
+	if (!light || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0)
+		return;
+	/*
+	 * A sandbox closed the call after we registered. Sections under way had no fence: they get the time in which
+	 * any processor's stores have long reached the others.
+	 */
+	use_fences_locked();
+	usleep(10000);
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -149,7 +173,9 @@ void nb_rcu_wake(struct nb_rcu_reader *self)
 /* Is its section that was open when the grace period began still the same one? */
 static bool in_the_way(const struct nb_rcu_reader *r)
 {
-	return (r->seen & 1) && atomic_load_explicit(&r->ctr, memory_order_acquire) == r->seen;
+	uint64_t seen = atomic_load_explicit(&r->seen, memory_order_relaxed);
+
+	return (seen & 1) && atomic_load_explicit(&r->ctr, memory_order_acquire) == seen;
 }
 
 /* Registry lock. */
@@ -199,7 +225,7 @@ void nb_rcu_synchronize(void)
 		goto out_unlock;
 	fence_all_locked();
 	for (r = readers; r; r = r->next)
-		r->seen = atomic_load_explicit(&r->ctr, memory_order_acquire);
+		atomic_store_explicit(&r->seen, atomic_load_explicit(&r->ctr, memory_order_acquire), memory_order_relaxed);
 	while ((r = first_in_the_way_locked()) != NULL) {
 		if (++spins < 32)
 			nb_cpu_relax();

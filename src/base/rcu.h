@@ -18,10 +18,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * Somebody has to fence. Fencing at each section costs a busy reader; membarrier(2) costs a writer, as much as thousands of such
+ * fences where interrupts between processors are slow. Each reader is in the state that has been the cheaper one: a writer that finds few
+ * sections since the last grace period puts it into FENCED, and itself it goes back to LIGHT when it has paid a membarrier's worth.
+ */
 enum nb_rcu_state {
 	NB_RCU_NEW,	/* not registered */
-	NB_RCU_LIGHT,	/* registered; writers fence for everyone with membarrier(2) */
-	NB_RCU_FENCED,	/* registered; there is no membarrier(2): fences for itself */
+	NB_RCU_LIGHT,	/* registered; writers fence for it with membarrier(2) */
+	NB_RCU_FENCED,	/* registered; fences for itself */
 };
 
 /* One per thread. */
@@ -30,15 +35,14 @@ struct nb_rcu_reader {
 	_Atomic uint64_t ctr;
 	_Atomic uint32_t waited_for; /* a writer sleeps until this section ends */
 	uint32_t depth;	       /* sections beyond the outermost; the thread's own */
-	_Atomic uint32_t state; /* enum nb_rcu_state; written under the registry lock */
-	/* under the registry lock */
-	uint64_t seen; /* ctr as the writer of the current grace period saw it */
-	struct nb_rcu_reader *next;
+	_Atomic uint32_t state; /* enum nb_rcu_state; to LIGHT by the thread itself, else under the registry lock */
+	_Atomic uint64_t seen; /* ctr as the writer of the latest grace period saw it; written under the registry lock */
+	struct nb_rcu_reader *next; /* under the registry lock */
 } __attribute__((aligned(64)));
 
 extern __thread struct nb_rcu_reader nb_rcu_self __attribute__((tls_model("initial-exec")));
 
-void nb_rcu_read_lock_slow(void); /* first section of a thread, or a thread that fences */
+void nb_rcu_read_lock_slow(void); /* the rest of it for a thread that fences, or is new */
 void nb_rcu_wake(struct nb_rcu_reader *self);
 
 static inline void nb_rcu_read_lock(void)
@@ -50,12 +54,14 @@ static inline void nb_rcu_read_lock(void)
 		r->depth++;
 		return;
 	}
-	if (__builtin_expect(atomic_load_explicit(&r->state, memory_order_relaxed) != NB_RCU_LIGHT, 0)) {
-		nb_rcu_read_lock_slow();
-		return;
-	}
 	atomic_store_explicit(&r->ctr, ctr + 1, memory_order_relaxed);
-	/* Pairs with the membarrier in nb_rcu_synchronize(). */
+	/*
+	 * Pairs with the membarrier in fence_all_locked(): who reads LIGHT before it has its counter seen, who reads the state after it
+	 * reads what the writer made of it. So the counter comes first.
+	 */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (__builtin_expect(atomic_load_explicit(&r->state, memory_order_relaxed) != NB_RCU_LIGHT, 0))
+		nb_rcu_read_lock_slow();
 	atomic_signal_fence(memory_order_seq_cst);
 }
 

@@ -7,11 +7,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,6 +141,8 @@ static void log_patterns(void **state)
 	nb_trace_free(tr);
 }
 
+/* Many, so that what is dead stays so for a while. */
+#define BOXES 64
 struct boxed {
 	_Atomic uint64_t alive;
 };
@@ -164,7 +168,7 @@ static void *reader(void *arg)
 /* Readers never see an object after its grace period. Goes red when synchronize does not wait. */
 static void rcu_waits_for_readers(void **state)
 {
-	static struct boxed box[2];
+	static struct boxed box[BOXES];
 	pthread_t t[3];
 
 	(void)state;
@@ -173,7 +177,7 @@ static void rcu_waits_for_readers(void **state)
 	for (int i = 0; i < 3; i++)
 		pthread_create(&t[i], NULL, reader, NULL);
 	for (int i = 0; i < 300; i++) {
-		struct boxed *old = &box[i & 1], *new = &box[~i & 1];
+		struct boxed *old = &box[i % BOXES], *new = &box[(i + 1) % BOXES];
 
 		atomic_store(&new->alive, 1);
 		nb_rcu_assign(shared, new);
@@ -184,6 +188,97 @@ static void rcu_waits_for_readers(void **state)
 	for (int i = 0; i < 3; i++)
 		pthread_join(t[i], NULL);
 	assert_int_equal(atomic_load(&dead_seen), 0);
+}
+
+#if defined(__SANITIZE_THREAD__)
+#define RCU_ALWAYS_FENCES 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RCU_ALWAYS_FENCES 1
+#endif
+#endif
+#ifndef RCU_ALWAYS_FENCES
+#define RCU_ALWAYS_FENCES 0
+#endif
+
+/* What a reader is, by turns: nobody waits for it for long, then many do in a row. */
+struct changing_reader {
+	_Atomic uint64_t sections, light, fenced;
+};
+
+/*
+ * Stores to lines that are in no cache keep those behind them, the reader's counter among them, from being seen for a while: without
+ * a fence the section is well under way by then.
+ */
+static void delay_stores(uint64_t *seed)
+{
+	static _Atomic uint64_t cold[8 << 20];
+
+	for (int i = 0; i < 40; i++) {
+		*seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+		atomic_store_explicit(&cold[*seed >> 41], *seed, memory_order_relaxed);
+	}
+}
+
+static void *changing_reader(void *arg)
+{
+	struct changing_reader *r = arg;
+	uint64_t seed = 1;
+
+	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		if (atomic_load_explicit(&r->sections, memory_order_relaxed) & 1)
+			delay_stores(&seed);
+		nb_rcu_read_lock();
+		struct boxed *b = nb_rcu_dereference(shared);
+		for (int i = 0; i < 200; i++)
+			if (!atomic_load_explicit(&b->alive, memory_order_relaxed))
+				atomic_fetch_add(&dead_seen, 1);
+		nb_rcu_read_unlock();
+		if (atomic_load_explicit(&nb_rcu_self.state, memory_order_relaxed) == NB_RCU_LIGHT)
+			atomic_fetch_add_explicit(&r->light, 1, memory_order_relaxed);
+		else
+			atomic_fetch_add_explicit(&r->fenced, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&r->sections, 1, memory_order_relaxed);
+	}
+	return NULL;
+}
+
+/*
+ * A reader changes between having no fence and having its own, and no writer misses it on the way. Goes red without the fence of
+ * either side, or without the membarrier when readers are put into the fenced state.
+ */
+static void rcu_readers_change(void **state)
+{
+	static struct boxed box[BOXES];
+	static struct changing_reader r;
+	bool can_be_light = !RCU_ALWAYS_FENCES && syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) > 0;
+	pthread_t t;
+
+	(void)state;
+	atomic_store(&stop, false);
+	atomic_store(&dead_seen, 0);
+	atomic_store(&box[0].alive, 1);
+	atomic_store(&shared, &box[0]);
+	pthread_create(&t, NULL, changing_reader, &r);
+	for (int round = 0, i = 0; round < 400; round++) {
+		uint64_t from = atomic_load(&r.sections);
+
+		for (int burst = 0; burst < 10; burst++, i++) {
+			struct boxed *old = &box[i % BOXES], *new = &box[(i + 1) % BOXES];
+
+			atomic_store(&new->alive, 1);
+			nb_rcu_assign(shared, new);
+			nb_rcu_synchronize();
+			atomic_store_explicit(&old->alive, 0, memory_order_relaxed);
+		}
+		while (atomic_load(&r.sections) - from < 2200)
+			sched_yield();
+	}
+	atomic_store(&stop, true);
+	pthread_join(t, NULL);
+	assert_int_equal(atomic_load(&dead_seen), 0);
+	assert_true(atomic_load(&r.fenced) > 0);
+	assert_true(!can_be_light || atomic_load(&r.light) > 0);
 }
 
 static void rcu_nests_and_survives_fork(void **state)
@@ -219,6 +314,7 @@ int main(void)
 		cmocka_unit_test(counters_lose_nothing),
 		cmocka_unit_test(log_patterns),
 		cmocka_unit_test(rcu_waits_for_readers),
+		cmocka_unit_test(rcu_readers_change),
 		cmocka_unit_test(rcu_nests_and_survives_fork),
 	};
 
