@@ -21,15 +21,14 @@ struct msi_table {
 	} place[MSI_DOORBELLS];
 };
 
-static bool window_of(struct drv_dev *dev, uint64_t *first, uint64_t *last)
+bool msi_range_of(struct drv_dev *dev, enum drv_resv_type type, struct drv_resv *out)
 {
 	struct drv_resv r[16];
 	unsigned int n = dev->iommu->ops->resv_regions ? dev->iommu->ops->resv_regions(dev, r, ARRAY_SIZE(r)) : 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		if (r[i].type == DRV_RESV_SW_MSI) {
-			*first = r[i].first;
-			*last = r[i].last;
+		if (r[i].type == type) {
+			*out = r[i];
 			return true;
 		}
 	}
@@ -37,10 +36,10 @@ static bool window_of(struct drv_dev *dev, uint64_t *first, uint64_t *last)
 }
 
 /* The place of f's doorbell in a window, maybe a new one. Under msi_lock. */
-static int place_of(struct ictx *c, const struct host_function *f, uint64_t first, uint64_t last, unsigned int *number,
+static int place_of(struct ictx *c, const struct host_function *f, const struct drv_resv *window, unsigned int *number,
 		    struct nb_diag *diag)
 {
-	uint64_t doorbell = nb_align_down(f->doorbell->addr, HOST_PAGE_SIZE), at = first;
+	uint64_t doorbell = nb_align_down(f->doorbell->addr, HOST_PAGE_SIZE), at = window->first;
 	struct msi_table *t = c->msi;
 
 	if (!t) {
@@ -50,7 +49,7 @@ static int place_of(struct ictx *c, const struct host_function *f, uint64_t firs
 		c->msi = t;
 	}
 	for (unsigned int i = 0; i < t->n; i++) {
-		if (t->place[i].window != first)
+		if (t->place[i].window != window->first)
 			continue;
 		if (t->place[i].doorbell == doorbell) {
 			*number = i;
@@ -58,9 +57,9 @@ static int place_of(struct ictx *c, const struct host_function *f, uint64_t firs
 		}
 		at = t->place[i].iova + HOST_PAGE_SIZE;
 	}
-	if (t->n == MSI_DOORBELLS || at > last || last - at < HOST_PAGE_SIZE - 1)
+	if (t->n == MSI_DOORBELLS || at > window->last || window->last - at < HOST_PAGE_SIZE - 1)
 		return nb_fail(diag, -EOVERFLOW, "the context has %u doorbells already", t->n);
-	t->place[t->n] = (struct msi_place){first, doorbell, at};
+	t->place[t->n] = (struct msi_place){window->first, doorbell, at};
 	*number = t->n++;
 	return 0;
 }
@@ -198,14 +197,14 @@ static int by_window(struct host_function *f, struct hwpt *h, struct nb_diag *di
 {
 	struct ictx *c = h->obj.ctx;
 	unsigned int number = 0;
-	uint64_t first, last;
+	struct drv_resv window;
 	int err;
 
 	f->msi.addr = f->doorbell->addr;
-	if (!window_of(f->drv, &first, &last))
+	if (!msi_range_of(f->drv, DRV_RESV_SW_MSI, &window))
 		return 0;
 	pthread_mutex_lock(&c->msi_lock);
-	err = place_of(c, f, first, last, &number, diag);
+	err = place_of(c, f, &window, &number, diag);
 	if (!err)
 		err = install(msi_paging(h), number, diag);
 	if (!err) {

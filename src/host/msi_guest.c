@@ -48,13 +48,12 @@ static int make_page(struct hwpt *p, const struct msi_binding *b, uint64_t doorb
 int msi_guest_get(struct hwpt *p, const struct host_function *f, struct msi_guest_page **out, struct nb_diag *diag)
 {
 	const struct msi_binding *b = &f->msi.binding;
-	uint64_t len = FIELD_LSB(p->dom->pgsizes), doorbell = nb_align_down(f->doorbell->addr, HOST_PAGE_SIZE);
+	uint64_t doorbell = nb_align_down(f->doorbell->addr, HOST_PAGE_SIZE), smallest = FIELD_LSB(p->dom->pgsizes);
 	struct msi_guest_page *page;
 
-	if (len > b->granule || len > HOST_PAGE_SIZE)
-		return nb_fail(diag, -EINVAL, "the parent's pages of %#" PRIx64 " are larger than the guest's of %#" PRIx64, len,
+	if (smallest > b->granule)
+		return nb_fail(diag, -EINVAL, "the parent's pages of %#" PRIx64 " are larger than the guest's of %#" PRIx64, smallest,
 			       b->granule);
-	len = HOST_PAGE_SIZE;
 	nb_list_for_each(page, &p->msi_guest, link) {
 		if (page->gdb != b->gdb)
 			continue;
@@ -64,7 +63,7 @@ int msi_guest_get(struct hwpt *p, const struct host_function *f, struct msi_gues
 		*out = page;
 		return 0;
 	}
-	return make_page(p, b, doorbell, len, out, diag);
+	return make_page(p, b, doorbell, HOST_PAGE_SIZE, out, diag); /* no table has larger ones: ioas_add_hwpt() */
 }
 
 void msi_guest_put(struct msi_guest_page **at)
@@ -78,18 +77,6 @@ void msi_guest_put(struct msi_guest_page **at)
 	ioas_hide_page(page->hwpt->ioas, page->hwpt, page->gdb, page->len, page);
 	NB_TRACE(page->hwpt->obj.ctx->host->cfg.tr, host_msi_unmap, page->hwpt->obj.id, page->gdb);
 	nb_free(page);
-}
-
-static bool has_hardware_range(struct drv_dev *dev)
-{
-	struct drv_resv r[16];
-	unsigned int n = dev->iommu->ops->resv_regions ? dev->iommu->ops->resv_regions(dev, r, ARRAY_SIZE(r)) : 0;
-
-	for (unsigned int i = 0; i < n; i++) {
-		if (r[i].type == DRV_RESV_MSI)
-			return true;
-	}
-	return false;
 }
 
 static bool same(const struct msi_binding *a, const struct msi_binding *b)
@@ -159,6 +146,7 @@ int ioctl_guest_msi_bind(struct ucmd *u)
 {
 	const struct nestbox_guest_msi_bind *c = u->cmd;
 	const struct msi_binding b = {.giova = c->giova, .gdb = c->gdb, .granule = c->granule};
+	struct drv_resv hardware;
 	struct idev *dev;
 	int err;
 
@@ -174,7 +162,7 @@ int ioctl_guest_msi_bind(struct ucmd *u)
 	pthread_mutex_lock(&u->ctx->msi_lock);
 	if (dev->unbound)
 		err = no_device(u, c->dev_id);
-	else if (has_hardware_range(dev->drv))
+	else if (msi_range_of(dev->drv, DRV_RESV_MSI, &hardware))
 		err = nb_fail(&u->diag, -EINVAL, "the IOMMU of device %" PRIu32 " has a range for messages in hardware", c->dev_id);
 	else if (!dev->fn->guest_msi)
 		err = nb_fail(&u->diag, -EOPNOTSUPP, "the unit of device %" PRIu32 " does not offer guest-MSI bindings", c->dev_id);

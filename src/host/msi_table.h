@@ -21,6 +21,9 @@ static inline struct hwpt *msi_paging(struct hwpt *h)
 	return hwpt_is_nested(h) ? h->parent : h;
 }
 
+/* The first reserved range of that type that the driver names for dev. */
+bool msi_range_of(struct drv_dev *dev, enum drv_resv_type type, struct drv_resv *out);
+
 /* Is [first, last] used by a doorbell in p's window? */
 bool msi_window_uses(const struct hwpt *p, uint64_t first, uint64_t last);
 
