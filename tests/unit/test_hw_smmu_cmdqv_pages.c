@@ -11,6 +11,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "base/alloc.h"
+
 /* ---- pages that nothing traps ---- */
 
 static volatile uint32_t *page_of(struct rig *r, unsigned int v)
@@ -128,6 +130,67 @@ static void by_the_thread(void **state)
 	rig_free(&r);
 }
 
+/* The kernel turns a VINTF off and on, with what is in its page: queues come back by themselves. Nothing else of it does, as the next guest would read it. */
+static void off_and_on(void **state)
+{
+	static const unsigned int left[] = {24, 0x7c, 0x80, 0x3ffc, 0x4000, 0xfffc};
+	volatile uint32_t *p;
+	struct queue q;
+	struct rig r;
+
+	(void)state;
+	new(&r);
+	p = page_of(&r, 1);
+	vintf(&r, 1, RIG_VMID, false);
+	give(&r, &q, 3, 1, 0);
+	page_put(p, CONFIG, 1);
+	page_wait(p, STATUS, 1);
+	for (unsigned int i = 0; i < ARRAY_SIZE(left); i++)
+		page_put(p, left[i], 0x5a5a5a5a);
+	reg32(&r, VINTF(1), RIG_VMID << 1);
+	assert_int_equal(page_get(p, STATUS), 0);
+	vintf(&r, 1, RIG_VMID, false);
+	page_wait(p, STATUS, 1);
+	for (unsigned int i = 0; i < ARRAY_SIZE(left); i++)
+		assert_int_equal(page_get(p, left[i]), 0);
+	assert_int_equal(page_get(p, CONFIG), 1);
+	put(&r, &q, 0x46, 0);
+	page_put(p, PROD, q.prod);
+	page_wait(p, CONS, q.prod);
+	munmap((void *)(uintptr_t)p, 0x10000);
+	rig_free(&r);
+}
+
+/* Without a thread nobody would look at the queue: it is not given. */
+static void no_thread(void **state)
+{
+	volatile uint32_t *p;
+	struct queue q;
+	struct rig r;
+
+	(void)state;
+	new(&r);
+	p = page_of(&r, 1);
+	vintf(&r, 1, 1, false);
+	nb_fail_nth_arm(1);
+	reg32(&r, ALLOC(3), 1 | 1 << 15);
+	assert_true(nb_fail_nth_fired());
+	assert_int_equal(get32(&r, ALLOC(3)) & 1, 0);
+	assert_int_equal(get32(&r, LVCMDQ0(1, 0) + STATUS), 0);
+	/* One from before: the VINTF is not enabled. */
+	reg32(&r, VINTF(1), 0);
+	give(&r, &q, 3, 1, 0);
+	nb_fail_nth_arm(1);
+	reg32(&r, VINTF(1), 3);
+	assert_true(nb_fail_nth_fired());
+	assert_int_equal(get32(&r, VINTF(1) + 4), 0);
+	vintf(&r, 1, 1, false);
+	page_put(p, CONFIG, 1);
+	page_wait(p, STATUS, 1);
+	munmap((void *)(uintptr_t)p, 0x10000);
+	rig_free(&r);
+}
+
 /* Held back it does nothing; then it makes up for it. As around a fork. */
 static void held(void **state)
 {
@@ -162,6 +225,86 @@ static void held(void **state)
 	}
 	munmap((void *)(uintptr_t)p, 0x10000);
 	rig_free(&r); /* while held */
+}
+
+/* ---- what a CMD_SYNC in a page promises ---- */
+
+/* A function whose writes take their time between translation and access. */
+struct slow_dma {
+	struct rig *r;
+	_Atomic bool stop;
+	_Atomic unsigned int translated;
+};
+
+static void *slow_dma(void *arg)
+{
+	struct slow_dma *d = arg;
+
+	while (!atomic_load(&d->stop)) {
+		struct hw_result res;
+
+		nb_rcu_read_lock();
+		res = go(d->r, RIG_VA, HW_WRITE);
+		if (res.kind == HW_OK) {
+			atomic_fetch_add(&d->translated, 1);
+			for (unsigned int i = 0; i < 50; i++)
+				sched_yield();
+			(void)mem_store64(&d->r->mem, res.pa, 0xdddddddd);
+		}
+		nb_rcu_read_unlock();
+	}
+	return NULL;
+}
+
+static void synced(void **state)
+{
+	const uint64_t va = 0x12 | RIG_ASID << 48, secret = 0x5ec7e7;
+	volatile uint32_t *p;
+	struct slow_dma d = {.stop = false};
+	uint64_t page, kept;
+	struct queue q;
+	pthread_t t[2];
+	struct rig r;
+
+	(void)state;
+	new(&r);
+	page = rig_nested(&r);
+	p = page_of(&r, 1);
+	vintf(&r, 1, RIG_VMID, false);
+	give(&r, &q, 3, 1, 0);
+	page_put(p, CONFIG, 1);
+	page_wait(p, STATUS, 1);
+	d.r = &r;
+	for (unsigned int i = 0; i < ARRAY_SIZE(t); i++)
+		assert_int_equal(pthread_create(&t[i], NULL, slow_dma, &d), 0);
+	for (unsigned int round = 0; round < 100; round++) {
+		unsigned int n = atomic_load(&d.translated);
+
+		rig_map(&r, r.s1root, RIG_VA, (page + RIG_IPA) | S1_RW, RIG_IPA);
+		while (atomic_load(&d.translated) == n)
+			sched_yield();
+		rig_map(&r, r.s1root, RIG_VA, 0, RIG_IPA);
+		put(&r, &q, va, RIG_VA | 1);
+		if (round & 1) { /* not in one batch with its CMD_SYNC */
+			page_put(p, PROD, q.prod);
+			page_wait(p, CONS, q.prod);
+		}
+		put(&r, &q, 0x46, 0);
+		page_put(p, PROD, q.prod);
+		page_wait(p, CONS, q.prod);
+		/* Ours from here on. */
+		w64(&r, page, secret);
+		for (unsigned int i = 0; i < 100; i++)
+			sched_yield();
+		kept = r64(&r, page);
+		if (kept != secret)
+			fail_msg("round %u: a write landed in memory that was taken away", round);
+	}
+	atomic_store(&d.stop, true);
+	for (unsigned int i = 0; i < ARRAY_SIZE(t); i++)
+		pthread_join(t[i], NULL);
+	munmap((void *)(uintptr_t)p, 0x10000);
+	rig_free(&r);
 }
 
 /* ---- a guest that writes anything anywhere, in pieces of any size ---- */
@@ -267,7 +410,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(which_pages),
 		cmocka_unit_test(by_the_thread),
+		cmocka_unit_test(off_and_on),
+		cmocka_unit_test(no_thread),
 		cmocka_unit_test(held),
+		cmocka_unit_test(synced),
 		cmocka_unit_test(hostile),
 	};
 

@@ -7,7 +7,7 @@
  * of one guest's is left for the next; a VINTF's VMID and HYP_OWN are kept while it is enabled; an ATC invalidation for a StreamID that no slot matches,
  * and a CMD_SYNC that asks for a signal, are illegal commands. That a guest's queue takes only TLBI_NH_ASID, TLBI_NH_VA, ATC_INV and
  * CMD_SYNC, that CMD_SYNC knows no signal, and that a timeout stays with a queue that is disabled until CMDQ executes a CMD_SYNC, is what Linux
- * says of the hardware.
+ * says of the hardware. A VINTF's page is memory also where silicon has no registers: what a guest left there is gone when the VINTF is enabled again.
  */
 #include "hw/smmuv3/cmdqv.h"
 
@@ -80,10 +80,20 @@ static bool admit(struct smmu *v, struct smmu_cmdq *cq, uint64_t d[2])
 	}
 }
 
-static void moved(struct smmu *v, struct smmu_cmdq *cq)
+static void show_cons(struct cmdqv_vcmdq *q)
 {
+	cmdqv_word_put(q, CMDQV_VCMDQ_CONS, q->cq.q.cons);
+}
+
+/* A grace period is as long as the longest DMA that is under way: one is enough under mmio_lock. */
+static bool moved(struct smmu *v, struct smmu_cmdq *cq)
+{
+	bool waited = cq->waited;
+
 	(void)v;
-	cmdqv_word_put(to_vcmdq(cq), CMDQV_VCMDQ_CONS, cq->q.cons);
+	cq->waited = false;
+	show_cons(to_vcmdq(cq));
+	return !waited;
 }
 
 static void stop(struct smmu *v, struct smmu_cmdq *cq, unsigned int err, struct smmu_msis *msis)
@@ -93,7 +103,7 @@ static void stop(struct smmu *v, struct smmu_cmdq *cq, unsigned int err, struct 
 	cq->q.cons = (uint32_t)((cq->q.cons & SMMU_Q_IDX) | FIELD(SMMU_CMDQ_CONS_ERR, err));
 	q->error = true;
 	q->gerror ^= (uint32_t)CMDQV_VCMDQ_GERROR_CMDQ_ERR;
-	moved(v, cq);
+	show_cons(q);
 	cmdqv_word_put(q, CMDQV_VCMDQ_GERROR, q->gerror);
 	cmdqv_interrupt(v->cmdqv, q->vintf, msis);
 }
@@ -112,7 +122,7 @@ static void switch_queue(struct cmdqv_vcmdq *q, bool on)
 	q->on = on;
 	if (on) { /* from where software says */
 		q->cq.q.cons = cmdqv_word_get(q, CMDQV_VCMDQ_CONS) & (uint32_t)SMMU_Q_IDX;
-		moved(q->smmu, &q->cq);
+		show_cons(q);
 	}
 	cmdqv_word_put(q, CMDQV_VCMDQ_STATUS, on ? (uint32_t)CMDQV_VCMDQ_STATUS_EN_OK : 0);
 }
@@ -162,6 +172,20 @@ static cmdqv_word *lvcmdq_regs(const struct smmu_cmdqv *c, const struct cmdqv_vi
 	return (cmdqv_word *)(void *)(c->pages + (size_t)(vi - c->vintf) * CMDQV_PAGE_SIZE + l * CMDQV_VCMDQ_STEP);
 }
 
+/* The page is the next guest's: nothing in it but registers of its own. Nobody has it mapped yet. */
+static void clear_page(struct smmu_cmdqv *c, const struct cmdqv_vintf *vi)
+{
+	uint8_t *page = c->pages + (size_t)(vi - c->vintf) * CMDQV_PAGE_SIZE;
+	unsigned int l;
+
+	for (l = 0; l < CMDQV_MAX_VCMDQS; l++) {
+		size_t regs = vi->lvcmdq[l] ? CMDQV_WORDS * sizeof(cmdqv_word) : 0;
+
+		memset(page + l * CMDQV_VCMDQ_STEP + regs, 0, CMDQV_VCMDQ_STEP - regs);
+	}
+	memset(page + CMDQV_MAX_VCMDQS * CMDQV_VCMDQ_STEP, 0, CMDQV_PAGE_SIZE - CMDQV_MAX_VCMDQS * CMDQV_VCMDQ_STEP);
+}
+
 /* Queues of enabled guest VINTFs are the thread's to look after. False: there is none. */
 static bool update_live(struct smmu_cmdqv *c)
 {
@@ -169,10 +193,14 @@ static bool update_live(struct smmu_cmdqv *c)
 	unsigned int i;
 
 	for (i = 0; i < c->nvcmdqs; i++) {
-		const struct cmdqv_vintf *vi = c->vcmdq[i].vintf;
+		struct cmdqv_vcmdq *q = &c->vcmdq[i];
 
-		if (vi && cmdqv_vintf_on(c, vi) && !hyp_own(vi))
-			live[i / 64] |= BIT(i % 64);
+		if (!q->vintf || !cmdqv_vintf_on(c, q->vintf) || hyp_own(q->vintf))
+			continue;
+		live[i / 64] |= BIT(i % 64);
+		/* What its registers ask for may have been seen when it could not be done. */
+		if (!cmdqv_is_live(c, q))
+			atomic_store_explicit(&q->unfinished, true, memory_order_relaxed);
 	}
 	for (i = 0; i < ARRAY_SIZE(live); i++)
 		atomic_store_explicit(&c->live[i], live[i], memory_order_release);
@@ -251,6 +279,8 @@ void cmdqv_vintf_config_write(struct smmu_cmdqv *c, struct cmdqv_vintf *vi, uint
 		return;
 	if (!(vi->config & CMDQV_VINTF_CONFIG_EN)) {
 		vi->config = val;
+		if (val & CMDQV_VINTF_CONFIG_EN)
+			clear_page(c, vi);
 		/* Queues that it has from before are the thread's from now on. */
 		if ((val & CMDQV_VINTF_CONFIG_EN) && !update_live(c))
 			vi->config &= ~(uint32_t)CMDQV_VINTF_CONFIG_EN;

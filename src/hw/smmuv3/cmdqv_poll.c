@@ -6,7 +6,7 @@
  * With one it spins as long as there is work and SPIN_NS after; then it sleeps between two looks, an eighth of the time that there has been nothing
  * to do, NAP_MIN_NS at least and NAP_MAX_NS at most. So a command waits no longer than an eighth of its guest's silence and never more than two
  * milliseconds, and a guest that is idle costs 500 looks a second, about a hundredth of a processor (20 us for each, most of it the timer's). A guest
- * that never stops is left to wait PAUSE_NS after each BUSY_ROUNDS: mmio_lock is free then, for the host.
+ * that never stops keeps it busy, but not mmio_lock: whoever waits for that gets it after the batch that is being executed.
  *
  * Lock: mmio_lock, then smmu_cmdqv.lock. The thread holds the latter only to sleep. smmu_threads() holds it back around a fork, and before its
  * driver goes: it parks between two looks, with no lock held.
@@ -25,8 +25,8 @@
 #define SPIN_NS	    50000
 #define NAP_MIN_NS  5000
 #define NAP_MAX_NS  2000000
-#define PAUSE_NS    50000
-#define BUSY_ROUNDS 64
+#define PAUSE_NS    20000
+#define MAX_PAUSES  100
 
 static uint64_t now_ns(void)
 {
@@ -61,27 +61,6 @@ static void serve(struct smmu_cmdqv *c, struct cmdqv_vcmdq *q)
 	smmu_msi_send(c->smmu, &msis);
 }
 
-/* Look at each once, and have each do a batch at most. True: there was something. */
-static bool one_round(struct smmu_cmdqv *c)
-{
-	bool any = false;
-	unsigned int w;
-
-	for (w = 0; w < ARRAY_SIZE(c->live); w++) {
-		uint64_t live = atomic_load_explicit(&c->live[w], memory_order_acquire);
-
-		for (; live; live &= live - 1) {
-			struct cmdqv_vcmdq *q = &c->vcmdq[64 * w + (unsigned int)__builtin_ctzll(live)];
-
-			if (wants(q)) {
-				serve(c, q);
-				any = true;
-			}
-		}
-	}
-	return any;
-}
-
 /* ns 0: until there is something to look after. False: it is over. */
 static bool sleep_for(struct smmu_cmdqv *c, uint64_t ns)
 {
@@ -104,6 +83,44 @@ static bool sleep_for(struct smmu_cmdqv *c, uint64_t ns)
 	return go;
 }
 
+/* He who waits has been woken and needs a processor to come to it: stay away until then, but not for ever, as there may always be one more. False: it is over. */
+static bool give_way(struct smmu_cmdqv *c)
+{
+	unsigned int pauses = 0;
+
+	while (unlikely(atomic_load_explicit(&c->smmu->mmio_waiting, memory_order_relaxed)) && pauses++ < MAX_PAUSES)
+		if (!sleep_for(c, PAUSE_NS))
+			return false;
+	return true;
+}
+
+enum round { NOTHING, SOMETHING, OVER };
+
+/* Look at each once, and have each do a batch at most. */
+static enum round one_round(struct smmu_cmdqv *c)
+{
+	enum round r = NOTHING;
+	unsigned int w;
+
+	for (w = 0; w < ARRAY_SIZE(c->live); w++) {
+		uint64_t live = atomic_load_explicit(&c->live[w], memory_order_acquire);
+
+		for (; live; live &= live - 1) {
+			struct cmdqv_vcmdq *q = &c->vcmdq[64 * w + (unsigned int)__builtin_ctzll(live)];
+
+			if (!wants(q))
+				continue;
+			serve(c, q);
+			r = SOMETHING;
+			if (!give_way(c))
+				return OVER;
+			if (unlikely(atomic_load_explicit(&c->attention, memory_order_relaxed)))
+				return r; /* to park, or to end */
+		}
+	}
+	return r;
+}
+
 static uint64_t nap_after(uint64_t idle)
 {
 	return idle / 8 < NAP_MIN_NS ? NAP_MIN_NS : idle / 8 < NAP_MAX_NS ? idle / 8 : NAP_MAX_NS;
@@ -113,7 +130,8 @@ static void *run(void *arg)
 {
 	struct smmu_cmdqv *c = arg;
 	uint64_t idle_since = 0, idle = 0;
-	unsigned int busy = 0, looks = 0;
+	unsigned int looks = 0;
+	enum round r;
 
 	(void)prctl(PR_SET_NAME, "nestbox-cmdqv");
 	/* The default slack of 50 us would be most of a nap. */
@@ -126,13 +144,13 @@ static void *run(void *arg)
 				return NULL;
 			idle_since = idle = 0;
 		}
-		if (one_round(c)) {
+		r = one_round(c);
+		if (r == OVER)
+			return NULL;
+		if (r == SOMETHING) {
 			idle_since = idle = looks = 0;
-			if (++busy == BUSY_ROUNDS && (busy = 0, !sleep_for(c, PAUSE_NS)))
-				return NULL;
 			continue;
 		}
-		busy = 0;
 		nb_cpu_relax();
 		if (idle < SPIN_NS && (++looks & 15)) /* looking at the clock costs more than looking at a queue */
 			continue;

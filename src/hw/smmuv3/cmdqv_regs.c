@@ -241,7 +241,7 @@ uint64_t smmu_cmdqv_read(struct smmu *v, uint64_t off, unsigned int size)
 {
 	uint64_t val;
 
-	pthread_mutex_lock(&v->mmio_lock);
+	smmu_mmio_enter(v);
 	val = read32(v->cmdqv, off);
 	if (size == 8)
 		val |= (uint64_t)read32(v->cmdqv, off + 4) << 32;
@@ -255,7 +255,7 @@ void smmu_cmdqv_write(struct smmu *v, uint64_t off, unsigned int size, uint64_t 
 	struct cmdqv_vcmdq *q, *q2;
 	bool more;
 
-	pthread_mutex_lock(&v->mmio_lock);
+	smmu_mmio_enter(v);
 	q = write32(v->cmdqv, off, (uint32_t)val, &msis);
 	if (size == 8) {
 		q2 = write32(v->cmdqv, off + 4, (uint32_t)(val >> 32), &msis);
@@ -266,7 +266,7 @@ void smmu_cmdqv_write(struct smmu *v, uint64_t off, unsigned int size, uint64_t 
 	smmu_msi_send(v, &msis);
 	/* A guest's queue is the thread's from here: one that is never empty would keep us forever. */
 	while (more && !cmdqv_is_live(v->cmdqv, q)) {
-		pthread_mutex_lock(&v->mmio_lock);
+		smmu_mmio_enter(v);
 		more = cmdqv_serve(q, &msis);
 		pthread_mutex_unlock(&v->mmio_lock);
 		smmu_msi_send(v, &msis);

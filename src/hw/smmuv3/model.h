@@ -133,6 +133,7 @@ struct smmu_cmdq {
 	struct smmu_queue q;
 	const struct smmu_cmdq_owner *owner;
 	bool inv_pending; /* something was invalidated and no grace period has passed since */
+	bool waited;	  /* for one; nobody but the owner resets it */
 	bool one_vmid;	  /* CR0.VMW does not count */
 	bool atc_lost;	  /* an ATC invalidation went unanswered and no CMD_SYNC has said so */
 };
@@ -146,7 +147,7 @@ struct smmu_cmdq_owner {
 	 * fetched, which may be before others ahead of it are executed, and more than once.
 	 */
 	bool (*admit)(struct smmu *v, struct smmu_cmdq *cq, uint64_t d[2]);
-	void (*moved)(struct smmu *v, struct smmu_cmdq *cq); /* CONS passed commands, whose work is done; may be null */
+	bool (*moved)(struct smmu *v, struct smmu_cmdq *cq); /* CONS passed commands, whose work is done. False: enough for now. May be null */
 	void (*stop)(struct smmu *v, struct smmu_cmdq *cq, unsigned int err, struct smmu_msis *q); /* report CERROR at CONS */
 };
 extern const struct smmu_cmdq_owner smmu_cmdq_host; /* of CMDQ itself */
@@ -226,6 +227,7 @@ struct smmu {
 
 	/* registers; mmio_lock */
 	pthread_mutex_t mmio_lock;
+	_Atomic unsigned int mmio_waiting; /* who waits for it: smmu_mmio_enter() */
 	uint32_t cr0, cr1, cr2, agbpa;
 	uint64_t strtab_base;
 	uint32_t strtab_base_cfg;
@@ -257,6 +259,19 @@ struct smmu {
 static inline struct smmu *to_smmu(struct hw_iommu *hw)
 {
 	return (struct smmu *)(void *)hw;
+}
+
+/*
+ * mmio_lock for an access to a register. The CMDQ-V's thread takes it again and again while guests have work for it, and a mutex is not fair: it looks
+ * whether somebody waits, and lets him in.
+ */
+static inline void smmu_mmio_enter(struct smmu *v)
+{
+	if (likely(pthread_mutex_trylock(&v->mmio_lock) == 0))
+		return;
+	atomic_fetch_add_explicit(&v->mmio_waiting, 1, memory_order_relaxed);
+	pthread_mutex_lock(&v->mmio_lock);
+	atomic_fetch_sub_explicit(&v->mmio_waiting, 1, memory_order_relaxed);
 }
 
 /* ---- what the unit reads of software's: tables, structures, commands. 0 or -EFAULT ---- */

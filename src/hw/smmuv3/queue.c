@@ -389,6 +389,7 @@ static unsigned int run_sync(struct smmu *v, struct smmu_cmdq *cq, const uint64_
 	if (cq->inv_pending) {
 		smmu_sync(v);
 		cq->inv_pending = false;
+		cq->waited = true;
 	}
 	if (unlikely(v->vcmdq_lost) && cq == &v->cmdq)
 		smmu_cmdqv_synced(v);
@@ -451,8 +452,14 @@ static void fetch(struct smmu *v, struct smmu_cmdq *cq, uint64_t base, uint32_t 
 		NB_USDT(hw_inv_desc, d[0], d[1], 0, 0);
 		if (unlikely(nb_trace_logged(v->hw.tr, NB_EV_hw_inv_desc)))
 			nb_trace_emit(v->hw.tr, NB_EV_hw_inv_desc, (const uint64_t[4]){d[0], d[1]});
-		if (cq->owner->admit && !cq->owner->admit(v, cq, d)) {
+		if (!cq->owner->admit)
+			continue;
+		if (!cq->owner->admit(v, cq, d)) {
 			f->err = SMMU_CERROR_ILL;
+			break;
+		}
+		if (FIELD_GET(SMMU_CMD_0_OP, d[0]) == SMMU_CMD_SYNC) { /* for `moved` to tell at once */
+			f->n++;
 			break;
 		}
 	}
@@ -493,8 +500,8 @@ bool smmu_cmdq_run(struct smmu *v, struct smmu_cmdq *cq, struct smmu_msis *q)
 			err = f.err;
 		most -= i;
 		cq->q.cons = (cq->q.cons & ~(uint32_t)SMMU_Q_IDX) | ((cq->q.cons + i) & lap);
-		if (i && cq->owner->moved)
-			cq->owner->moved(v, cq);
+		if (i && cq->owner->moved && !cq->owner->moved(v, cq))
+			most = 0;
 		if (err)
 			stop(v, cq, err, f.d[i], q);
 		else if (i < f.n)

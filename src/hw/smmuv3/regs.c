@@ -235,7 +235,7 @@ uint64_t smmu_mmio_read(struct hw_iommu *hw, uint64_t off, unsigned int size)
 	if (unlikely(off >= SMMU_CMDQV_BASE)) {
 		val = smmu_cmdqv_read(v, off - SMMU_CMDQV_BASE, size);
 	} else {
-		pthread_mutex_lock(&v->mmio_lock);
+		smmu_mmio_enter(v);
 		val = read32(v, off);
 		if (size == 8)
 			val |= (uint64_t)read32(v, off + 4) << 32;
@@ -259,7 +259,7 @@ void smmu_mmio_write(struct hw_iommu *hw, uint64_t off, unsigned int size, uint6
 		smmu_cmdqv_write(v, off - SMMU_CMDQV_BASE, size, val);
 		return;
 	}
-	pthread_mutex_lock(&v->mmio_lock);
+	smmu_mmio_enter(v);
 	run = write32(v, off, (uint32_t)val, &q);
 	if (size == 8) {
 		high = write32(v, off + 4, (uint32_t)(val >> 32), &q);
@@ -269,7 +269,7 @@ void smmu_mmio_write(struct hw_iommu *hw, uint64_t off, unsigned int size, uint6
 	pthread_mutex_unlock(&v->mmio_lock);
 	smmu_msi_send(v, &q);
 	while (more) {
-		pthread_mutex_lock(&v->mmio_lock);
+		smmu_mmio_enter(v);
 		more = smmu_cmdq_run(v, run, &q);
 		pthread_mutex_unlock(&v->mmio_lock);
 		smmu_msi_send(v, &q);
