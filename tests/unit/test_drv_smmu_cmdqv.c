@@ -188,6 +188,43 @@ static void timeout_not_inherited(void **state)
 	guest_down(&r, &g);
 }
 
+/* A guest that enables its queue whenever the kernel sends a command. */
+static void spoil(void *opaque, uint64_t off, unsigned int size, uint64_t v)
+{
+	struct rig_unit *u = opaque;
+
+	if (off == SMMU_REG_CMDQ_PROD)
+		u->hw->ops->mmio_write(u->hw, SMMU_CMDQV_BASE + LVCMDQ(1, 0) + CONFIG, 4, 1);
+	rig_mmio_write(opaque, off, size, v);
+}
+
+static void timeout_kept_back(void **state)
+{
+	struct drv_hw_queue *q;
+	struct guest g;
+	uint64_t ram;
+	struct rig r;
+
+	(void)state;
+	guest_up(&r, &g);
+	r.fn[0].silent = true;
+	q = queue(&r, &g, 0, &ram);
+	put(&r, LVCMDQ(1, 0) + CONFIG, 1);
+	((uint64_t *)(uintptr_t)ram)[0] = 0x40 | (uint64_t)VSID << 32;
+	((uint64_t *)(uintptr_t)ram)[1] = 52;
+	put(&r, LVCMDQ(1, 0) + PROD, 1);
+	r.unit[0].drv->cfg.mmio.write = spoil;
+	queue_free(&g, q);
+	r.unit[0].drv->cfg.mmio.write = rig_mmio_write;
+	q = queue(&r, &g, 0, &ram);
+	((uint64_t *)(uintptr_t)ram)[0] = 0x46;
+	put(&r, LVCMDQ(1, 0) + CONFIG, 1);
+	put(&r, LVCMDQ(1, 0) + PROD, 1);
+	assert_int_equal(get(&r, LVCMDQ(1, 0) + CONS), 1);
+	queue_free(&g, q);
+	guest_down(&r, &g);
+}
+
 static void errors_reported(void **state)
 {
 	struct drv_hw_queue *q[2];
@@ -256,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(written),
 		cmocka_unit_test(timeout_not_inherited),
+		cmocka_unit_test(timeout_kept_back),
 		cmocka_unit_test(errors_reported),
 		cmocka_unit_test(refused),
 	};

@@ -191,18 +191,24 @@ static int hw_queue_init(struct drv_hw_queue *base, struct nb_diag *diag)
 	return 0;
 }
 
-/* A guest may enable it again until it is taken away; after that the page has nothing of it. */
+static void disable(const struct dsmmu_cmdqv *c, const struct vcmdq *q)
+{
+	write_config(c, page0_reg(q, CMDQV_VCMDQ_CONFIG), page0_reg(q, CMDQV_VCMDQ_STATUS), 0);
+}
+
+/* Its guest may enable it again until it is taken away, so that what the next one relies on comes after that. */
 static void hw_queue_destroy(struct drv_hw_queue *base)
 {
 	struct vcmdq *q = container_of(base, struct vcmdq, base);
 	struct vintf *vi = vintf_of(base->viommu);
 	struct dsmmu_cmdqv *c = vi->cmdqv;
 
-	write_config(c, page0_reg(q, CMDQV_VCMDQ_CONFIG), page0_reg(q, CMDQV_VCMDQ_STATUS), 0);
+	disable(c, q);
+	write32(c, CMDQV_REG_CMDQ_ALLOC + 4ull * q->index, 0);
+	disable(c, q);
 	/* What went unanswered of its ATC invalidations is not for the next one to hear. */
 	dsmmu_queue_flush(c->unit);
 	write32(c, page0_reg(q, CMDQV_VCMDQ_GERRORN), read32(c, page0_reg(q, CMDQV_VCMDQ_GERROR)));
-	write32(c, CMDQV_REG_CMDQ_ALLOC + 4ull * q->index, 0);
 	write32(c, page0_reg(q, CMDQV_VCMDQ_PROD), 0);
 	write32(c, page0_reg(q, CMDQV_VCMDQ_CONS), 0);
 	dsmmu_write64(c->unit, c->base + page1_reg(q, CMDQV_VCMDQ_BASE), 0);
