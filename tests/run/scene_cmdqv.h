@@ -99,8 +99,8 @@ static inline void vcmdq_leaf(struct scene_cmdqv *g, unsigned int n, unsigned in
 	__atomic_store_n(&scene_table(g->s, 3)[n], page ? (SCENE_GPA + 4096 * page) | 0xf43 : 0, __ATOMIC_RELEASE);
 }
 
-/* The vIOMMU, its device under stage 1 of the guest's, one queue enabled. scene_open() was called. */
-static inline void vcmdq_up(struct scene_cmdqv *g, struct scene *s)
+/* The vIOMMU, its device under stage 1 of the guest's, the page. scene_open() was called. */
+static inline void vcmdq_guest(struct scene_cmdqv *g, struct scene *s)
 {
 	struct iommu_hwpt_alloc alloc = {.size = sizeof(alloc), .flags = IOMMU_HWPT_ALLOC_NEST_PARENT};
 	struct iommu_viommu_tegra241_cmdqv out = {0};
@@ -138,6 +138,12 @@ static inline void vcmdq_up(struct scene_cmdqv *g, struct scene *s)
 	scene_attach(s, g->hwpt);
 	g->page = s->k->mmap(s->k->opaque, NULL, g->length, PROT_READ | PROT_WRITE, MAP_SHARED, s->iommu, g->offset, &err);
 	SCENE_CHECK(g->page && g->page != MAP_FAILED);
+}
+
+/* With one queue, enabled. */
+static inline void vcmdq_up(struct scene_cmdqv *g, struct scene *s)
+{
+	vcmdq_guest(g, s);
 	g->queue[0] = vcmdq_alloc(g, 0, VCMDQ_PAGE, 16u << VCMDQ_LG2, 0);
 	vcmdq_enable(g, 0);
 }

@@ -9,9 +9,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "machine/api.h"
 
 #define SCENE_CHECK(c) assert_true(c)
@@ -261,6 +264,133 @@ static void guest_errors(void **state)
 	down(&w);
 }
 
+/* Any failure of what an allocation needs, the unit's thread last: refused, and nothing stays of it. */
+static void no_thread(void **state)
+{
+	struct iommu_hw_queue_alloc a = {.size = sizeof(a), .type = IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV, .length = 16u << VCMDQ_LG2,
+					 .nesting_parent_iova = SCENE_GPA + 4096 * VCMDQ_PAGE};
+	unsigned long n, no_thread = 0;
+	struct world w;
+	long err;
+
+	(void)state;
+	up(&w);
+	vcmdq_guest(&w.g, &w.s);
+	a.viommu_id = w.g.viommu;
+	for (n = 1;; n++) {
+		nb_fail_nth_arm(n);
+		err = scene_ioctl(&w.s, w.s.iommu, IOMMU_HW_QUEUE_ALLOC, &a);
+		if (!nb_fail_nth_fired())
+			break;
+		assert_true(err == -ENOMEM || err == -EIO);
+		no_thread += err == -EIO;
+		assert_int_equal(vcmdq_get(&w.g, 0, VCMDQ_STATUS), 0);
+	}
+	nb_fail_nth_arm(0);
+	assert_int_equal(err, 0);
+	assert_int_equal(no_thread, 1);
+	vcmdq_enable(&w.g, 0);
+	vcmdq_scene(&w.g);
+	scene_detach(&w.s);
+	unmap_page(&w);
+	down(&w);
+}
+
+/* Two in one process have nothing in common, nor do two guests' VINTFs of the same number. */
+static void two_hosts(void **state)
+{
+	struct world w[2];
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		up(&w[i]);
+		vcmdq_up(&w[i].g, &w[i].s);
+	}
+	for (unsigned int i = 0; i < 20; i++)
+		vcmdq_sync(&w[i % 2].g, 0);
+	vcmdq_done(&w[0].g, 0);
+	vcmdq_done(&w[1].g, 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		vcmdq_scene(&w[1].g);
+		if (i == 0)
+			vcmdq_scene(&w[0].g);
+		scene_detach(&w[i].s);
+		unmap_page(&w[i]);
+		down(&w[i]);
+	}
+}
+
+/* ---- a name that goes while commands with it are executed ---- */
+
+struct namer {
+	struct scene_cmdqv *g;
+	_Atomic bool stop;
+	_Atomic unsigned int taken, refused;
+};
+
+static void *name_it(void *arg)
+{
+	struct namer *n = arg;
+
+	while (!atomic_load(&n->stop)) {
+		uint32_t error = vcmdq_get(n->g, 0, VCMDQ_GERROR);
+
+		for (unsigned int i = 0; i < 20; i++)
+			vcmdq_push(n->g, 0, 0x40 | (uint64_t)VSID << 32, 52);
+		vcmdq_sync(n->g, 0);
+		while ((vcmdq_get(n->g, 0, VCMDQ_CONS) & 0xfffff) != n->g->prod[0]) {
+			if (vcmdq_get(n->g, 0, VCMDQ_GERROR) != error) { /* past all that, then */
+				error = vcmdq_get(n->g, 0, VCMDQ_GERROR);
+				for (unsigned int i = vcmdq_get(n->g, 0, VCMDQ_CONS); (i & 511) != n->g->prod[0]; i++)
+					__atomic_store_n(scene_table(n->g->s, VCMDQ_PAGE) + 2 * (i & 255), 0x46, __ATOMIC_RELAXED);
+				vcmdq_put(n->g, 0, VCMDQ_GERRORN, error);
+				atomic_fetch_add(&n->refused, 1);
+			}
+			sched_yield();
+		}
+		atomic_fetch_add(&n->taken, 1);
+	}
+	return NULL;
+}
+
+static void name_goes(void **state)
+{
+	struct iommu_vdevice_alloc vd = {.size = sizeof(vd), .virt_id = VSID};
+	struct namer n = {.stop = false};
+	struct world w;
+	pthread_t t;
+
+	(void)state;
+	up(&w);
+	vcmdq_up(&w.g, &w.s);
+	scene_detach(&w.s);
+	assert_int_equal(destroy(&w, w.g.hwpt), 0);
+	n.g = &w.g;
+	vd.viommu_id = w.g.viommu;
+	vd.dev_id = w.s.dev_id;
+	vd.out_vdevice_id = w.g.vdevice;
+	assert_int_equal(pthread_create(&t, NULL, name_it, &n), 0);
+	for (unsigned int i = 0; i < 30; i++) {
+		uint64_t sent = count(&w, "hw.ats-inval");
+		unsigned int was;
+
+		while (count(&w, "hw.ats-inval") == sent)
+			sched_yield();
+		assert_int_equal(destroy(&w, vd.out_vdevice_id), 0);
+		/* From here on the function is not asked any more, whatever is in the queue. */
+		sent = count(&w, "hw.ats-inval");
+		was = atomic_load(&n.refused);
+		while (atomic_load(&n.refused) == was)
+			sched_yield();
+		assert_int_equal(count(&w, "hw.ats-inval"), sent);
+		assert_int_equal(scene_ioctl(&w.s, w.s.iommu, IOMMU_VDEVICE_ALLOC, &vd), 0);
+	}
+	atomic_store(&n.stop, true);
+	pthread_join(t, NULL);
+	unmap_page(&w);
+	down(&w);
+}
+
 /* All is left as it is: closing takes it down. */
 static void left_behind(void **state)
 {
@@ -282,6 +412,9 @@ int main(void)
 		cmocka_unit_test(queue_errnos),
 		cmocka_unit_test(viommu_errnos),
 		cmocka_unit_test(guest_errors),
+		cmocka_unit_test(no_thread),
+		cmocka_unit_test(two_hosts),
+		cmocka_unit_test(name_goes),
 		cmocka_unit_test(left_behind),
 	};
 
