@@ -345,6 +345,8 @@ SENDS = [(S + "*.c", r"(?:dsmmu_(?:queue_push|queue_sync|queue_put|push_atc|flus
 		     r"push_tag|phase|clear_cd|write_cd|flush_atc|cfgi_cd|forget_everything)")]
 
 EQUIVALENT = {
+    "smmu hw event: merged with one that was taken":
+        "software that takes one writes CONS, which ends merging too",
     "smmu hw fill: under a tag that was dropped":
         "a drop moves inv_seq, and the fill was refused for that",
     "smmu drv/smmuv3/attach.c change(): flush_atc(sdev, pasid); (2) deleted":

@@ -452,6 +452,8 @@ bool build(struct world *w)
 		w->one.tsz = pick_tsz1(w, w->one.page, ds);
 		w->one.start = naive_smmu_start1(w->one.page, w->one.tsz);
 		va = rnd64(w) & low(64 - w->one.tsz);
+		if (chance(w, 16)) /* the ends of the range */
+			va = w->high ? low(64 - w->one.tsz) : 0;
 		addr = w->high ? va | ~low(64 - w->one.tsz) : va;
 		if (w->caps.ssid_bits) {
 			cdmax = (unsigned int)rnd(w, chance(w, 2) ? 5 : 12);
@@ -477,6 +479,8 @@ bool build(struct world *w)
 		}
 		if (chance(w, 8))
 			cd[0] |= w->high ? BIT(14) : BIT(30); /* the half that is not used */
+		if (chance(w, 24))
+			cd[0] |= w->high ? BIT(30) : BIT(14);
 		cd[0] |= (w->one.big ? BIT(15) : 0) | BIT(31) | (uint64_t)ips << 32 | (chance(w, 4) ? BIT(35) : 0) | (chance(w, 8) ? BIT(36) : 0) |
 			 (chance(w, 4) ? BIT(38) : 0) | (chance(w, 4) ? BIT(39) : 0) | (chance(w, 8) ? BIT(40) : 0) |
 			 BIT(41) | BIT(45) | BIT(46) | (chance(w, 2) ? BIT(47) : 0) |

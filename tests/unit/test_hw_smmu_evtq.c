@@ -417,6 +417,14 @@ static void merging(void **state)
 	go_sid(&r, 600, 0);
 	go_sid(&r, 600, 0);
 	assert_int_equal(events(&r), 2);
+	/* What could be merged with is there, but the stream does not want it any more. */
+	go(&r, 0x7000, HW_READ);
+	go(&r, 0x7000, HW_READ);
+	assert_int_equal(events(&r), 3);
+	w64(&r, r.strtab + RIG_SID * 64 + 8, 0);
+	cfgi_ste(&r, RIG_SID);
+	go(&r, 0x7000, HW_READ);
+	assert_int_equal(events(&r), 4);
 	rig_free(&r);
 }
 
