@@ -113,7 +113,8 @@ struct nb_diag;
 /*
  * Check what a reader of the description relies on: names unique, addresses unique, indices in range, capabilities that
  * the model has and that fit together, models known, options valid. 0 or -EINVAL with the reason. `what` (may be null) gets the index of
- * the offending item as "iommus[1]" or "functions[3]", so that a YAML reader can name the line.
+ * the offending item as "iommus[1]", "iommus[1].capabilities" (the reason then names keys) or "functions[3]", so that a YAML reader can
+ * name the line.
  */
 int nb_desc_check(const struct nb_desc *d, char what[32], struct nb_diag *diag);
 

@@ -42,7 +42,8 @@ static bool switches_ok(const struct desc_vendor *v, const void *part)
 	return true;
 }
 
-static int check_iommu(const struct nb_desc *d, uint32_t i, struct nb_diag *diag)
+/* *part: the reason is about what the unit can do, in the words of its vendor. */
+static int check_iommu(const struct nb_desc *d, uint32_t i, bool *part, struct nb_diag *diag)
 {
 	const struct nb_desc_iommu *u = &d->iommu[i];
 	const struct desc_vendor *v;
@@ -64,6 +65,7 @@ static int check_iommu(const struct nb_desc *d, uint32_t i, struct nb_diag *diag
 			       desc_vendor_of(&d->iommu[0])->title, u->name, v->title);
 	if (!switches_ok(v, desc_part(u)))
 		return nb_fail(diag, -EINVAL, "the description is damaged: a switch is neither on nor off");
+	*part = true;
 	return v->check(desc_part(u), diag);
 }
 
@@ -169,10 +171,12 @@ int nb_desc_check(const struct nb_desc *d, char what[32], struct nb_diag *diag)
 	if (d->nfunctions > NB_DESC_MAX_FUNCTIONS)
 		return nb_fail(diag, -EINVAL, "a host has at most %d functions", NB_DESC_MAX_FUNCTIONS);
 	for (i = 0; i < d->niommus; i++) {
-		err = check_iommu(d, i, diag);
+		bool part = false;
+
+		err = check_iommu(d, i, &part, diag);
 		if (err) {
 			if (what)
-				snprintf(what, 32, "iommus[%" PRIu32 "]", i);
+				snprintf(what, 32, "iommus[%" PRIu32 "]%s", i, part ? ".capabilities" : "");
 			return err;
 		}
 	}

@@ -47,7 +47,10 @@ struct desc_vendor {
 	const struct desc_key *keys;	   /* ends with a null name; at most DESC_MAX_KEYS */
 	const struct desc_erratum *errata; /* ends with number 0 */
 	const struct nb_desc *standard;	   /* a unit of which nothing is said is as the first one here */
-	/* Values in range, nothing without what it stands on, and the model has it. Switches are 0 or 1 already. */
+	/*
+	 * Values in range, nothing without what it stands on, and the model has it. Switches are 0 or 1 already. The reason names the keys
+	 * that it is about as the file does: the reader finds the line by them.
+	 */
 	int (*check)(const void *part, struct nb_diag *diag);
 	uint32_t rmrr_align; /* of reserved memory */
 	unsigned int (*address_bits)(const void *part); /* width of a physical address */

@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "machine/desc_keys.h"
 #include "machine/desc_vendor.h"
 
 #define MAX_FILE (1u << 20)
@@ -28,8 +29,17 @@ struct reader {
 	struct nb_desc *d;
 	struct nb_diag *diag;
 	unsigned int iommu_line[NB_DESC_MAX_IOMMUS], function_line[NB_DESC_MAX_FUNCTIONS];
+	/* By index of the vendor's keys; 0: the file does not give it. */
+	unsigned int key_line[NB_DESC_MAX_IOMMUS][DESC_MAX_KEYS], errata_line[NB_DESC_MAX_IOMMUS];
 	bool has_group[NB_DESC_MAX_FUNCTIONS];
 };
+
+static bool ends_in(const char *s, const char *tail)
+{
+	size_t n = strlen(s), t = strlen(tail);
+
+	return n >= t && strcmp(s + n - t, tail) == 0;
+}
 
 static unsigned int line_of(const yaml_node_t *n)
 {
@@ -105,20 +115,12 @@ static int get_bool(struct reader *r, const yaml_node_t *n, const char *key, boo
  */
 typedef int key_fn(struct reader *r, unsigned int key, const yaml_node_t *value, void *opaque);
 
-static void list_keys(const char *const *keys, char *buf, size_t size)
-{
-	size_t at = 0;
-
-	for (buf[0] = 0; *keys && at < size; keys++)
-		at += (size_t)snprintf(buf + at, size - at, "%s%s", at ? ", " : "", *keys);
-}
-
 static int each_key(struct reader *r, const yaml_node_t *map, const char *what, const char *const *keys, key_fn *fn,
 		    void *opaque)
 {
 	const yaml_node_pair_t *p;
 	uint64_t seen = 0;
-	char known[200];
+	char known[160];
 
 	if (map->type != YAML_MAPPING_NODE)
 		return REFUSE(r, map, "%s must be \"key: value\" lines", what);
@@ -134,8 +136,8 @@ static int each_key(struct reader *r, const yaml_node_t *map, const char *what, 
 			if (strcmp((const char *)k->data.scalar.value, keys[i]) == 0)
 				break;
 		if (!keys[i]) {
-			list_keys(keys, known, sizeof(known));
-			return REFUSE(r, k, "%s has no key \"%.*s\" (known: %s)", what, SHOWN(k), known);
+			desc_keys_suggest(keys, (const char *)k->data.scalar.value, k->data.scalar.length, known, sizeof(known));
+			return REFUSE(r, k, "%s has no key \"%.*s\" (%s)", what, SHOWN(k), known);
 		}
 		if (seen & BIT(i))
 			return REFUSE(r, k, "%s is given twice", keys[i]);
@@ -163,6 +165,7 @@ static int need_sequence(struct reader *r, const yaml_node_t *n, const char *wha
 struct capability_item {
 	const struct desc_vendor *vendor;
 	uint8_t *part;
+	unsigned int *line; /* of each key */
 };
 
 static int get_word(struct reader *r, const yaml_node_t *v, const struct desc_key *k, uint8_t *out)
@@ -178,7 +181,7 @@ static int get_word(struct reader *r, const yaml_node_t *v, const struct desc_ke
 			*out = i;
 			return 0;
 		}
-	list_keys(k->words, known, sizeof(known));
+	desc_keys_list(k->words, known, sizeof(known));
 	return REFUSE(r, v, "%s: \"%.*s\" is not known (known: %s)", k->name, SHOWN(v), known);
 }
 
@@ -190,6 +193,7 @@ static int on_capability(struct reader *r, unsigned int key, const yaml_node_t *
 	uint64_t n;
 	int err;
 
+	it->line[key] = line_of(v);
 	if (k->kind == DESC_KEY_BOOL)
 		return get_bool(r, v, k->name, (bool *)(void *)field);
 	if (k->kind == DESC_KEY_WORD)
@@ -211,7 +215,7 @@ static int on_capability(struct reader *r, unsigned int key, const yaml_node_t *
 
 static int read_capabilities(struct reader *r, const yaml_node_t *map, struct nb_desc_iommu *u)
 {
-	struct capability_item it = {.vendor = desc_vendor_of(u), .part = desc_part_rw(u)};
+	struct capability_item it = {.vendor = desc_vendor_of(u), .part = desc_part_rw(u), .line = r->key_line[u - r->d->iommu]};
 	const char *names[DESC_MAX_KEYS + 1] = {NULL};
 	unsigned int i;
 
@@ -250,6 +254,7 @@ static int read_errata(struct reader *r, const yaml_node_t *list, struct nb_desc
 
 	if (err)
 		return err;
+	r->errata_line[u - r->d->iommu] = line_of(list);
 	for (e = vendor->errata; e->number; e++)
 		*(bool *)(void *)(part + e->offset) = false;
 	for (it = list->data.sequence.items.start; !err && it < list->data.sequence.items.top; it++) {
@@ -559,6 +564,29 @@ static int on_top(struct reader *r, unsigned int key, const yaml_node_t *v, void
 	}
 }
 
+/*
+ * Where the file says what a vendor's check refuses: its sentences are about keys by their names, and the first that the file gives is
+ * the one to look at. A key that is not given has its value from elsewhere.
+ */
+static unsigned int capability_line(const struct reader *r, unsigned int unit, const char *sentence)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	const struct desc_key *keys = desc_vendor_of(&r->d->iommu[unit])->keys;
+	const char *word = sentence;
+	size_t len;
+	unsigned int i;
+
+	for (word += strcspn(word, letters); *word; word += len, word += strcspn(word, letters)) {
+		len = strspn(word, letters);
+		for (i = 0; keys[i].name; i++)
+			if (r->key_line[unit][i] && strncmp(keys[i].name, word, len) == 0 && !keys[i].name[len])
+				return r->key_line[unit][i];
+		if (r->errata_line[unit] && len == strlen("erratum") && strncmp(word, "erratum", len) == 0)
+			return r->errata_line[unit];
+	}
+	return r->iommu_line[unit];
+}
+
 static int read_document(struct reader *r)
 {
 	const yaml_node_t *root = yaml_document_get_root_node(&r->doc);
@@ -586,7 +614,7 @@ static int read_document(struct reader *r)
 		return 0;
 	line = line_of(root);
 	if (sscanf(what, "iommus[%u]", &n) == 1)
-		line = r->iommu_line[n];
+		line = ends_in(what, "].capabilities") ? capability_line(r, n, why.msg) : r->iommu_line[n];
 	else if (sscanf(what, "functions[%u]", &n) == 1)
 		line = r->function_line[n];
 	return nb_fail(r->diag, err, "%s:%u: %s", r->file, line, why.msg);
@@ -692,13 +720,6 @@ out:
 	nb_free(text);
 	fclose(f);
 	return err;
-}
-
-static bool ends_in(const char *s, const char *tail)
-{
-	size_t n = strlen(s), t = strlen(tail);
-
-	return n >= t && strcmp(s + n - t, tail) == 0;
 }
 
 int desc_yaml_find(const char *name, struct nb_desc *out, struct nb_diag *diag)
