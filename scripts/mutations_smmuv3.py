@@ -373,7 +373,7 @@ def unit(names):
 
 
 DRV = unit(("drv_smmu_inval", "drv_smmu_attach", "drv_smmu_viommu", "drv_smmu_event", "drv_smmu_unit", "drv_smmu_entries",
-            "host_viommu_smmu", "machine_cmdqv"))
+            "drv_smmu_cmdqv", "host_viommu_smmu", "machine_cmdqv"))
 HW = unit(("hw_smmu_tlb", "hw_smmu_cmdq", "hw_smmu_cfg", "hw_smmu_cfg_illegal", "hw_smmu_walk", "hw_smmu_evtq", "hw_smmu_ats",
            "hw_smmu_regs", "hw_smmu_lag", "hw_its", "hw_smmu_cmdqv", "machine_smmu"))
 UPDATE = [("update " + c, "tests/update/update", ["--conf", c]) for c in ("grace", "linear", "smmu-non-coherent", "smmu-mixed")]
@@ -381,7 +381,7 @@ UPDATE = [("update " + c, "tests/update/update", ["--conf", c]) for c in ("grace
 FIRST = {
     "viommu.c": "drv_smmu_viommu", "nested.c": "drv_smmu_viommu", "attach.c": "drv_smmu_attach", "entries.c": "drv_smmu_entries",
     "writer.c": "drv_smmu_entries", "device.c": "drv_smmu_attach", "event.c": "drv_smmu_event", "queue.c": "drv_smmu_unit",
-    "ats.c": "drv_smmu_attach", "probe.c": "drv_smmu_unit",
+    "ats.c": "drv_smmu_attach", "probe.c": "drv_smmu_unit", "cmdqv.c": "drv_smmu_cmdqv",
 }
 FIRST_HW = {
     "queue.c": "hw_smmu_cmdq", "config.c": "hw_smmu_cfg", "ste.c": "hw_smmu_cfg_illegal", "walk.c": "hw_smmu_walk", "walk.h": "hw_smmu_walk",
