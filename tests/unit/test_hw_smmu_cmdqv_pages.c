@@ -45,6 +45,18 @@ static void page_wait(volatile uint32_t *page, unsigned int reg, uint32_t want)
 	}
 }
 
+/* VCMDQ 3 is LVCMDQ 0 of VINTF 1, of a guest that has enabled it in its page. */
+static volatile uint32_t *guest(struct rig *r, struct queue *q)
+{
+	volatile uint32_t *p = page_of(r, 1);
+
+	vintf(r, 1, RIG_VMID, false);
+	give(r, q, 3, 1, 0);
+	page_put(p, CONFIG, 1);
+	page_wait(p, STATUS, 1);
+	return p;
+}
+
 static void which_pages(void **state)
 {
 	static const struct {
@@ -140,11 +152,7 @@ static void off_and_on(void **state)
 
 	(void)state;
 	new(&r);
-	p = page_of(&r, 1);
-	vintf(&r, 1, RIG_VMID, false);
-	give(&r, &q, 3, 1, 0);
-	page_put(p, CONFIG, 1);
-	page_wait(p, STATUS, 1);
+	p = guest(&r, &q);
 	for (unsigned int i = 0; i < ARRAY_SIZE(left); i++)
 		page_put(p, left[i], 0x5a5a5a5a);
 	reg32(&r, VINTF(1), RIG_VMID << 1);
@@ -269,11 +277,7 @@ static void synced(void **state)
 	(void)state;
 	new(&r);
 	page = rig_nested(&r);
-	p = page_of(&r, 1);
-	vintf(&r, 1, RIG_VMID, false);
-	give(&r, &q, 3, 1, 0);
-	page_put(p, CONFIG, 1);
-	page_wait(p, STATUS, 1);
+	p = guest(&r, &q);
 	d.r = &r;
 	for (unsigned int i = 0; i < ARRAY_SIZE(t); i++)
 		assert_int_equal(pthread_create(&t[i], NULL, slow_dma, &d), 0);
