@@ -109,6 +109,15 @@ DRIVER = [
      "\tif (store_words(live, e, mask))\n\t\tw->sync(w->opaque);", "\t(void)w;\n\t(void)store_words(live, e, mask);"),
     ("writer: V comes first", "writer.c",
      "\tphase(live, to, all & ~1u, w);\n\tphase(live, to, 1, w);", "\tphase(live, to, 1, w);\n\tphase(live, to, all & ~1u, w);"),
+    ("writer: the critical word comes first", "writer.c",
+     "\t\tphase(live, &step, all & ~critical, w);\n\t\tphase(live, to, critical, w);", "\t\tphase(live, to, critical, w);\n\t\tphase(live, &step, all & ~critical, w);"),
+    ("writer: the unit is not told before the critical word", "writer.c",
+     "\t\tphase(live, &step, all & ~critical, w);", "\t\tstore_words(live, &step, all & ~critical);"),
+    ("writer: always by way of an invalid entry", "writer.c", "if ((critical & (critical - 1)) == 0) {", "if (!w) {"),
+    ("entry: S1DSS may change at any time", "entries.c",
+     "used->q[1] |= SMMU_STE_1_S1DSS | SMMU_STE_1_S1CIR", "used->q[1] |= SMMU_STE_1_S1CIR"),
+    ("attach: the CD goes before the STE", "attach.c",
+     "\tsdev->rid = att;\n\twrite_ste(sdev);\n\tif (was_s1 &&", "\tsdev->rid = att;\n\tif (was_s1 && !(att && att->domain->kind == DSMMU_S1))\n\t\tclear_cd(sdev, 0);\n\twrite_ste(sdev);\n\tif (was_s1 &&"),
     ("writer: everything is hitless", "writer.c", "if ((critical & (critical - 1)) == 0) {", "if (critical) {"),
     # events
     ("event: with the host's StreamID", "event.c",
@@ -155,6 +164,13 @@ DRIVER = [
     ("stage 2: one start table where the architecture wants two", "paging.c", "\t*concat = 0;\n\tif (forced) {", "\t*concat = 0;\n\tif (forced && !levels) {"),
     ("stage 2: start level counted as for another granule", "paging.c",
      "return (uint8_t)(granule == 12 ? levels - 2 : levels - 1);", "return (uint8_t)(levels - 2);"),
+    # CMDQ-V
+    ("cmdqv: the next owner of a queue hears of the last one's timeout", "cmdqv.c", "	dsmmu_queue_flush(c->unit);\n", ""),
+    ("cmdqv: its guest can see to that", "cmdqv.c",
+     "	write32(c, CMDQV_REG_CMDQ_ALLOC + 4ull * q->index, 0);\n	disable(c, q);\n",
+     "	dsmmu_queue_flush(c->unit);\n	write32(c, CMDQV_REG_CMDQ_ALLOC + 4ull * q->index, 0);\n	if (0)\n"),
+    ("cmdqv: a name outlives its vDEVICE", "cmdqv.c",
+     "	write32(vi->cmdqv, vintf_reg(vi, CMDQV_VINTF_SID_MATCH + 4ull * vd->slot), 0);\n", ""),
 ]
 
 HARDWARE = [
@@ -330,6 +346,20 @@ HARDWARE = [
     ("ATS: translations although the STE forbids them", "ats.c", "if (d->config == SMMU_STE_CONFIG_ABORT || eats_of(d, mode) == SMMU_EATS_ABORT) {", "if (d->config == SMMU_STE_CONFIG_ABORT) {"),
     ("ATS: No Write grants writing", "ats.c", "if (write && try_access(v, cfg, req, HW_WRITE, seq, &w)) {", "if (try_access(v, cfg, req, HW_WRITE, seq, &w)) {"),
     ("ATS: split-stage translations skip stage 2", "ats.c", "\t} else if (d->eats == SMMU_EATS_FULL) {\n\t\tpass(", "\t} else if (d->eats != SMMU_EATS_ABORT) {\n\t\tpass("),
+    # CMDQ-V
+    ("cmdqv: a CMD_SYNC of a guest's waits for no access", "queue.c", "	if (cq->inv_pending) {", "	if (cq->inv_pending && cq == &v->cmdq) {"),
+    ("cmdqv: nor for what another batch invalidated", "cmdqv.c",
+     "	q->cq.q.prod = prod &", "	q->cq.inv_pending = false;\n	q->cq.q.prod = prod &"),
+    ("cmdqv: a page as the guest before left it", "cmdqv.c", "			clear_page(c, vi);", "			(void)clear_page;"),
+    ("cmdqv: queues sleep when their VINTF is enabled again", "cmdqv.c", "		if (!cmdqv_is_live(c, q))", "		if (0)"),
+    ("cmdqv: a queue without a thread", "cmdqv_poll.c", "ok = start_locked(c) == 0;", "ok = start_locked(c) == 0 || c;"),
+    ("cmdqv: the VMID that the guest names", "cmdqv.c", "FIELD(SMMU_CMD_TLBI_0_VMID, vmid_of(vi));", "(d[0] & SMMU_CMD_TLBI_0_VMID);"),
+    ("cmdqv: its neighbours' too", "cmdqv.c", "q->cq.one_vmid = on &&", "q->cq.one_vmid = false && on &&"),
+    ("cmdqv: the StreamID that the guest names", "cmdqv.c", "return replace_sid(v->cmdqv, vi, &d[0]);", "return replace_sid(v->cmdqv, vi, &d[0]) || true;"),
+    ("cmdqv: CMD_SYNC writes a message for a guest", "cmdqv.c",
+     "return FIELD_GET(SMMU_CMD_SYNC_0_CS, d[0]) == SMMU_SYNC_NONE;", "return true;"),
+    ("cmdqv: an error ends without the acknowledgement", "cmdqv.c", "	if (q->error && !((gerrorn", "	if (q->error || !((gerrorn"),
+    ("cmdqv: a queue that was taken back is looked after", "cmdqv.c", "		take_back(c, q);\n		update_live(c);\n		return;", "		take_back(c, q);\n		return;"),
 ]
 
 # What all units share and only tests of this one show.
@@ -375,7 +405,7 @@ def unit(names):
 DRV = unit(("drv_smmu_inval", "drv_smmu_attach", "drv_smmu_viommu", "drv_smmu_event", "drv_smmu_unit", "drv_smmu_entries",
             "drv_smmu_cmdqv", "host_viommu_smmu", "machine_cmdqv"))
 HW = unit(("hw_smmu_tlb", "hw_smmu_cmdq", "hw_smmu_cfg", "hw_smmu_cfg_illegal", "hw_smmu_walk", "hw_smmu_evtq", "hw_smmu_ats",
-           "hw_smmu_regs", "hw_smmu_lag", "hw_its", "hw_smmu_cmdqv", "machine_smmu"))
+           "hw_smmu_regs", "hw_smmu_lag", "hw_its", "hw_smmu_cmdqv", "hw_smmu_cmdqv_pages", "machine_smmu"))
 UPDATE = [("update " + c, "tests/update/update", ["--conf", c]) for c in ("grace", "linear", "smmu-non-coherent", "smmu-mixed")]
 # Who is asked first about a file.
 FIRST = {
@@ -386,6 +416,7 @@ FIRST = {
 FIRST_HW = {
     "queue.c": "hw_smmu_cmdq", "config.c": "hw_smmu_cfg", "ste.c": "hw_smmu_cfg_illegal", "walk.c": "hw_smmu_walk", "walk.h": "hw_smmu_walk",
     "dma.c": "hw_its", "event.c": "hw_smmu_evtq", "stall.c": "hw_smmu_evtq", "prq.c": "hw_smmu_ats", "ats.c": "hw_smmu_ats", "inval.c": "hw_smmu_cfg",
+    "cmdqv.c": "hw_smmu_cmdqv_pages", "cmdqv_poll.c": "hw_smmu_cmdqv_pages", "cmdqv_regs.c": "hw_smmu_cmdqv",
 }
 REST = [
     ("prop_smmuv3 (smmu-basic)", "tests/prop/prop_smmuv3", ["--host", "smmu-basic", "--runs", "40"]),
