@@ -359,7 +359,6 @@ HARDWARE = [
     ("cmdqv: CMD_SYNC writes a message for a guest", "cmdqv.c",
      "return FIELD_GET(SMMU_CMD_SYNC_0_CS, d[0]) == SMMU_SYNC_NONE;", "return true;"),
     ("cmdqv: an error ends without the acknowledgement", "cmdqv.c", "	if (q->error && !((gerrorn", "	if (q->error || !((gerrorn"),
-    ("cmdqv: a queue that was taken back is looked after", "cmdqv.c", "		take_back(c, q);\n		update_live(c);\n		return;", "		take_back(c, q);\n		return;"),
 ]
 
 # What all units share and only tests of this one show.

@@ -83,7 +83,10 @@ static bool sleep_for(struct smmu_cmdqv *c, uint64_t ns)
 	return go;
 }
 
-/* He who waits has been woken and needs a processor to come to it: stay away until then, but not for ever, as there may always be one more. False: it is over. */
+/*
+ * Who waits has been woken and needs a processor to come to it: stay away until then, but not for ever, as there may always be one more. False: it is
+ * over.
+ */
 static bool give_way(struct smmu_cmdqv *c)
 {
 	unsigned int pauses = 0;

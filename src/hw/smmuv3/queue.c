@@ -2,8 +2,8 @@
 /*
  * Command queues (chapter 4, 7.1): what each command does, CMD_SYNC, errors. Whose queue it is, struct smmu_cmdq says.
  *
- * Runs in the thread that wrote the register, under mmio_lock, until the queue is empty or stops. The work is bounded: PROD does
- * not move meanwhile. Reserved bits are not looked at, as 4.1.5 leaves open; commands of other Security states and of features that are
+ * Runs in the thread that wrote the register (a guest's VCMDQ: in cmdqv_poll.c's), under mmio_lock, until the queue is empty or stops. The work is
+ * bounded: PROD does not move meanwhile. Reserved bits are not looked at, as 4.1.5 leaves open; commands of other Security states and of features that are
  * not here do not exist. Out-of-range StreamIDs and SubstreamIDs have no effect.
  */
 #include "hw/smmuv3/model.h"
