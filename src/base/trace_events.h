@@ -56,6 +56,7 @@
 	X(drv_block, "drv.block", "rid %04lx pasid %lx")                                                          \
 	X(drv_fault, "drv.fault", "rid %04lx pasid %lx addr %lx reason %lx")                                      \
 	X(drv_inv_user, "drv.inv-user", "addr %lx pages %lx flags %lx")                                           \
+	X(drv_inv_cmd, "drv.inv-cmd", "lo %lx hi %lx: a command of the guest, in its own names")                  \
 	X(drv_inv_range, "drv.inv-range", "domain id %lu first %lx last %lx")                                     \
 	X(drv_page_request, "drv.page-request", "rid %04lx pasid %lx addr %lx group %lx")                         \
 	X(drv_page_response, "drv.page-response", "rid %04lx pasid %lx group %lx code %lx")                       \

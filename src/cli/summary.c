@@ -101,6 +101,12 @@ static void row(FILE *f, const char *name, const char *fmt, ...)
 	fputc('\n', f);
 }
 
+/* What guests have the host invalidate: by ranges, or by commands as their own unit has them. */
+static uint64_t s1_invalidations(const struct summary *s)
+{
+	return s->count[NB_EV_drv_inv_user] + s->count[NB_EV_drv_inv_cmd];
+}
+
 void summary_print(const struct summary *s, FILE *f)
 {
 	static const char *const verdict[] = {"WRONG: the guest did not read back what it wrote",
@@ -119,7 +125,7 @@ void summary_print(const struct summary *s, FILE *f)
 		row(f, "time to boot", "%.1f s", s->boot_seconds);
 	row(f, "nested domains", "%" PRIu64 " made, %" PRIu64 " destroyed", s->count[NB_EV_host_hwpt_nested],
 	    s->count[NB_EV_host_hwpt_nested_destroy]);
-	row(f, "stage-1 invalidations", "%" PRIu64, s->count[NB_EV_drv_inv_user]);
+	row(f, "stage-1 invalidations", "%" PRIu64, s1_invalidations(s));
 	if (s->count[NB_EV_host_viommu]) {
 		row(f, "vIOMMUs", "%" PRIu64 " made, %" PRIu64 " devices named, %" PRIu64 " hardware queues",
 		    s->count[NB_EV_host_viommu], s->count[NB_EV_host_vdevice], s->count[NB_EV_host_hw_queue]);
@@ -180,7 +186,7 @@ void summary_json(const struct summary *s, FILE *f)
 	} counts[] = {
 		{"nested_hwpt_allocs", n[NB_EV_host_hwpt_nested]},
 		{"nested_hwpt_destroys", n[NB_EV_host_hwpt_nested_destroy]},
-		{"s1_invalidations", n[NB_EV_drv_inv_user]},
+		{"s1_invalidations", s1_invalidations(s)},
 		{"viommus", n[NB_EV_host_viommu]},
 		{"vdevices", n[NB_EV_host_vdevice]},
 		{"hw_queues", n[NB_EV_host_hw_queue]},

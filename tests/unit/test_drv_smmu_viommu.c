@@ -7,7 +7,9 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "drv_smmu_rig.h"
@@ -287,6 +289,37 @@ static void commands(void **state)
 	rig_down(&r);
 }
 
+/* Commands that were carried out are events of their own, as the guest wrote them; one at a time only when somebody reads them. */
+static void traced(void **state)
+{
+	const uint64_t three[3][2] = {
+		{SMMU_CMD_TLBI_NH_ASID | UINT64_C(0x1234) << 48, 0x77}, {SMMU_CMD_TLBI_NH_ALL, 0}, {SMMU_CMD_SYNC, 0}};
+	char text[512] = "", *line = text;
+	uint32_t done = 0;
+	struct guest g;
+	struct rig r;
+	int fd = memfd_create("log", MFD_CLOEXEC);
+
+	(void)state;
+	assert_true(fd >= 0);
+	rig_up(&r);
+	guest_up(&r, &g, 0, 0x42, NULL);
+	assert_int_equal(invalidate_n(&r, g.v, three, 3, &done), -EIO);
+	assert_int_equal(nb_trace_count(r.tr, NB_EV_drv_inv_cmd), 2);
+	assert_int_equal(nb_trace_log(r.tr, "drv.inv-*", fd, NULL), 0);
+	assert_int_equal(invalidate_n(&r, g.v, three, 3, &done), -EIO);
+	assert_int_equal(nb_trace_count(r.tr, NB_EV_drv_inv_cmd), 4);
+	assert_int_equal(nb_trace_count(r.tr, NB_EV_drv_inv_user), 0); /* ranges: not the SMMU's */
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	assert_non_null(line = strstr(line, "nestbox: drv.inv-cmd lo 1234000000000011 hi 77: "));
+	assert_non_null(line = strstr(line, "\nnestbox: drv.inv-cmd lo 10 hi 0: "));
+	assert_null(strstr(line + 2, "nestbox:"));
+	assert_int_equal(nb_trace_log(r.tr, NULL, -1, NULL), 0);
+	close(fd);
+	guest_down(&r, &g, true);
+	rig_down(&r);
+}
+
 /* What is none of the guest's business, how arrays are taken, what is counted. */
 static void refused(void **state)
 {
@@ -295,7 +328,9 @@ static void refused(void **state)
 		SMMU_CMD_CFGI_VMS_PIDM, SMMU_CMD_TLBI_EL3_ALL, SMMU_CMD_TLBI_EL2_ALL, SMMU_CMD_TLBI_EL2_ASID,
 		SMMU_CMD_TLBI_EL2_VA, SMMU_CMD_TLBI_S12_VMALL, SMMU_CMD_TLBI_S2_IPA, SMMU_CMD_PRI_RESP, SMMU_CMD_RESUME,
 		SMMU_CMD_STALL_TERM, SMMU_CMD_SYNC, 0xff};
+	static const unsigned int named[] = {SMMU_CMD_CFGI_CD, SMMU_CMD_CFGI_CD_ALL, SMMU_CMD_ATC_INV};
 	const uint64_t three[3][2] = {{SMMU_CMD_TLBI_NH_ALL, 0}, {SMMU_CMD_SYNC, 0}, {SMMU_CMD_TLBI_NH_ALL, 0}};
+	char want[128];
 	uint64_t many[600][3], *edge;
 	struct drv_user_array a;
 	uint32_t done = 0, i;
@@ -311,9 +346,15 @@ static void refused(void **state)
 	for (i = 0; i < ARRAY_SIZE(ops); i++) {
 		at = u->ncmds;
 		assert_int_equal(invalidate(&r, g.v, ops[i] | UINT64_C(0x42) << 32, 0), -EIO);
+		snprintf(want, sizeof(want), "command 0 of the guest, opcode %#x, is none that a guest may send", ops[i]);
+		assert_string_equal(r.diag.msg, want);
 		assert_int_equal(u->ncmds, at);
 	}
-	assert_int_equal(invalidate(&r, g.v, SMMU_CMD_CFGI_CD | UINT64_C(0x43) << 32, 1), -EIO);
+	for (i = 0; i < ARRAY_SIZE(named); i++) {
+		assert_int_equal(invalidate(&r, g.v, named[i] | UINT64_C(0x43) << 32, 1), -EIO);
+		snprintf(want, sizeof(want), "command 0 of the guest, opcode %#x, is for StreamID 0x43, which is that of no vDEVICE", named[i]);
+		assert_string_equal(r.diag.msg, want);
+	}
 	assert_int_equal(invalidate(&r, g.v, SMMU_CMD_ATC_INV | UINT64_C(0x100) << 32, 0), -EIO); /* the physical name */
 	/* What came before is done. */
 	GO(&r, 0, NB_NO_PASID, VA, host(&r, g.page[0]));
@@ -680,7 +721,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(allowlist), cmocka_unit_test(nesting), cmocka_unit_test(hitless), cmocka_unit_test(commands),
-		cmocka_unit_test(refused), cmocka_unit_test(illegal), cmocka_unit_test(parent_unmap), cmocka_unit_test(events),
+		cmocka_unit_test(refused), cmocka_unit_test(traced), cmocka_unit_test(illegal), cmocka_unit_test(parent_unmap), cmocka_unit_test(events),
 		cmocka_unit_test(no_memory), cmocka_unit_test(threads),
 	};
 

@@ -126,12 +126,21 @@ static bool is_atc(uint64_t lo)
 	return FIELD_GET(SMMU_CMD_0_OP, lo) == SMMU_CMD_ATC_INV;
 }
 
+/* Why translate() refused it. */
 static void explain(const struct vcmd *cmd, uint32_t i, struct nb_diag *diag)
 {
-	uint64_t lo = cpu64((le64_t){ cmd->w[0] });
+	uint64_t lo = cpu64((le64_t){ cmd->w[0] }), op = FIELD_GET(SMMU_CMD_0_OP, lo);
 
-	nb_fail(diag, -EIO, "command %" PRIu32 " of the guest, %#" PRIx64 ", is none that a guest may send, or is for StreamID "
-		"%#" PRIx64 ", which is no vDEVICE", i, FIELD_GET(SMMU_CMD_0_OP, lo), FIELD_GET(SMMU_CMD_0_SID, lo));
+	switch (op) {
+	case SMMU_CMD_ATC_INV:
+	case SMMU_CMD_CFGI_CD:
+	case SMMU_CMD_CFGI_CD_ALL:
+		nb_fail(diag, -EIO, "command %" PRIu32 " of the guest, opcode %#" PRIx64 ", is for StreamID %#" PRIx64
+			", which is that of no vDEVICE", i, op, FIELD_GET(SMMU_CMD_0_SID, lo));
+		break;
+	default:
+		nb_fail(diag, -EIO, "command %" PRIu32 " of the guest, opcode %#" PRIx64 ", is none that a guest may send", i, op);
+	}
 }
 
 /*
@@ -210,11 +219,11 @@ static void trace_cmds(struct nb_trace *tr, const struct vcmd *cmd, uint32_t n)
 
 	if (n == 0)
 		return;
-	if (nb_trace_logged(tr, NB_EV_drv_inv_user))
+	if (nb_trace_logged(tr, NB_EV_drv_inv_cmd))
 		for (i = 0; i < n; i++)
-			NB_TRACE(tr, drv_inv_user, cmd[i].w[0], cmd[i].w[1], 0);
+			NB_TRACE(tr, drv_inv_cmd, cpu64((le64_t){ cmd[i].w[0] }), cpu64((le64_t){ cmd[i].w[1] }));
 	else
-		NB_TRACE_N(tr, drv_inv_user, n, cmd[0].w[0], cmd[0].w[1], 0, 0);
+		NB_TRACE_N(tr, drv_inv_cmd, n, cpu64((le64_t){ cmd[0].w[0] }), cpu64((le64_t){ cmd[0].w[1] }), 0, 0);
 }
 
 int dsmmu_cache_invalidate(struct drv_viommu *viommu, struct drv_user_array *a, struct nb_diag *diag)
