@@ -108,11 +108,41 @@ static const char *const smmuv3[] = {
 	[SMMU_EVT_VMS_FETCH] = "the virtual machine structure is not readable",
 };
 
+/* Their names in the manual. */
+static const char *const smmuv3_names[] = {
+	[SMMU_EVT_UUT] = "F_UUT",
+	[SMMU_EVT_BAD_STREAMID] = "C_BAD_STREAMID",
+	[SMMU_EVT_STE_FETCH] = "F_STE_FETCH",
+	[SMMU_EVT_BAD_STE] = "C_BAD_STE",
+	[SMMU_EVT_BAD_ATS_TREQ] = "F_BAD_ATS_TREQ",
+	[SMMU_EVT_STREAM_DISABLED] = "F_STREAM_DISABLED",
+	[SMMU_EVT_TRANSL_FORBIDDEN] = "F_TRANSL_FORBIDDEN",
+	[SMMU_EVT_BAD_SUBSTREAMID] = "C_BAD_SUBSTREAMID",
+	[SMMU_EVT_CD_FETCH] = "F_CD_FETCH",
+	[SMMU_EVT_BAD_CD] = "C_BAD_CD",
+	[SMMU_EVT_WALK_EABT] = "F_WALK_EABT",
+	[SMMU_EVT_TRANSLATION] = "F_TRANSLATION",
+	[SMMU_EVT_ADDR_SIZE] = "F_ADDR_SIZE",
+	[SMMU_EVT_ACCESS] = "F_ACCESS",
+	[SMMU_EVT_PERMISSION] = "F_PERMISSION",
+	[SMMU_EVT_TLB_CONFLICT] = "F_TLB_CONFLICT",
+	[SMMU_EVT_CFG_CONFLICT] = "F_CFG_CONFLICT",
+	[SMMU_EVT_PAGE_REQUEST] = "E_PAGE_REQUEST",
+	[SMMU_EVT_VMS_FETCH] = "F_VMS_FETCH",
+};
+
 const char *reason_text(const char *vendor, uint16_t reason)
 {
 	if (strcmp(vendor, "vtd") == 0 && reason < ARRAY_SIZE(vtd))
 		return vtd[reason];
 	if (strcmp(vendor, "smmuv3") == 0 && reason < ARRAY_SIZE(smmuv3))
 		return smmuv3[reason];
+	return NULL;
+}
+
+const char *reason_name(const char *vendor, uint16_t reason)
+{
+	if (strcmp(vendor, "smmuv3") == 0 && reason < ARRAY_SIZE(smmuv3_names))
+		return smmuv3_names[reason];
 	return NULL;
 }

@@ -101,7 +101,7 @@ static void put_step(struct text *t, unsigned int number, const struct hw_step *
 static void put_verdict(struct text *t, const char *vendor, const struct hw_result *res)
 {
 	static const char *const stages[] = {"the configuration", "stage-1", "stage-2"};
-	const char *why = reason_text(vendor, res->fault.reason);
+	const char *why = reason_text(vendor, res->fault.reason), *name = reason_name(vendor, res->fault.reason);
 	char perm[32], size[16];
 
 	switch (res->kind) {
@@ -115,6 +115,8 @@ static void put_verdict(struct text *t, const char *vendor, const struct hw_resu
 	case HW_FAULT:
 		put(t, "\nverdict: refused by %s, reason 0x%x", res->fault.stage < 3 ? stages[res->fault.stage] : "?",
 		    res->fault.reason);
+		if (name)
+			put(t, " (%s)", name);
 		if (res->fault.gpa_valid)
 			put(t, ", at guest address 0x%" PRIx64, res->fault.gpa.v);
 		put(t, "%s%s\n", why ? ": " : "", why ? why : "");

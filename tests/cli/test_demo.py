@@ -51,7 +51,7 @@ class Demo(CliTest):
             self.assertIn("16 messages by DMA: 4 are its own events", got.stdout)
             self.assertIn("12 are none of its events", got.stdout)
             self.assertIn("hw.its-no-event device 00200 event 4: dropped", got.stdout)
-            self.assertIn("verdict: refused by stage-1, reason 0x10: nothing is mapped there", got.stdout)
+            self.assertIn("verdict: refused by stage-1, reason 0x10 (F_TRANSLATION): nothing is mapped there", got.stdout)
             # the context descriptor, four stage 1 descriptors, and the end go through stage 2
             walk = got.stdout[got.stdout.index("wants to write"):got.stdout.index("verdict: reaches memory")]
             rows = re.findall(r"(?m)^ *\d+  (config|stage-1|stage-2) +(\S+) ", walk)
@@ -140,11 +140,13 @@ class WalkDemo(CliTest):
         self.assertIn("(smmuv3)", got.stdout)
         stages = [r[1] for r in self.rows(got.stdout)]
         self.assertEqual((stages.count("config"), stages.count("stage-1"), stages[-1]), (3, 4, "stage-2"))
-        self.assertRegex(got.stdout, r"(?m)^ +\d+  config +- +context descriptor +0x[0-9a-f]+ .* V ASID=7 AA64 T0SZ=16")
+        self.assertRegex(got.stdout, r"(?m)^ +\d+  config +- +context descriptor +0x[0-9a-f]+ .* V ASID=7 AA64 T0SZ=16 TG0=4K TTB0 .* IPS=48 A R$")
+        self.assertRegex(got.stdout, r"(?m)^ +\d+  config +- +stream table entry .* V nested .* S2T0SZ=16 S2SL0=2 S2TG=4K S2PS=48 S2TTB 0x\w+ "
+                         r"S2VMID=\d+ EATS=\d$")
         self.assertRegex(got.stdout, r"verdict: reaches memory at 0x[0-9a-f]+; the translation covers 4 KiB and permits read write")
         walk = lambda *a: self.nestbox("walk", "--demo", "--host", "grace", *a).stdout
-        self.assertIn("refused by stage-1, reason 0x10: nothing is mapped there", walk("0000:02:00.0", "0x7000", "w"))
-        self.assertIn("reason 0x8: the SubstreamID is beyond", walk("0000:02:00.0.5", "0x550000000000"))
+        self.assertIn("refused by stage-1, reason 0x10 (F_TRANSLATION): nothing is mapped there", walk("0000:02:00.0", "0x7000", "w"))
+        self.assertIn("reason 0x8 (C_BAD_SUBSTREAMID): the SubstreamID is beyond", walk("0000:02:00.0.5", "0x550000000000"))
         self.assertIn("reason 0x0: the stream table entry says that everything is aborted", walk("0000:01:00.0", "0x1000"))
         self.assertEqual(self.nestbox("walk", "--demo", "--host").returncode, 2)
         self.refused(self.nestbox("walk", "--demo", "--host", "nosuch"), 1, '"nosuch"')

@@ -707,6 +707,37 @@ static void steps_of_a_walk(void **state)
 	assert_string_equal(told.last1.fields, "page AP 1 AF nG AttrIndx 0 -> 0x6dcba9876000");
 }
 
+/* The words for an entry fit, whatever it holds. */
+static void words_fit(void **state)
+{
+	uint64_t q[8];
+	char text[200];
+	unsigned int i;
+
+	(void)state;
+	memset(q, 0xff, sizeof(q));
+	smmu_text_ste(text, q);
+	assert_string_equal(text, "V nested S1CDMax=31 S1DSS=3 -> 0xffffffffffffc0 S2T0SZ=63 S2SL0=3 S2TG=reserved S2PS=reserved "
+			    "S2TTB 0xffffffffffff0 S2VMID=65535 EATS=3");
+	smmu_text_cd(text, q);
+	assert_string_equal(text, "V ASID=65535 AA64 HA HD EPD0 T0SZ=63 TG0=reserved TTB0 0xffffffffffff0 T1SZ=63 EPD1 "
+			    "TTB1 0xffffffffffff0 IPS=reserved A R S");
+	for (i = 0; i < 3; i++) {
+		static const char *const granule[] = {"4K", "64K", "16K"}, *const size[] = {"32", "36", "40"};
+
+		memset(q, 0, sizeof(q));
+		q[0] = BIT(31) | i << 6 | (uint64_t)i << 32;
+		smmu_text_cd(text, q);
+		assert_non_null(strstr(strstr(text, " TG0="), granule[i]));
+		assert_non_null(strstr(strstr(text, " IPS="), size[i]));
+		q[0] = 1 | 6 << 1;
+		q[2] = (uint64_t)i << 46 | (uint64_t)i << 48;
+		smmu_text_ste(text, q);
+		assert_non_null(strstr(strstr(text, " S2TG="), granule[i]));
+		assert_non_null(strstr(strstr(text, " S2PS="), size[i]));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -724,6 +755,7 @@ int main(void)
 		cmocka_unit_test_teardown(updates_race, stop),
 		cmocka_unit_test_teardown(invalidation_is_a_promise, stop),
 		cmocka_unit_test_teardown(steps_of_a_walk, stop),
+		cmocka_unit_test(words_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

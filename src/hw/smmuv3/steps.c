@@ -57,6 +57,11 @@ void smmu_step_pte(const struct smmu_steps *st, unsigned int stage, int level, u
 	st->fn(st->opaque, &s);
 }
 
+/* 5.2 and 5.4: TG0 and S2TG; IPS and S2PS */
+static const char *const granule_text[4] = {[SMMU_TG_4K] = "4K", [SMMU_TG_64K] = "64K", [SMMU_TG_16K] = "16K", [3] = "reserved"};
+static const char *const size_text[8] = {"32", "36", "40", "42", "44", "48", "52", "reserved"};
+
+/* The longest of these and of smmu_text_cd() has some 140 characters. */
 void smmu_text_ste(char out[200], const uint64_t q[8])
 {
 	static const char *const config[8] = {"abort", "abort", "abort", "abort", "bypass", "stage 1", "stage 2", "nested"};
@@ -72,10 +77,13 @@ void smmu_text_ste(char out[200], const uint64_t q[8])
 		n += snprintf(out + n, 200 - (size_t)n, " S1CDMax=%" PRIu64 " S1DSS=%" PRIu64 " -> 0x%" PRIx64,
 			      FIELD_GET(SMMU_STE_0_S1CDMAX, q[0]), FIELD_GET(SMMU_STE_1_S1DSS, q[1]), q[0] & SMMU_STE_0_S1CTXPTR);
 	if ((c & 6) == 6)
-		n += snprintf(out + n, 200 - (size_t)n, " S2T0SZ=%" PRIu64 " S2SL0=%" PRIu64 " S2TTB 0x%" PRIx64,
-			      FIELD_GET(SMMU_STE_2_S2T0SZ, q[2]), FIELD_GET(SMMU_STE_2_S2SL0, q[2]), q[3] & SMMU_STE_3_S2TTB);
+		n += snprintf(out + n, 200 - (size_t)n, " S2T0SZ=%" PRIu64 " S2SL0=%" PRIu64 " S2TG=%s S2PS=%s S2TTB 0x%" PRIx64,
+			      FIELD_GET(SMMU_STE_2_S2T0SZ, q[2]), FIELD_GET(SMMU_STE_2_S2SL0, q[2]),
+			      granule_text[FIELD_GET(SMMU_STE_2_S2TG, q[2])], size_text[FIELD_GET(SMMU_STE_2_S2PS, q[2])],
+			      q[3] & SMMU_STE_3_S2TTB);
 	if (c & 3)
-		snprintf(out + n, 200 - (size_t)n, " S2VMID=%" PRIu64, FIELD_GET(SMMU_STE_2_S2VMID, q[2]));
+		snprintf(out + n, 200 - (size_t)n, " S2VMID=%" PRIu64 " EATS=%" PRIu64, FIELD_GET(SMMU_STE_2_S2VMID, q[2]),
+			 FIELD_GET(SMMU_STE_1_EATS, q[1]));
 }
 
 void smmu_text_cd(char out[200], const uint64_t q[8])
@@ -84,9 +92,11 @@ void smmu_text_cd(char out[200], const uint64_t q[8])
 		snprintf(out, 200, "not valid");
 		return;
 	}
-	snprintf(out, 200, "V ASID=%" PRIu64 "%s%s%s%s T0SZ=%" PRIu64 " TTB0 0x%" PRIx64 " T1SZ=%" PRIu64 "%s TTB1 0x%" PRIx64,
+	snprintf(out, 200, "V ASID=%" PRIu64 "%s%s%s%s T0SZ=%" PRIu64 " TG0=%s TTB0 0x%" PRIx64 " T1SZ=%" PRIu64 "%s TTB1 0x%" PRIx64
+		 " IPS=%s%s%s%s",
 		 FIELD_GET(SMMU_CD_0_ASID, q[0]), NAME(q[0], SMMU_CD_0_AA64, "AA64"), NAME(q[0], SMMU_CD_0_HA, "HA"),
 		 NAME(q[0], SMMU_CD_0_HD, "HD"), NAME(q[0], SMMU_CD_0_EPD0, "EPD0"), FIELD_GET(SMMU_CD_0_T0SZ, q[0]),
-		 q[1] & SMMU_CD_1_TTB0, FIELD_GET(SMMU_CD_0_T1SZ, q[0]), NAME(q[0], SMMU_CD_0_EPD1, "EPD1"),
-		 q[2] & SMMU_CD_2_TTB1);
+		 granule_text[FIELD_GET(SMMU_CD_0_TG0, q[0])], q[1] & SMMU_CD_1_TTB0, FIELD_GET(SMMU_CD_0_T1SZ, q[0]), NAME(q[0], SMMU_CD_0_EPD1, "EPD1"),
+		 q[2] & SMMU_CD_2_TTB1, size_text[FIELD_GET(SMMU_CD_0_IPS, q[0])], NAME(q[0], SMMU_CD_0_A, "A"),
+		 NAME(q[0], SMMU_CD_0_R, "R"), NAME(q[0], SMMU_CD_0_S, "S"));
 }
