@@ -510,13 +510,12 @@ static int create(const char *name, const struct nb_host_opts *opts, struct nb_h
 	err = machine_create(&(struct machine_cfg){.desc = desc,
 						   .resolve_iommufd = resolve_iommufd,
 						   .opaque = h,
+						   .trace_patterns = o.log,
+						   .trace_fd = o.log_fd,
 						   .queue_fd = queue_fd,
 						   .queue_fd_abort = queue_fd_abort,
 						   .queue_ready = queue_ready},
 			     &h->machine, diag);
-	if (err)
-		goto fail;
-	err = nb_trace_log(machine_trace(h->machine), o.log, o.log_fd, diag);
 	if (err)
 		goto fail;
 	pthread_mutex_init(&h->lock, NULL);

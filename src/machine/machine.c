@@ -276,6 +276,12 @@ int machine_create(const struct machine_cfg *cfg, struct machine **out, struct n
 	m->pool = mem_pool_new(&m->mem);
 	if (!m->tr || !m->pool)
 		goto fail;
+	if (cfg->trace_patterns) {
+		err = nb_trace_log(m->tr, cfg->trace_patterns, cfg->trace_fd, diag);
+		if (err)
+			goto fail;
+		err = -ENOMEM;
+	}
 	for (i = 0; i < m->desc.niommus; i++)
 		lags |= vendor_of(&m->desc.iommu[i])->lags(&m->desc.iommu[i]);
 	if (lags) {

@@ -21,6 +21,8 @@ struct machine;
 struct machine_cfg {
 	const struct nb_desc *desc;	 /* copied */
 	struct nb_counters *counters; /* may be null; see nb_trace_new() */
+	const char *trace_patterns;   /* nb_trace_log(), from the units' bring-up on; may be null; not kept */
+	int trace_fd;
 	int (*resolve_iommufd)(void *opaque, int fd, struct iommufd_file **out);
 	void *opaque;
 	void (*log)(void *opaque, const char *line);

@@ -231,13 +231,13 @@ static int make_machine(struct machine **out)
 	/* First, so that no sigaction() of the program slips in between: without a handler of ours it is passed on. */
 	guard_use_sigaction(NEXT(sigaction));
 	signals_take();
+	cfg.trace_patterns = vh.log_patterns;
+	cfg.trace_fd = vh.log_fd;
 	err = machine_create(&cfg, &m, &diag);
 	if (err) {
 		run_say("cannot make the virtual host: %s", diag.msg[0] ? diag.msg : strerror(-err));
 		goto out;
 	}
-	if (vh.log_patterns[0] && nb_trace_log(machine_trace(m), vh.log_patterns, vh.log_fd, &diag))
-		run_say("%s: %s", NB_RUN_ENV_LOG, diag.msg);
 	*out = m;
 out:
 	nb_free(desc);
@@ -597,8 +597,12 @@ void vhost_init(void)
 	snprintf(path, sizeof(path), "%.*s/%s", (int)len, dir, NB_RUN_HOST);
 	if (sys4(SYS_newfstatat, (unsigned int)AT_FDCWD, (uintptr_t)path, (uintptr_t)&st, 0))
 		return; /* a run that is over, or another root directory */
-	if (log)
-		snprintf(vh.log_patterns, sizeof(vh.log_patterns), "%s", log);
+	if (log && (size_t)snprintf(vh.log_patterns, sizeof(vh.log_patterns), "%s", log) >= sizeof(vh.log_patterns)) {
+		/* Half a pattern would match nothing, and that is an error. */
+		char *comma = strrchr(vh.log_patterns, ',');
+
+		*(comma ? comma : vh.log_patterns) = 0;
+	}
 	id = (struct node_id){.dev = st.st_dev,
 			      .ino = st.st_ino,
 			      .ctime_ns = (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec};

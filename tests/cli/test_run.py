@@ -293,9 +293,10 @@ class Run(CliTest):
                 "head -c 100 /dev/zero >> $f")
         got, s = self.summary(command=("sh", "-c", fill))
         each = 2 * 64 * 0x0101010101010101 % 2**64
-        for key in ("nested_hwpt_allocs", "s1_invalidations", "tlb_hits", "dma_faults", "dma_read_bytes",
+        for key in ("nested_hwpt_allocs", "tlb_hits", "dma_faults", "dma_read_bytes",
                     "page_requests", *VIOMMU, *OWN):
             self.assertEqual(s[key], each, key)
+        self.assertEqual(s["s1_invalidations"], 2 * each % 2**64, "by ranges, and by commands")
         self.assertEqual(s["interrupts"], 2 * each % 2**64, "remapped, and through an ITS")
         self.assertEqual(s["translations"], (s["tlb_hits"] + s["tlb_misses"]) % 2**64)
         self.assertFalse(s["nesting_dropped"], "nobody asked for nesting")
@@ -489,6 +490,22 @@ class Walk(CliTest):
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env)
         self.addCleanup(lambda: (p.kill(), p.stdin.close(), p.stdout.close(), p.stderr.close(), p.wait()))
         return p, p.stdout.readline().strip()
+
+    def test_log_has_the_bring_up(self):
+        # Queue, switches and root table of VT-d; stream table and the first command of an SMMU.
+        for host, registers in ("legacy", (0x90, 0x18, 0x20)), ("smmu-basic", (0x80, 0x88, 0x98)):
+            p, _ = self.start("--host", host, "--log", "hw.mmio-write")
+            _, err = p.communicate("\n", timeout=20)
+            self.assertEqual(p.returncode, 0, err)
+            written = [line.split()[3] for line in err.splitlines() if line.startswith("nestbox: hw.mmio-write reg ")]
+            at = [written.index("%x" % reg) for reg in registers]
+            self.assertEqual(at, sorted(at), written)
+        # More patterns than there is room for: the first of them.
+        p, _ = self.start("--log", ",".join(["hw.mmio-write"] * 60))
+        _, err = p.communicate("\n", timeout=20)
+        self.assertEqual(p.returncode, 0, err)
+        self.assertIn("nestbox: hw.mmio-write reg 20 ", err)
+        self.assertNotIn("matches no event", err)
 
     def test_running_program(self):
         p, pid = self.start()

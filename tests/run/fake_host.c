@@ -68,6 +68,12 @@ int machine_create(const struct machine_cfg *cfg, struct machine **out, struct n
 	m->cfg = *cfg;
 	m->desc = *cfg->desc;
 	m->tr = nb_trace_new(cfg->counters);
+	err = nb_trace_log(m->tr, cfg->trace_patterns, cfg->trace_fd, diag);
+	if (err) {
+		nb_trace_free(m->tr);
+		nb_free(m);
+		return err;
+	}
 	pthread_mutex_init(&m->lock, NULL);
 	for (i = 0; i < FAKE_DEVICES; i++) {
 		m->bar_fd[i] = memfd_create("bar", MFD_CLOEXEC);
