@@ -80,6 +80,13 @@ def disks_behind(*functions):
     return out
 
 
+def expect_objects(guest, **figures):
+    """What QEMU made for the guest's SMMUs, and what the guest was told of."""
+    for key, figure in figures.items():
+        guest.expect_summary(key, lambda n, figure=figure: n == figure, "%d is right" % figure)
+    guest.expect_summary("guest_events_lost", lambda n: n == 0, "there was room for all")
+
+
 @case("arm-disk")
 def arm_disk():
     """
@@ -102,6 +109,7 @@ def arm_disk():
         guest.expect_summary("nested_hwpt_allocs", lambda n: n >= 2 * 2 + 3, "the guest's tables were not nested")
         guest.expect_summary("nesting_dropped", lambda dropped: not dropped, "each SMMU comes before its devices")
         guest.expect_summary("dma_faults", lambda n: n == 1, "one request is meant to fault")
+        expect_objects(guest, viommus=2, vdevices=3, hw_queues=0, guest_events=1)
 
 
 @case("arm-dmatest")
@@ -116,6 +124,8 @@ def arm_dmatest():
         check(guest.last("ranges") == "1", "this host has ranges")
         guest.expect_summary("nested_hwpt_allocs", lambda n: n == 5, "to abort, to bypass, without ATS, with ATS, at the end")
         guest.expect_summary("dma_faults", lambda n: n == 13, "thirteen requests are meant to fault")
+        # Three of them where the guest's SMMU is set to let nothing pass, which is no event.
+        expect_objects(guest, viommus=1, vdevices=1, hw_queues=1, guest_events=10)
         # The guest makes 300 more through the queue that needs no call.
         guest.expect_summary("s1_invalidations", lambda n: 16 < n < 100, "what does not go through CMDQ-V")
         guest.expect_summary("ats_requests", lambda n: 32 <= n < 100, "once for each page and each time that it changed")
