@@ -97,7 +97,9 @@ static void allocation(void **state)
 	assert_int_equal(get32(&r, ALLOC(2)) & 1, 0); /* nor a VINTF 4 */
 	assert_int_equal(get64(&r, LVCMDQ1(1, 0)), 0);
 	give(&r, &q[0], 2, 1, 0);
+	reg32(&r, VCMDQ0(5) + PROD, 7);
 	give(&r, &q[1], 5, 1, 1);
+	assert_int_equal(get32(&r, LVCMDQ0(1, 1) + PROD), 7);
 	give(&r, &q[2], 3, 2, 0);
 	reg32(&r, ALLOC(6), 1 | 1 << 1 | 1 << 15);
 	assert_int_equal(get32(&r, ALLOC(6)) & 1, 0); /* taken */
@@ -121,7 +123,7 @@ static void allocation(void **state)
 	reg32(&r, ALLOC(5), 0);
 	assert_int_equal(get32(&r, ALLOC(5)) & 1, 0);
 	assert_int_equal(get64(&r, VCMDQ1(5)), 0);
-	assert_int_equal(get32(&r, VCMDQ0(5) + CONFIG) | get32(&r, VCMDQ0(5) + STATUS), 0);
+	assert_int_equal(get32(&r, VCMDQ0(5) + CONFIG) | get32(&r, VCMDQ0(5) + STATUS) | get32(&r, VCMDQ0(5) + PROD), 0);
 	reg32(&r, ALLOC(2), 0);
 	assert_int_equal(get32(&r, ALLOC(2)) & 1, 0);
 	/* Enabled without a place: it does not run. */

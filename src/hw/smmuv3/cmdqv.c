@@ -231,8 +231,8 @@ static bool give(struct smmu_cmdqv *c, struct cmdqv_vcmdq *q)
 		return false;
 	regs = lvcmdq_regs(c, vi, l);
 	/* The page may hold what the guest wrote where nothing was. */
-	for (i = 0; i < CMDQV_WORDS; i++)
-		atomic_store_explicit(&regs[i], atomic_load_explicit(&q->own[i], memory_order_relaxed), memory_order_release);
+	for (i = 0; i < CMDQV_WORDS; i++) /* those that it comes back to are as after reset */
+		atomic_store_explicit(&regs[i], atomic_exchange_explicit(&q->own[i], 0, memory_order_relaxed), memory_order_release);
 	atomic_store_explicit(&q->regs, regs, memory_order_release);
 	q->vintf = vi;
 	q->lvcmdq = (uint8_t)l;
