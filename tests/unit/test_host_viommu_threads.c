@@ -21,6 +21,7 @@ static struct rig *R;
 static struct vm VM;
 static _Atomic unsigned int errors, made, tombs, events, read_events, queues, mapped;
 static _Atomic bool stop;
+#define ENOUGH 10 /* who is done before the others have begun goes on until there was something to meet */
 static struct drv_viommu *DRV; /* of VM.v, which somebody holds all the time */
 
 static void expect(bool ok, const char *what)
@@ -38,7 +39,7 @@ static bool one_of(long err, long a, long b, long c)
 static void *binder(void *arg)
 {
 	(void)arg;
-	for (unsigned int k = 0; k < ROUNDS; k++) {
+	for (unsigned int k = 0; k < ROUNDS || made <= ENOUGH || tombs <= ENOUGH; k++) {
 		struct vfio_device_bind_iommufd b = {.argsz = sizeof(b), .iommufd = 10};
 		struct vfio_file *f;
 		uint32_t id = 0;
@@ -99,7 +100,7 @@ static void *reporter(void *arg)
 static void *listener(void *arg)
 {
 	(void)arg;
-	for (unsigned int k = 0; k < ROUNDS / 4; k++) {
+	for (unsigned int k = 0; k < ROUNDS / 4 || read_events <= ENOUGH; k++) {
 		struct iommu_veventq_alloc a = {.size = sizeof(a), .viommu_id = VM.v, .type = 1, .veventq_depth = 1 + k % 5};
 		uint8_t buf[400];
 		uint32_t next = 0;
@@ -136,7 +137,7 @@ static void *listener(void *arg)
 static void *queuer(void *arg)
 {
 	(void)arg;
-	for (unsigned int k = 0; k < ROUNDS; k++) {
+	for (unsigned int k = 0; k < ROUNDS || queues <= ENOUGH; k++) {
 		uint32_t id, index = k % 3;
 		long err = hwq_try(R, VM.v, index, AT + index * PG, PG, &id);
 
@@ -211,8 +212,7 @@ static void all_at_once(void **state)
 	assert_int_equal(fv.queues, 0);
 	assert_int_equal(fv.vdevices, 1);
 	assert_int_equal(rig_unmap(R, VM.ioas, AT, 4 * PG, NULL), 0);
-	/* The test did what it is for. */
-	assert_true(made > 10 && tombs > 10 && read_events > 10 && queues > 10 && mapped > ROUNDS);
+	assert_true(mapped > ROUNDS);
 	munmap(m, 4 * PG);
 }
 
