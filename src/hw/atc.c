@@ -46,7 +46,7 @@ struct hw_atc {
 	_Atomic bool on;
 	_Atomic uint32_t sizes;	  /* bit s: there was an entry of size s since all was forgotten; written under the lock */
 	bool pasids;		  /* there was an entry of some PASID since; under the lock */
-	_Atomic uint64_t inv_seq; /* moves when an invalidation begins and when it ends; written under the lock */
+	_Atomic uint64_t inv_seq; /* as in hw/tlb.h; written under the lock */
 	struct hw_spin lock __attribute__((aligned(64)));
 };
 
@@ -159,12 +159,6 @@ static void drop_pages_locked(struct hw_atc *a, uint32_t pasid, uint64_t first, 
 	}
 }
 
-/* Nobody else writes it. Who reads the new count asks the unit after what it was told before us. */
-static void moved_locked(struct hw_atc *a)
-{
-	atomic_store_explicit(&a->inv_seq, atomic_load_explicit(&a->inv_seq, memory_order_relaxed) + 1, memory_order_release);
-}
-
 bool hw_atc_invalidate(void *atc, uint32_t pasid, bool all_pasids, uint64_t addr, unsigned int lg2)
 {
 	struct hw_atc *a = atc;
@@ -172,7 +166,6 @@ bool hw_atc_invalidate(void *atc, uint32_t pasid, bool all_pasids, uint64_t addr
 	size_t i, n = (size_t)1 << a->lg2;
 
 	hw_spin_lock(&a->lock);
-	moved_locked(a);
 	if (!a->pasids && pasid == NB_NO_PASID)
 		all_pasids = false;
 	if (!all_pasids && lg2 + 3u < a->lg2 + 12u) {
@@ -185,8 +178,7 @@ bool hw_atc_invalidate(void *atc, uint32_t pasid, bool all_pasids, uint64_t addr
 			a->pasids = false;
 		}
 	}
-	moved_locked(a);
-	hw_spin_unlock(&a->lock);
+	hw_inval_end(&a->lock, &a->inv_seq);
 	return true;
 }
 

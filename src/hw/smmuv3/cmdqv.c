@@ -388,9 +388,7 @@ int smmu_cmdqv_create(struct smmu *v)
 	if (p == MAP_FAILED)
 		goto out_close;
 	c->pages = p;
-	err = cmdqv_poll_init(c);
-	if (err)
-		goto out_unmap;
+	cmdqv_poll_init(c);
 	for (i = 0; i < c->nvcmdqs; i++) {
 		struct cmdqv_vcmdq *q = &c->vcmdq[i];
 
@@ -401,8 +399,6 @@ int smmu_cmdqv_create(struct smmu *v)
 	}
 	v->cmdqv = c;
 	return 0;
-out_unmap:
-	munmap(p, size);
 out_close:
 	close(c->fd);
 out_free:

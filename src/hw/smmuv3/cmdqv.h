@@ -105,7 +105,7 @@ void cmdqv_interrupt(struct smmu_cmdqv *c, const struct cmdqv_vintf *vi, struct 
 
 /* ---- cmdqv_poll.c ---- */
 
-int cmdqv_poll_init(struct smmu_cmdqv *c);
+void cmdqv_poll_init(struct smmu_cmdqv *c); /* also for what a fork left behind */
 void cmdqv_poll_fini(struct smmu_cmdqv *c);
 /* c->live has changed; with mmio_lock. False: there is work for a thread and none can be had. */
 bool cmdqv_poll_update(struct smmu_cmdqv *c);

@@ -199,7 +199,7 @@ bool cmdqv_poll_update(struct smmu_cmdqv *c)
 	return ok;
 }
 
-static void lock_init(struct smmu_cmdqv *c)
+void cmdqv_poll_init(struct smmu_cmdqv *c)
 {
 	pthread_condattr_t attr;
 
@@ -209,12 +209,6 @@ static void lock_init(struct smmu_cmdqv *c)
 	pthread_cond_init(&c->wake, &attr);
 	pthread_cond_init(&c->parked, NULL);
 	pthread_condattr_destroy(&attr);
-}
-
-int cmdqv_poll_init(struct smmu_cmdqv *c)
-{
-	lock_init(c);
-	return 0;
 }
 
 void cmdqv_poll_fini(struct smmu_cmdqv *c)
@@ -263,7 +257,7 @@ void smmu_threads(struct hw_iommu *hw, enum hw_threads what)
 		pthread_mutex_unlock(&c->lock);
 		break;
 	case HW_THREADS_LOST: /* what other threads of the parent had of the lock and the conditions means nothing here */
-		lock_init(c);
+		cmdqv_poll_init(c);
 		c->held = 0;
 		c->running = c->at_work = false;
 		c->lost = true;
